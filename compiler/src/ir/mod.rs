@@ -1,0 +1,255 @@
+//! The intermediate representation: typed SSA over tensors, pure, with structured control flow.
+//!
+//! This page is its specification.
+//!
+//! # Functions and values
+//!
+//! A [`Func`] is a list of parameters, a list of statements and a list of results ([`Body`]). Every value is defined
+//! once, either as a parameter of a body or as a result of a statement, and may be used afterwards in the same body and in bodies nested in
+//! later statements of it. A value is a handle, [`ValueId`], into the function's table of types; handles of
+//! different functions have nothing to do with each other. Evaluation is strict and in order, without side effects: two
+//! statements with equal operations and operands give equal results, and a statement whose results nobody uses can go.
+//!
+//! # Types and dimensions
+//!
+//! A [`Type`] is an element type and a list of dimensions; a scalar has none. A dimension is a number or a symbol, and two
+//! dimensions denote the same length exactly when they are equal as data. Symbols of the parameters' types are
+//! bound by the arguments (the generated entry check compares them and names the parameters on a mismatch); every other symbol is bound by
+//! a [`Shape::BindDim`] statement. There is no implicit broadcasting: element-wise operands have equal types up to the element
+//! type, and [`Shape::Broadcast`] says which axes are new. Elements stand in row-major order.
+//!
+//! # Control flow
+//!
+//! [`Control::For`] and [`Control::If`] are statements with nested bodies. A body may use values of the bodies around it directly
+//! (captures); what a loop changes from turn to turn is carried explicitly.
+//!
+//! # Derivatives
+//!
+//! Only float values have tangents and cotangents. A function is *linear* in a set of parameters if each float
+//! result is a linear function of them jointly, the others being held; `derive::linearity` proves it from the structure and `derive::transpose` demands
+//! it. Zero tangents and cotangents are symbolic (`None` inside the passes) and become arrays only where a result has to be one.
+//! Floats are never folded: `x * 0` is not zero, since `x` may be infinite; what AD knows to be zero never becomes a statement.
+//!
+//! # Notes
+//!
+//! Beside each value stands a [`Note`]: the user's name, the source text, and the span. Passes carry them along (a tangent of `x` is named
+//! `x_dot`, a cotangent `x_bar`); nothing depends on them but messages and the look of generated code.
+//!
+//! # What every pass may assume and must keep
+//!
+//! The invariants listed at [`verify`](mod@verify). Passes map functions to functions and are closed: what one gives, any other takes.
+
+pub mod builder;
+pub mod eval;
+pub mod op;
+pub mod text;
+pub mod types;
+pub mod verify;
+
+use std::rc::Rc;
+
+pub use builder::Builder;
+pub use op::{Control, Einsum, Elementwise, Index, Op, Reduce, Shape};
+pub use types::{Dim, DimId, Elem, Literal, Type};
+
+/// Handle of a value in its function's tables.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct ValueId(pub u32);
+
+/// One function.
+#[derive(Clone, Debug)]
+pub struct Func {
+    /// Its name, for messages and the textual form.
+    pub name: String,
+    /// Symbolic dimensions, indexed by [`DimId`].
+    pub dims: Vec<DimInfo>,
+    /// Types of all values, indexed by [`ValueId`].
+    pub types: Vec<Type>,
+    /// Notes on all values, indexed by [`ValueId`].
+    pub notes: Vec<Note>,
+    /// Parameters, statements and results.
+    pub body: Body,
+}
+
+/// What is known of a symbolic dimension.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DimInfo {
+    /// A Rust identifier that says where it comes from, such as `x_rows`; unique in its function.
+    pub name: String,
+}
+
+/// A straight sequence of statements with parameters and results.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Body {
+    /// Values given from outside at each execution.
+    pub params: Vec<ValueId>,
+    /// Statements in order of execution.
+    pub stmts: Vec<Stmt>,
+    /// Values given back.
+    pub results: Vec<ValueId>,
+}
+
+/// One operation applied to values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stmt {
+    /// The values that it defines.
+    pub outs: Vec<ValueId>,
+    /// The operation.
+    pub op: Op,
+    /// Its operands.
+    pub args: Vec<ValueId>,
+    /// The nested bodies of control flow; empty for all other operations.
+    pub bodies: Vec<Body>,
+}
+
+/// What a value is called and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// The user's name of the value, or one derived from it (`x_dot`, `x_bar`); not necessarily unique.
+    pub name: Option<Rc<str>>,
+    /// What the value is, as a person would say it: the user's expression, or "tangent of …", "adjoint of …".
+    pub source: Option<Rc<str>>,
+    /// The place in the user's code that gave rise to it.
+    pub span: proc_macro2::Span,
+}
+
+impl Note {
+    /// A note that only has a place.
+    pub fn at(span: proc_macro2::Span) -> Self {
+        Note { name: None, source: None, span }
+    }
+
+    /// A note with a name and no particular place.
+    pub fn named(name: &str) -> Self {
+        Note { name: Some(name.into()), source: None, span: proc_macro2::Span::call_site() }
+    }
+
+    /// The note for the tangent of the value that this note describes.
+    pub fn tangent(&self) -> Self {
+        self.derived("dot", "tangent")
+    }
+
+    /// The note for the cotangent of the value that this note describes.
+    pub fn cotangent(&self) -> Self {
+        self.derived("bar", "adjoint")
+    }
+
+    fn derived(&self, suffix: &str, kind: &str) -> Self {
+        Note {
+            name: self.name.as_ref().map(|n| format!("{n}_{suffix}").into()),
+            source: match (&self.source, &self.name) {
+                (Some(s), _) => Some(format!("{kind} of {s}").into()),
+                (None, Some(n)) => Some(format!("{kind} of {n}").into()),
+                (None, None) => None,
+            },
+            span: self.span,
+        }
+    }
+}
+
+impl Default for Note {
+    fn default() -> Self {
+        Note::at(proc_macro2::Span::call_site())
+    }
+}
+
+impl Func {
+    /// Type of a value.
+    pub fn ty(&self, value: ValueId) -> &Type {
+        &self.types[value.0 as usize]
+    }
+
+    /// Note on a value.
+    pub fn note(&self, value: ValueId) -> &Note {
+        &self.notes[value.0 as usize]
+    }
+
+    /// Name of a symbolic dimension.
+    pub fn dim_name(&self, dim: DimId) -> &str {
+        &self.dims[dim.0 as usize].name
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &[ValueId] {
+        &self.body.params
+    }
+
+    /// The results.
+    pub fn results(&self) -> &[ValueId] {
+        &self.body.results
+    }
+
+    /// Types of the parameters.
+    pub fn param_types(&self) -> impl Iterator<Item = &Type> {
+        self.body.params.iter().map(|&p| self.ty(p))
+    }
+
+    /// Types of the results.
+    pub fn result_types(&self) -> impl Iterator<Item = &Type> {
+        self.body.results.iter().map(|&r| self.ty(r))
+    }
+
+    /// Number of statements, those in nested bodies included.
+    pub fn n_stmts(&self) -> usize {
+        self.body.n_stmts()
+    }
+
+    /// Number of parameters that bind dimensions and data, a shorthand in passes.
+    pub fn n_params(&self) -> usize {
+        self.body.params.len()
+    }
+}
+
+impl Body {
+    /// Number of statements, those in nested bodies included.
+    pub fn n_stmts(&self) -> usize {
+        self.stmts.iter().map(|s| 1 + s.bodies.iter().map(Body::n_stmts).sum::<usize>()).sum()
+    }
+
+    /// Calls `visit` for every statement, outer ones before those nested in them.
+    pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Stmt)) {
+        for stmt in &self.stmts {
+            visit(stmt);
+            for body in &stmt.bodies {
+                body.walk(visit);
+            }
+        }
+    }
+
+    /// The values that this body uses, and that are defined outside of it, each once, in order of first use.
+    pub fn captures(&self) -> Vec<ValueId> {
+        let mut defined: std::collections::HashSet<ValueId> = std::collections::HashSet::new();
+        let mut seen = std::collections::HashSet::new();
+        let mut out = Vec::new();
+        self.collect_captures(&mut defined, &mut seen, &mut out);
+        out
+    }
+
+    fn collect_captures(
+        &self,
+        defined: &mut std::collections::HashSet<ValueId>,
+        seen: &mut std::collections::HashSet<ValueId>,
+        out: &mut Vec<ValueId>,
+    ) {
+        defined.extend(&self.params);
+        let mut used = |v: ValueId, defined: &std::collections::HashSet<ValueId>| {
+            if !defined.contains(&v) && seen.insert(v) {
+                out.push(v);
+            }
+        };
+        for stmt in &self.stmts {
+            for &arg in &stmt.args {
+                used(arg, defined);
+            }
+            for body in &stmt.bodies {
+                for v in body.captures() {
+                    used(v, defined);
+                }
+            }
+            defined.extend(&stmt.outs);
+        }
+        for &r in &self.results {
+            used(r, defined);
+        }
+    }
+}

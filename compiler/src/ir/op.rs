@@ -1,0 +1,292 @@
+//! The primitive operations, grouped by family.
+//!
+//! This file is only the data. What an operation *means* stands in one file per family under `ops/`, as inherent methods of
+//! these enums: type rule (`infer`), linear rule (`jvp`), transpose rule (`transpose`), cost, and reference evaluation (`eval`).
+//! Every match over these enums is exhaustive, so that adding an operation is "follow the compiler".
+
+use super::types::{Dim, DimId, Elem, Literal};
+
+/// One primitive operation. Operands and nested bodies stand in the statement, see [`Stmt`](super::Stmt).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Op {
+    /// A literal scalar of the given element type: `() -> elem`.
+    Const(Elem, Literal),
+    /// Works on each element by itself; all operands have equal shapes.
+    Elementwise(Elementwise),
+    /// Removes axes by combining the elements along them.
+    Reduce(Reduce),
+    /// A product of two tensors with sums over shared labels.
+    Einsum(Einsum),
+    /// Rearranges or repeats elements, or asks for a length.
+    Shape(Shape),
+    /// Reads or writes at positions that are data.
+    Index(Index),
+    /// Structured control flow; the nested bodies stand in the statement.
+    Control(Control),
+}
+
+/// Operations on each element. Operands have equal shapes (broadcasting is explicit); the operand count is [`Elementwise::arity`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Elementwise {
+    /// `-x`
+    Neg,
+    /// `exp(x)`
+    Exp,
+    /// `exp(x) - 1`, exact near zero
+    ExpM1,
+    /// natural logarithm
+    Ln,
+    /// `ln(1 + x)`, exact near zero
+    Ln1p,
+    /// square root; the derivative at zero is taken as zero
+    Sqrt,
+    /// `sin(x)`
+    Sin,
+    /// `cos(x)`
+    Cos,
+    /// `tan(x)`
+    Tan,
+    /// `asin(x)`
+    Asin,
+    /// `acos(x)`
+    Acos,
+    /// `atan(x)`
+    Atan,
+    /// `sinh(x)`
+    Sinh,
+    /// `cosh(x)`
+    Cosh,
+    /// `tanh(x)`
+    Tanh,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `ln(1 + exp(x))` without overflow
+    Softplus,
+    /// `|x|`; the derivative at zero is zero
+    Abs,
+    /// `1`, `-1`, or `0` at zero (unlike `f64::signum`, which is `1` at `0.0`)
+    Sign,
+    /// `max(x, 0)`; the derivative at zero is zero
+    Relu,
+    /// largest integer not above `x`; derivative zero
+    Floor,
+    /// `x` to a constant integer power
+    Powi(i32),
+    /// `x + y` (floats and integers)
+    Add,
+    /// `x - y` (floats and integers)
+    Sub,
+    /// `x * y` (floats and integers)
+    Mul,
+    /// `x / y` (floats and integers)
+    Div,
+    /// `x % y`, integers only
+    Rem,
+    /// `x` to the power `y`; the derivative in `y` is taken as zero where `x` is zero
+    Powf,
+    /// angle of the point `(y, x)`, operands in the order of `y.atan2(x)`
+    Atan2,
+    /// the larger of two; at a tie each operand gets half of the derivative (floats and integers)
+    Max,
+    /// the smaller of two; at a tie each operand gets half of the derivative (floats and integers)
+    Min,
+    /// `x < y` to `bool`
+    Lt,
+    /// `x <= y` to `bool`
+    Le,
+    /// `x == y` to `bool`
+    Eq,
+    /// `x != y` to `bool`
+    Ne,
+    /// logical and
+    And,
+    /// logical or
+    Or,
+    /// logical not
+    Not,
+    /// `Select(c, x, y)` is `x` where `c`, else `y`
+    Select,
+    /// conversion to another element type, as Rust's `as`; linear between floats
+    Cast(Elem),
+}
+
+/// Reductions over a set of axes, which the result no longer has. `axes` is sorted and without repetition.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Reduce {
+    /// Sum; zero over an empty axis.
+    Sum {
+        /// reduced axes
+        axes: Vec<usize>,
+    },
+    /// Largest element; ties share the derivative equally.
+    Max {
+        /// reduced axes
+        axes: Vec<usize>,
+    },
+    /// Smallest element; ties share the derivative equally.
+    Min {
+        /// reduced axes
+        axes: Vec<usize>,
+    },
+    /// `ln(sum(exp(x)))` without overflow.
+    LogSumExp {
+        /// reduced axes
+        axes: Vec<usize>,
+    },
+}
+
+/// `out[o] = sum over the labels not in o of lhs[l] * rhs[r]`.
+///
+/// A label is a small number naming one index. Within one operand (and within `out`) labels do not repeat, every label occurs in
+/// at least two of the three lists, and a label has one dimension wherever it occurs. This class is closed under
+/// transposition (swap a list with `out`) and under batching (add a label), and it contains the matrix product
+/// `ij,jk->ik`, the outer product `i,j->ij`, the inner product `i,i->`, and scaling `i,->i`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Einsum {
+    /// labels of the first operand's axes
+    pub lhs: Vec<u8>,
+    /// labels of the second operand's axes
+    pub rhs: Vec<u8>,
+    /// labels of the result's axes
+    pub out: Vec<u8>,
+}
+
+/// Operations that move, repeat or measure.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Shape {
+    /// Repeats the operand along new axes: operand axis `k` becomes result axis `axes[k]` (ascending); the other result axes are new.
+    Broadcast {
+        /// result axis of each operand axis, ascending
+        axes: Vec<usize>,
+        /// all dimensions of the result
+        dims: Vec<Dim>,
+    },
+    /// Reorders axes: result axis `k` is operand axis `perm[k]`.
+    Permute {
+        /// operand axis of each result axis
+        perm: Vec<usize>,
+    },
+    /// The same elements in row-major order under other dimensions; inserts or removes axes of length one.
+    Reshape {
+        /// dimensions of the result; equal to the operand's up to `Const(1)` entries
+        dims: Vec<Dim>,
+    },
+    /// `0, 1, 2, …` along one axis: `() -> usize[dim]`.
+    Iota {
+        /// length
+        dim: Dim,
+    },
+    /// A length as a number: `() -> usize`.
+    DimSize {
+        /// which
+        dim: Dim,
+    },
+    /// Gives a symbolic dimension its length, from a `usize` scalar; no result. Dimensions of parameters are bound by the arguments;
+    /// every other one is bound by one such statement, before its first use in the same or an enclosing body.
+    BindDim {
+        /// which
+        dim: DimId,
+    },
+}
+
+/// Access at positions that are data. Positions are `usize` values; the reader checks them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Index {
+    /// `(x, i) -> x` with `axis` removed at position `i` (a `usize` scalar).
+    At {
+        /// the axis that is removed
+        axis: usize,
+    },
+    /// `(x, i, v) -> x` with `v` added at position `i` of `axis`; `v` has the shape of `x` without `axis`.
+    AddAt {
+        /// the axis of the position
+        axis: usize,
+    },
+    /// `(x, idx) -> y` with `y[.., ..] = x[.., idx[.., ..], ..]`: `idx` and `y` have the shape of `x` without `axis`.
+    TakeAlong {
+        /// the axis along which one element is taken
+        axis: usize,
+    },
+    /// `(v, idx) -> y`, the transpose of `TakeAlong`: `y` has a new axis of length `dim`, and is `v` where that axis' position
+    /// equals `idx`, zero elsewhere.
+    PutAlong {
+        /// the new axis
+        axis: usize,
+        /// its length
+        dim: Dim,
+    },
+}
+
+/// Structured control flow. Nested bodies may use every value in scope around the statement (captures).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Control {
+    /// A counted loop. Operands: the initial carried values. One body with parameters `(i: usize, carried…)` and results
+    /// `(carried…, stacked…)`; the statement's results are the last carried values, then each stacked value with a new outermost axis of
+    /// length `trip`, row `i` being what turn `i` gave. With `reverse` the turns run from `trip - 1` down to `0`.
+    For {
+        /// number of turns
+        trip: Dim,
+        /// whether the index runs downwards
+        reverse: bool,
+    },
+    /// A branch. Operand: a `bool` scalar. Two bodies without parameters, first the one for true; both give the statement's results.
+    If,
+}
+
+impl Elementwise {
+    /// Number of operands.
+    pub fn arity(self) -> usize {
+        use Elementwise as E;
+        match self {
+            E::Neg
+            | E::Exp
+            | E::ExpM1
+            | E::Ln
+            | E::Ln1p
+            | E::Sqrt
+            | E::Sin
+            | E::Cos
+            | E::Tan
+            | E::Asin
+            | E::Acos
+            | E::Atan
+            | E::Sinh
+            | E::Cosh
+            | E::Tanh
+            | E::Sigmoid
+            | E::Softplus
+            | E::Abs
+            | E::Sign
+            | E::Relu
+            | E::Floor
+            | E::Powi(_)
+            | E::Not
+            | E::Cast(_) => 1,
+            E::Add
+            | E::Sub
+            | E::Mul
+            | E::Div
+            | E::Rem
+            | E::Powf
+            | E::Atan2
+            | E::Max
+            | E::Min
+            | E::Lt
+            | E::Le
+            | E::Eq
+            | E::Ne
+            | E::And
+            | E::Or => 2,
+            E::Select => 3,
+        }
+    }
+}
+
+macro_rules! into_op {
+    ($($family:ident),*) => { $(
+        impl From<$family> for Op {
+            fn from(op: $family) -> Op { Op::$family(op) }
+        }
+    )* };
+}
+into_op!(Elementwise, Reduce, Einsum, Shape, Index, Control);

@@ -1,0 +1,10 @@
+//! The `bilevel` differentiation compiler as an ordinary library.
+//!
+//! ```text
+//! tokens ─ syntax ─▶ typed AST ─ lower ─▶ IR ─ derive, optimize ─▶ IR ─ emit ─▶ Rust tokens
+//! ```
+//!
+//! Start reading at [`ir`], whose page is the specification of everything after it.
+
+pub mod ir;
+pub mod ops;

@@ -1,0 +1,93 @@
+//! What the operations mean: one file per family, each with type rule, linear rule, transpose rule, cost and reference evaluation.
+//!
+//! The rules are inherent methods of the enums in [`crate::ir::op`]; this file hands each call to its family. Control flow has its type
+//! rule here like every other operation, but its derivatives are part of the passes in `derive`, since they need to enter the bodies.
+
+mod control;
+mod elementwise;
+mod index;
+mod product;
+mod reduce;
+mod shape;
+
+use crate::ir::builder::TypeError;
+use crate::ir::{Body, Builder, Func, Op, Type, ValueId};
+
+/// An operand of a linear operation as the transpose rule sees it.
+#[derive(Clone, Debug)]
+pub enum Operand {
+    /// The value is at hand: the operation's coefficient.
+    Known(ValueId),
+    /// The operation is linear in this operand; only its type is known.
+    Linear(Type),
+}
+
+impl Op {
+    /// The types of the results, or why the operation does not fit its operands. `func` holds the operands' types; nested bodies have
+    /// been checked.
+    pub fn infer(&self, func: &Func, args: &[ValueId], bodies: &[Body]) -> Result<Vec<Type>, TypeError> {
+        let types: Vec<&Type> = args.iter().map(|&a| func.ty(a)).collect();
+        if !matches!(self, Op::Control(_)) && !bodies.is_empty() {
+            return Err(TypeError("only control flow has nested bodies".into()));
+        }
+        match self {
+            Op::Const(elem, literal) => elementwise::infer_const(*elem, *literal, &types).map(|t| vec![t]),
+            Op::Elementwise(op) => op.infer(&types).map(|t| vec![t]),
+            Op::Reduce(op) => op.infer(&types).map(|t| vec![t]),
+            Op::Einsum(op) => op.infer(&types).map(|t| vec![t]),
+            Op::Shape(op) => op.infer(&types),
+            Op::Index(op) => op.infer(&types).map(|t| vec![t]),
+            Op::Control(op) => op.infer(func, &types, bodies),
+        }
+    }
+
+    /// The linear rule: the result's tangent, given the operands' tangents (`None` is zero), as new statements of `b`. `args` and `out` are
+    /// the primal operands and result. Statements that do not depend on a tangent come out as such, so that `derive::split` can separate them.
+    ///
+    /// # Panics
+    /// On control flow, which `derive::jvp` handles itself.
+    pub fn jvp(&self, b: &mut Builder, args: &[ValueId], out: ValueId, dots: &[Option<ValueId>]) -> Option<ValueId> {
+        if !b.ty(out).elem.is_float() || dots.iter().all(Option::is_none) {
+            return None;
+        }
+        match self {
+            Op::Const(..) => None,
+            Op::Elementwise(op) => op.jvp(b, args, out, dots),
+            Op::Reduce(op) => op.jvp(b, args, out, dots),
+            Op::Einsum(op) => op.jvp(b, args, dots),
+            Op::Shape(op) => op.jvp(b, dots),
+            Op::Index(op) => op.jvp(b, args, dots),
+            Op::Control(_) => unreachable!("`derive::jvp` enters control flow itself"),
+        }
+    }
+
+    /// The transpose rule: for each linear operand its share of the cotangent, given the result's cotangent, as new statements of `b`.
+    /// `None` for operands that are not linear, and where the share is zero.
+    ///
+    /// # Panics
+    /// If the operation is not linear in those operands, and on control flow, which `derive::transpose` handles itself.
+    pub fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
+        match self {
+            Op::Const(..) => Vec::new(),
+            Op::Elementwise(op) => op.transpose(b, args, bar),
+            Op::Reduce(op) => op.transpose(b, args, bar),
+            Op::Einsum(op) => op.transpose(b, args, bar),
+            Op::Shape(op) => op.transpose(b, args, bar),
+            Op::Index(op) => op.transpose(b, args, bar),
+            Op::Control(_) => unreachable!("`derive::transpose` enters control flow itself"),
+        }
+    }
+}
+
+/// A type error, from its sentence.
+fn mismatch<T>(why: impl Into<String>) -> Result<T, TypeError> {
+    Err(TypeError(why.into()))
+}
+
+/// The operands' types if there are exactly `N` of them.
+fn exactly<'a, const N: usize>(types: &[&'a Type]) -> Result<[&'a Type; N], TypeError> {
+    match types.try_into() {
+        Ok(array) => Ok(array),
+        Err(_) => mismatch(format!("takes {N} operands, not {}", types.len())),
+    }
+}

@@ -1,0 +1,65 @@
+//! Operations that move, repeat or measure.
+
+use super::{Operand, exactly, mismatch};
+use crate::ir::builder::TypeError;
+use crate::ir::{Builder, Dim, Elem, Shape, Type, ValueId};
+
+impl Shape {
+    /// Type rule.
+    pub(super) fn infer(&self, types: &[&Type]) -> Result<Vec<Type>, TypeError> {
+        match self {
+            Shape::Broadcast { axes, dims } => {
+                let [x] = exactly(types)?;
+                let fits = axes.len() == x.rank()
+                    && axes.is_sorted_by(|a, b| a < b)
+                    && axes.iter().zip(&x.dims).all(|(&a, d)| dims.get(a) == Some(d));
+                if !fits {
+                    return mismatch(format!("axes {axes:?} do not place {:?} in {dims:?}", x.dims));
+                }
+                Ok(vec![x.with_dims(dims.clone())])
+            }
+            Shape::Permute { perm } => {
+                let [x] = exactly(types)?;
+                let mut sorted = perm.clone();
+                sorted.sort_unstable();
+                if !sorted.into_iter().eq(0..x.rank()) {
+                    return mismatch(format!("{perm:?} is not a permutation of {} axes", x.rank()));
+                }
+                Ok(vec![x.with_dims(perm.iter().map(|&p| x.dims[p]).collect::<Vec<_>>())])
+            }
+            Shape::Reshape { dims } => {
+                let [x] = exactly(types)?;
+                let longer = |dims: &[Dim]| dims.iter().copied().filter(|&d| d != Dim::Const(1)).collect::<Vec<_>>();
+                if longer(&x.dims) != longer(dims) {
+                    return mismatch(format!("{:?} and {dims:?} differ by more than axes of length one", x.dims));
+                }
+                Ok(vec![x.with_dims(dims.clone())])
+            }
+            Shape::Iota { dim } => {
+                let [] = exactly(types)?;
+                Ok(vec![Type::tensor(Elem::Usize, [*dim])])
+            }
+            Shape::DimSize { .. } => {
+                let [] = exactly(types)?;
+                Ok(vec![Type::scalar(Elem::Usize)])
+            }
+            Shape::BindDim { .. } => {
+                let [n] = exactly(types)?;
+                if *n != Type::scalar(Elem::Usize) {
+                    return mismatch("takes a usize scalar");
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Linear rule.
+    pub(super) fn jvp(&self, _b: &mut Builder, _dots: &[Option<ValueId>]) -> Option<ValueId> {
+        todo!()
+    }
+
+    /// Transpose rule.
+    pub(super) fn transpose(&self, _b: &mut Builder, _args: &[Operand], _bar: ValueId) -> Vec<Option<ValueId>> {
+        todo!()
+    }
+}

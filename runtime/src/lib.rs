@@ -1,0 +1,1 @@
+//! Kernels, solvers and hypergradient methods that generated code runs on.

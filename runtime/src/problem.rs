@@ -1,0 +1,58 @@
+//! What the macro implements for a problem: the few kernels from which every method is built.
+
+use crate::{Error, Float, Params};
+
+/// One bilevel problem: `min over λ of g(w*(λ), λ)` where `w*(λ)` minimises the inner loss `f(w, λ)`.
+///
+/// `#[bilevel]` implements it for the generated `Problem` struct. The kernels work on flat vectors, the elements of the variables leaf
+/// after leaf, and write into the caller's memory. Shapes, labels and finiteness of the data are checked once, in
+/// [`workspace`](Self::workspace); the kernels after that cannot fail and allocate nothing after their first turn.
+pub trait BilevelProblem {
+    /// `f64` or `f32`.
+    type Float: Float;
+    /// The inner variable, in the user's form.
+    type Inner: Params<Self::Float>;
+    /// The outer variable, in the user's form.
+    type Outer: Params<Self::Float>;
+    /// Dimensions, contiguous data and buffers.
+    type Workspace;
+
+    /// Checks the data and the shapes of the variables against each other and makes the memory that the kernels use.
+    ///
+    /// # Errors
+    /// [`Error`] naming the parameter: shapes that do not fit, an empty or non-finite array, an index out of range.
+    fn workspace(&self, inner: &Self::Inner, outer: &Self::Outer) -> Result<Self::Workspace, Error>;
+
+    /// The inner loss `f(w, λ)` and its gradient `∇_w f`.
+    fn inner_value_and_grad(
+        &self,
+        workspace: &mut Self::Workspace,
+        inner: &[Self::Float],
+        outer: &[Self::Float],
+        inner_bar: &mut [Self::Float],
+    ) -> Self::Float;
+
+    /// Linearizes `(∇_w f, ∇_λ f)` at `(w, λ)` for [`curvature_apply`](Self::curvature_apply): all that does not depend on the direction is computed
+    /// here, once.
+    fn inner_curvature(&self, workspace: &mut Self::Workspace, inner: &[Self::Float], outer: &[Self::Float]);
+
+    /// The fused product `P(v) = (∇²_ww f · v, ∇²_λw f · v)` at the point of the last [`inner_curvature`](Self::inner_curvature), in one
+    /// forward-over-reverse pass. Without `mixed` only the first is computed.
+    fn curvature_apply(
+        &self,
+        workspace: &mut Self::Workspace,
+        direction: &[Self::Float],
+        hessian_product: &mut [Self::Float],
+        mixed: Option<&mut [Self::Float]>,
+    );
+
+    /// The outer loss `g(w, λ)`, and its gradients `∂_w g` and `∂_λ g`.
+    fn outer_value_and_grad(
+        &self,
+        workspace: &mut Self::Workspace,
+        inner: &[Self::Float],
+        outer: &[Self::Float],
+        inner_bar: &mut [Self::Float],
+        outer_bar: &mut [Self::Float],
+    ) -> Self::Float;
+}
