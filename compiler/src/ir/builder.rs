@@ -312,11 +312,8 @@ impl Builder {
                 }
             }
         }
-        let dims: Vec<Dim> = dims
-            .into_iter()
-            .enumerate()
-            .map(|(k, d)| d.unwrap_or_else(|| Dim::Sym(self.dim(&callee.dims[k].name))))
-            .collect();
+        let dims: Vec<Dim> =
+            dims.into_iter().enumerate().map(|(k, d)| d.unwrap_or_else(|| Dim::Sym(self.dim(&callee.dims[k].name)))).collect();
         let mut env: Vec<Option<ValueId>> = vec![None; callee.types.len()];
         for (&param, &arg) in callee.params().iter().zip(args) {
             env[param.0 as usize] = Some(arg);
