@@ -1,0 +1,276 @@
+//! The one error type of everything that can go wrong at run time.
+//!
+//! Each message is one sentence that names the parameter or the quantity, gives the shapes or the numbers, and says what to do.
+
+use std::fmt;
+
+/// One axis of a named array, in an error about shapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Axis {
+    /// The parameter or expression, as the user wrote it.
+    pub name: &'static str,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The axis in question.
+    pub axis: usize,
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "axis {} of `{}` (shape {:?})",
+            self.axis, self.name, self.shape
+        )
+    }
+}
+
+/// Why no result could be given.
+///
+/// Nothing in the crate returns numbers that it knows to be wrong: what cannot be computed reliably is one of these. Numbers are
+/// given as `f64` whatever the float type of the problem. A *step* counts the iterations of an inner solver or of the outer loop from 0.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two axes that the problem requires to be equally long are not.
+    DimensionMismatch {
+        /// The one.
+        first: Axis,
+        /// The other.
+        second: Axis,
+    },
+    /// An array does not have the shape that it must have.
+    ShapeMismatch {
+        /// The array, as the user named it.
+        name: &'static str,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// What prescribes the shape.
+        expected_by: &'static str,
+        /// The shape prescribed.
+        expected: Vec<usize>,
+    },
+    /// An array without elements where a loss needs some.
+    Empty {
+        /// The array, as the user named it.
+        name: &'static str,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// An element of the data or of a variable is NaN or infinite.
+    NonFiniteElement {
+        /// The array, as the user named it.
+        name: &'static str,
+        /// Position of the first such element in row-major order.
+        position: usize,
+        /// The element.
+        value: f64,
+    },
+    /// A label or an index in the data is negative or too large.
+    IndexOutOfRange {
+        /// The array or scalar, as the user named it.
+        name: &'static str,
+        /// Position of the first such element in row-major order; `None` for a scalar.
+        position: Option<usize>,
+        /// The index found.
+        value: i128,
+        /// Indices must be below this.
+        limit: usize,
+    },
+    /// A loss, a gradient or a product became NaN or infinite.
+    NonFinite {
+        /// What it was, for example `the inner loss`.
+        quantity: &'static str,
+        /// The step at which it was first seen.
+        step: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// The inner loss decreases without end.
+    UnboundedBelow {
+        /// The step at which the solver gave up.
+        step: usize,
+        /// The loss there.
+        value: f64,
+        /// The 2-norm of the inner variable there.
+        norm: f64,
+    },
+    /// The inner solver stopped far from a stationary point.
+    InnerNotConverged {
+        /// 2-norm of the gradient of the inner loss.
+        gradient_norm: f64,
+        /// The largest norm with which a hypergradient is still given.
+        limit: f64,
+        /// Iterations made.
+        iterations: usize,
+        /// Why the solver stopped.
+        reason: &'static str,
+    },
+    /// The Hessian of the inner loss is not positive definite where it must be.
+    NotPositiveDefinite {
+        /// `vᵀHv / vᵀv` for the direction that showed it.
+        curvature: f64,
+        /// The iteration of the linear solver that showed it.
+        iteration: usize,
+    },
+    /// A linear solver stopped with a residual above its tolerance.
+    LinearSolverNotConverged {
+        /// Iterations made.
+        iterations: usize,
+        /// The recomputed residual relative to the right-hand side.
+        residual: f64,
+        /// The tolerance asked for.
+        tolerance: f64,
+    },
+    /// A setting of a method or solver has a value that it cannot have.
+    InvalidSetting {
+        /// The setting, for example `Lbfgs::tolerance`.
+        setting: &'static str,
+        /// The value given.
+        value: f64,
+        /// What it must be, for example `positive`.
+        requirement: &'static str,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::DimensionMismatch { first, second } => write!(
+                f,
+                "{first} has length {}, but {second} has length {}: they must be equal",
+                length(first),
+                length(second),
+            ),
+            Error::ShapeMismatch {
+                name,
+                shape,
+                expected_by,
+                expected,
+            } => {
+                write!(
+                    f,
+                    "`{name}` has shape {shape:?}, but `{expected_by}` requires {expected:?}"
+                )
+            }
+            Error::Empty { name, shape } => {
+                write!(
+                    f,
+                    "`{name}` is empty (shape {shape:?}): the loss needs at least one element"
+                )
+            }
+            Error::NonFiniteElement {
+                name,
+                position,
+                value,
+            } => write!(
+                f,
+                "`{name}` contains {value} at position {position} (row-major): remove or replace non-finite values first"
+            ),
+            Error::IndexOutOfRange {
+                name,
+                position: Some(position),
+                value,
+                limit,
+            } => write!(
+                f,
+                "`{name}` contains the index {value} at position {position} (row-major), but indices must lie in 0..{limit}"
+            ),
+            Error::IndexOutOfRange {
+                name,
+                position: None,
+                value,
+                limit,
+            } => {
+                write!(f, "`{name}` is {value}, but must lie in 0..{limit}")
+            }
+            Error::NonFinite {
+                quantity,
+                step,
+                value,
+            } => write!(
+                f,
+                "{quantity} became {value} at step {step}: scale the data, start closer to a solution or add regularisation"
+            ),
+            Error::UnboundedBelow { step, value, norm } => write!(
+                f,
+                "the inner loss is unbounded below: at step {step} it is {value:e} with an inner variable of norm {norm:e}; \
+                 add a penalty that makes a minimum exist"
+            ),
+            Error::InnerNotConverged {
+                gradient_norm,
+                limit,
+                iterations,
+                reason,
+            } => write!(
+                f,
+                "the inner problem is not solved: after {iterations} iterations ({reason}) its gradient has norm {gradient_norm:e}, \
+                 and above {limit:e} a hypergradient would be meaningless; raise `max_iterations` or choose another inner solver"
+            ),
+            Error::NotPositiveDefinite {
+                curvature,
+                iteration,
+            } => write!(
+                f,
+                "the Hessian of the inner loss is not positive definite (curvature {curvature:e} along a direction met in iteration \
+                 {iteration}): the inner variable is no strict minimum; add a penalty or solve the inner problem further"
+            ),
+            Error::LinearSolverNotConverged {
+                iterations,
+                residual,
+                tolerance,
+            } => write!(
+                f,
+                "the linear system of the hypergradient is not solved: after {iterations} iterations its relative residual is \
+                 {residual:e} and not {tolerance:e}; raise `max_iterations` or `tolerance`"
+            ),
+            Error::InvalidSetting {
+                setting,
+                value,
+                requirement,
+            } => {
+                write!(f, "`{setting}` is {value}, but must be {requirement}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The length of the axis; 0 if the array does not have it.
+fn length(axis: &Axis) -> usize {
+    axis.shape.get(axis.axis).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_the_parameters_and_both_shapes() {
+        let first = Axis {
+            name: "x",
+            shape: vec![1200, 64],
+            axis: 1,
+        };
+        let second = Axis {
+            name: "w",
+            shape: vec![10, 64],
+            axis: 0,
+        };
+        assert_eq!(
+            Error::DimensionMismatch { first, second }.to_string(),
+            "axis 1 of `x` (shape [1200, 64]) has length 64, but axis 0 of `w` (shape [10, 64]) has length 10: they must be equal"
+        );
+        let label = Error::IndexOutOfRange {
+            name: "labels",
+            position: Some(7),
+            value: -1,
+            limit: 10,
+        };
+        assert_eq!(
+            label.to_string(),
+            "`labels` contains the index -1 at position 7 (row-major), but indices must lie in 0..10"
+        );
+    }
+}
