@@ -17,11 +17,7 @@ pub struct Axis {
 
 impl fmt::Display for Axis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "axis {} of `{}` (shape {:?})",
-            self.axis, self.name, self.shape
-        )
+        write!(f, "axis {} of `{}` (shape {:?})", self.axis, self.name, self.shape)
     }
 }
 
@@ -136,99 +132,48 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::DimensionMismatch { first, second } => write!(
-                f,
-                "{first} has length {}, but {second} has length {}: they must be equal",
-                length(first),
-                length(second),
-            ),
-            Error::ShapeMismatch {
-                name,
-                shape,
-                expected_by,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "`{name}` has shape {shape:?}, but `{expected_by}` requires {expected:?}"
-                )
+            Error::DimensionMismatch { first, second } => {
+                write!(f, "{first} has length {}, but {second} has length {}: they must be equal", length(first), length(second),)
+            }
+            Error::ShapeMismatch { name, shape, expected_by, expected } => {
+                write!(f, "`{name}` has shape {shape:?}, but `{expected_by}` requires {expected:?}")
             }
             Error::Empty { name, shape } => {
-                write!(
-                    f,
-                    "`{name}` is empty (shape {shape:?}): the loss needs at least one element"
-                )
+                write!(f, "`{name}` is empty (shape {shape:?}): the loss needs at least one element")
             }
-            Error::NonFiniteElement {
-                name,
-                position,
-                value,
-            } => write!(
-                f,
-                "`{name}` contains {value} at position {position} (row-major): remove or replace non-finite values first"
-            ),
-            Error::IndexOutOfRange {
-                name,
-                position: Some(position),
-                value,
-                limit,
-            } => write!(
-                f,
-                "`{name}` contains the index {value} at position {position} (row-major), but indices must lie in 0..{limit}"
-            ),
-            Error::IndexOutOfRange {
-                name,
-                position: None,
-                value,
-                limit,
-            } => {
+            Error::NonFiniteElement { name, position, value } => {
+                write!(f, "`{name}` contains {value} at position {position} (row-major): remove or replace non-finite values first")
+            }
+            Error::IndexOutOfRange { name, position: Some(position), value, limit } => {
+                write!(f, "`{name}` contains the index {value} at position {position} (row-major), but indices must lie in 0..{limit}")
+            }
+            Error::IndexOutOfRange { name, position: None, value, limit } => {
                 write!(f, "`{name}` is {value}, but must lie in 0..{limit}")
             }
-            Error::NonFinite {
-                quantity,
-                step,
-                value,
-            } => write!(
-                f,
-                "{quantity} became {value} at step {step}: scale the data, start closer to a solution or add regularisation"
-            ),
+            Error::NonFinite { quantity, step, value } => {
+                write!(f, "{quantity} became {value} at step {step}: scale the data, start closer to a solution or add regularisation")
+            }
             Error::UnboundedBelow { step, value, norm } => write!(
                 f,
                 "the inner loss is unbounded below: at step {step} it is {value:e} with an inner variable of norm {norm:e}; \
                  add a penalty that makes a minimum exist"
             ),
-            Error::InnerNotConverged {
-                gradient_norm,
-                limit,
-                iterations,
-                reason,
-            } => write!(
+            Error::InnerNotConverged { gradient_norm, limit, iterations, reason } => write!(
                 f,
                 "the inner problem is not solved: after {iterations} iterations ({reason}) its gradient has norm {gradient_norm:e}, \
                  and above {limit:e} a hypergradient would be meaningless; raise `max_iterations` or choose another inner solver"
             ),
-            Error::NotPositiveDefinite {
-                curvature,
-                iteration,
-            } => write!(
+            Error::NotPositiveDefinite { curvature, iteration } => write!(
                 f,
                 "the Hessian of the inner loss is not positive definite (curvature {curvature:e} along a direction met in iteration \
                  {iteration}): the inner variable is no strict minimum; add a penalty or solve the inner problem further"
             ),
-            Error::LinearSolverNotConverged {
-                iterations,
-                residual,
-                tolerance,
-            } => write!(
+            Error::LinearSolverNotConverged { iterations, residual, tolerance } => write!(
                 f,
                 "the linear system of the hypergradient is not solved: after {iterations} iterations its relative residual is \
                  {residual:e} and not {tolerance:e}; raise `max_iterations` or `tolerance`"
             ),
-            Error::InvalidSetting {
-                setting,
-                value,
-                requirement,
-            } => {
+            Error::InvalidSetting { setting, value, requirement } => {
                 write!(f, "`{setting}` is {value}, but must be {requirement}")
             }
         }
@@ -248,29 +193,13 @@ mod tests {
 
     #[test]
     fn messages_name_the_parameters_and_both_shapes() {
-        let first = Axis {
-            name: "x",
-            shape: vec![1200, 64],
-            axis: 1,
-        };
-        let second = Axis {
-            name: "w",
-            shape: vec![10, 64],
-            axis: 0,
-        };
+        let first = Axis { name: "x", shape: vec![1200, 64], axis: 1 };
+        let second = Axis { name: "w", shape: vec![10, 64], axis: 0 };
         assert_eq!(
             Error::DimensionMismatch { first, second }.to_string(),
             "axis 1 of `x` (shape [1200, 64]) has length 64, but axis 0 of `w` (shape [10, 64]) has length 10: they must be equal"
         );
-        let label = Error::IndexOutOfRange {
-            name: "labels",
-            position: Some(7),
-            value: -1,
-            limit: 10,
-        };
-        assert_eq!(
-            label.to_string(),
-            "`labels` contains the index -1 at position 7 (row-major), but indices must lie in 0..10"
-        );
+        let label = Error::IndexOutOfRange { name: "labels", position: Some(7), value: -1, limit: 10 };
+        assert_eq!(label.to_string(), "`labels` contains the index -1 at position 7 (row-major), but indices must lie in 0..10");
     }
 }
