@@ -2,7 +2,8 @@
 
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
-use crate::ir::{Builder, Dim, Elem, Index, Type, ValueId};
+use crate::ir::eval::{Data, EvalError, Tensor, ill_formed};
+use crate::ir::{Builder, Dim, Elem, Elementwise, Index, Type, ValueId};
 
 /// The dimensions without one axis, or why there is no such axis.
 fn without(dims: &[Dim], axis: usize) -> Result<Vec<Dim>, TypeError> {
@@ -60,5 +61,99 @@ impl Index {
     /// Transpose rule.
     pub(super) fn transpose(&self, _b: &mut Builder, _args: &[Operand], _bar: ValueId) -> Vec<Option<ValueId>> {
         todo!()
+    }
+}
+
+/// A tensor's elements seen along one axis: `outer` blocks of `len` rows of `inner` elements.
+struct Along {
+    outer: usize,
+    len: usize,
+    inner: usize,
+}
+
+impl Along {
+    fn of(shape: &[usize], axis: usize) -> Result<Along, EvalError> {
+        if axis >= shape.len() {
+            return ill_formed(format!("there is no axis {axis} in {shape:?}"));
+        }
+        Ok(Along { outer: shape[..axis].iter().product(), len: shape[axis], inner: shape[axis + 1..].iter().product() })
+    }
+
+    /// For each element of the shape without the axis, in row-major order, the place in the whole where the axis' position is `position(k)`.
+    fn places(&self, position: impl Fn(usize) -> i64) -> Result<Vec<usize>, EvalError> {
+        let place = |k: usize| match usize::try_from(position(k)) {
+            Ok(i) if i < self.len => Ok((k / self.inner * self.len + i) * self.inner + k % self.inner),
+            Ok(_) | Err(_) => Err(EvalError::OutOfRange { index: position(k), len: self.len }),
+        };
+        (0..self.outer * self.inner).map(place).collect()
+    }
+}
+
+/// [`Along::places`] for one position throughout, which is checked also where there are no elements.
+fn one_position(shape: &[usize], axis: usize, i: &Tensor) -> Result<Vec<usize>, EvalError> {
+    let along = Along::of(shape, axis)?;
+    match i.as_int()[0] {
+        i if (0..along.len as i64).contains(&i) => along.places(|_| i),
+        index => Err(EvalError::OutOfRange { index, len: along.len }),
+    }
+}
+
+/// `into` with the elements of `values` at `places`.
+fn write(into: &Tensor, places: &[usize], values: &Tensor) -> Result<Tensor, EvalError> {
+    fn put<T: Copy>(into: &[T], places: &[usize], values: &[T]) -> Vec<T> {
+        let mut all = into.to_vec();
+        for (&place, &value) in places.iter().zip(values) {
+            all[place] = value;
+        }
+        all
+    }
+    let data = match (&into.data, &values.data) {
+        (Data::F64(into), Data::F64(values)) => Data::F64(put(into, places, values)),
+        (Data::F32(into), Data::F32(values)) => Data::F32(put(into, places, values)),
+        (Data::F64(_) | Data::F32(_) | Data::Int(..) | Data::Bool(_), _) => return ill_formed("writing takes floats of one type"),
+    };
+    Ok(Tensor { shape: into.shape.clone(), data })
+}
+
+/// A shape without one axis.
+fn shape_without(shape: &[usize], axis: usize) -> Vec<usize> {
+    let mut shape = shape.to_vec();
+    shape.remove(axis);
+    shape
+}
+
+impl Index {
+    /// The access; a position that is not below the axis' length is an error, also where there are no elements to access.
+    pub(super) fn eval(&self, args: &[&Tensor], len: &dyn Fn(Dim) -> Result<usize, EvalError>) -> Result<Tensor, EvalError> {
+        match (self, args) {
+            (Index::At { axis }, [x, i]) => {
+                let places = one_position(&x.shape, *axis, i)?;
+                Ok(x.gather(shape_without(&x.shape, *axis), &places))
+            }
+            (Index::AddAt { axis }, [x, i, v]) => {
+                let places = one_position(&x.shape, *axis, i)?;
+                let row = Elementwise::Add.eval(&[&x.gather(v.shape.clone(), &places), v])?;
+                write(x, &places, &row)
+            }
+            (Index::TakeAlong { axis }, [x, idx]) => {
+                let places = Along::of(&x.shape, *axis)?.places(|k| idx.as_int()[k])?;
+                Ok(x.gather(shape_without(&x.shape, *axis), &places))
+            }
+            (Index::PutAlong { axis, dim }, [v, idx]) => {
+                let mut shape = v.shape.clone();
+                shape.insert(*axis, len(*dim)?);
+                let n = shape.iter().product();
+                let zeros = match &v.data {
+                    Data::F64(_) => Data::F64(vec![0.0; n]),
+                    Data::F32(_) => Data::F32(vec![0.0; n]),
+                    Data::Int(..) | Data::Bool(_) => return ill_formed("put of floats"),
+                };
+                let places = Along::of(&shape, *axis)?.places(|k| idx.as_int()[k])?;
+                write(&Tensor { shape, data: zeros }, &places, v)
+            }
+            (Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }, _) => {
+                ill_formed(format!("{self:?} of {} operands", args.len()))
+            }
+        }
     }
 }

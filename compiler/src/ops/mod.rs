@@ -5,13 +5,15 @@
 
 mod control;
 mod elementwise;
+mod eval_elementwise;
 mod index;
 mod product;
 mod reduce;
 mod shape;
 
 use crate::ir::builder::TypeError;
-use crate::ir::{Body, Builder, Func, Op, Type, ValueId};
+use crate::ir::eval::{EvalError, Tensor, ill_formed};
+use crate::ir::{Body, Builder, Dim, Func, Op, Type, ValueId};
 
 /// An operand of a linear operation as the transpose rule sees it.
 #[derive(Clone, Debug)]
@@ -75,6 +77,28 @@ impl Op {
             Op::Shape(op) => op.transpose(b, args, bar),
             Op::Index(op) => op.transpose(b, args, bar),
             Op::Control(_) => unreachable!("`derive::transpose` enters control flow itself"),
+        }
+    }
+}
+
+impl Op {
+    /// The value of the result, given the operands' values; `len` knows the lengths of dimensions.
+    ///
+    /// # Errors
+    /// What Rust would refuse at run time, see [`EvalError`].
+    ///
+    /// # Panics
+    /// On control flow and on [`Shape::BindDim`](crate::ir::Shape::BindDim), which the evaluator handles itself.
+    pub fn eval(&self, args: &[&Tensor], len: &dyn Fn(Dim) -> Result<usize, EvalError>) -> Result<Tensor, EvalError> {
+        match (self, args) {
+            (Op::Const(elem, literal), []) => Ok(Tensor::literal(*elem, *literal)),
+            (Op::Elementwise(op), _) => op.eval(args),
+            (Op::Reduce(op), [x]) => op.eval(x),
+            (Op::Einsum(op), [lhs, rhs]) => op.eval(lhs, rhs),
+            (Op::Shape(op), _) => op.eval(args, len),
+            (Op::Index(op), _) => op.eval(args, len),
+            (Op::Const(..) | Op::Reduce(_) | Op::Einsum(_), _) => ill_formed(format!("{self:?} of {} operands", args.len())),
+            (Op::Control(_), _) => unreachable!("the evaluator enters control flow itself"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
+use crate::ir::eval::{Data, EvalError, Tensor, ill_formed, places, strides};
 use crate::ir::{Builder, Dim, Einsum, Type, ValueId};
 
 impl Einsum {
@@ -43,5 +44,43 @@ impl Einsum {
     /// Transpose rule.
     pub(super) fn transpose(&self, _b: &mut Builder, _args: &[Operand], _bar: ValueId) -> Vec<Option<ValueId>> {
         todo!()
+    }
+}
+
+impl Einsum {
+    /// The sum as the definition has it, over the summed labels in the order in which `lhs` has them.
+    pub(super) fn eval(&self, lhs: &Tensor, rhs: &Tensor) -> Result<Tensor, EvalError> {
+        if (lhs.shape.len(), rhs.shape.len()) != (self.lhs.len(), self.rhs.len()) {
+            return ill_formed(format!("`{self}` of ranks {} and {}", lhs.shape.len(), rhs.shape.len()));
+        }
+        let axis = |labels: &[u8], l: u8| labels.iter().position(|&k| k == l);
+        let len = |l: u8| match axis(&self.lhs, l) {
+            Some(k) => lhs.shape[k],
+            None => rhs.shape[axis(&self.rhs, l).expect("every label of the result is one of an operand")],
+        };
+        // Every other label is in both operands.
+        let summed: Vec<u8> = self.lhs.iter().copied().filter(|l| !self.out.contains(l)).collect();
+        let lens = |labels: &[u8]| labels.iter().map(|&l| len(l)).collect::<Vec<_>>();
+        let step = |labels: &[u8], of: &[u8], shape: &[usize]| {
+            let strides = strides(shape);
+            labels.iter().map(|&l| axis(of, l).map_or(0, |k| strides[k])).collect::<Vec<_>>()
+        };
+        let (out_shape, sum_shape) = (lens(&self.out), lens(&summed));
+        let starts = |of: &[u8], shape: &[usize]| places(&out_shape, &step(&self.out, of, shape));
+        let members = |of: &[u8], shape: &[usize]| places(&sum_shape, &step(&summed, of, shape));
+        let (l0, r0) = (starts(&self.lhs, &lhs.shape), starts(&self.rhs, &rhs.shape));
+        let (dl, dr) = (members(&self.lhs, &lhs.shape), members(&self.rhs, &rhs.shape));
+        macro_rules! contract {
+            ($a:expr, $b:expr) => {{
+                let one = |l: usize, r: usize| dl.iter().zip(&dr).fold(0.0, |sum, (dl, dr)| sum + $a[l + dl] * $b[r + dr]);
+                l0.iter().zip(&r0).map(|(&l, &r)| one(l, r)).collect()
+            }};
+        }
+        let data = match (&lhs.data, &rhs.data) {
+            (Data::F64(a), Data::F64(b)) => Data::F64(contract!(a, b)),
+            (Data::F32(a), Data::F32(b)) => Data::F32(contract!(a, b)),
+            (Data::F64(_) | Data::F32(_) | Data::Int(..) | Data::Bool(_), _) => return ill_formed("einsum of floats of one type"),
+        };
+        Ok(Tensor { shape: out_shape, data })
     }
 }

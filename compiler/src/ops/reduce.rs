@@ -2,6 +2,7 @@
 
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
+use crate::ir::eval::{Data, EvalError, Tensor, ill_formed, places, strides};
 use crate::ir::{Builder, Elem, Reduce, Type, ValueId};
 
 impl Reduce {
@@ -40,3 +41,67 @@ impl Reduce {
         todo!()
     }
 }
+
+impl Reduce {
+    /// The reduction, each group of elements in row-major order.
+    pub(super) fn eval(&self, x: &Tensor) -> Result<Tensor, EvalError> {
+        let reduced = self.axes();
+        let kept: Vec<usize> = (0..x.shape.len()).filter(|axis| !reduced.contains(axis)).collect();
+        let lens = |axes: &[usize]| axes.iter().map(|&a| x.shape[a]).collect::<Vec<_>>();
+        let step = |axes: &[usize]| axes.iter().map(|&a| strides(&x.shape)[a]).collect::<Vec<_>>();
+        let starts = places(&lens(&kept), &step(&kept));
+        let members = places(&lens(reduced), &step(reduced));
+        fn each<T: Copy>(x: &[T], starts: &[usize], members: &[usize], f: impl Fn(&[T]) -> T) -> Vec<T> {
+            starts.iter().map(|&s| f(&members.iter().map(|&m| x[s + m]).collect::<Vec<T>>())).collect()
+        }
+        let data = match &x.data {
+            Data::F64(x) => Data::F64(each(x, &starts, &members, |group| self.reduce_f64(group))),
+            Data::F32(x) => Data::F32(each(x, &starts, &members, |group| self.reduce_f32(group))),
+            Data::Int(elem, x) => {
+                let groups = starts.iter().map(|&s| self.reduce_int(members.iter().map(|&m| x[s + m])));
+                Data::Int(*elem, groups.collect::<Result<_, _>>()?)
+            }
+            Data::Bool(_) => return ill_formed("reduction of bool"),
+        };
+        Ok(Tensor { shape: lens(&kept), data })
+    }
+
+    fn reduce_int(&self, mut group: impl Iterator<Item = i64>) -> Result<i64, EvalError> {
+        match self {
+            Reduce::Sum { .. } => group
+                .try_fold(0i64, i64::checked_add)
+                .ok_or_else(|| EvalError::Arithmetic("a sum of integers leaves the range of its type".into())),
+            Reduce::Max { .. } => group.max().ok_or(EvalError::EmptyExtreme),
+            Reduce::Min { .. } => group.min().ok_or(EvalError::EmptyExtreme),
+            Reduce::LogSumExp { .. } => ill_formed("log-sum-exp of integers"),
+        }
+    }
+}
+
+macro_rules! reduce_float {
+    ($name:ident, $float:ty) => {
+        impl Reduce {
+            /// One group of floats. The extremes of no elements are the infinities, and any NaN makes the result one.
+            fn $name(&self, group: &[$float]) -> $float {
+                let extreme = |pick: fn($float, $float) -> $float, none: $float| {
+                    group.iter().fold(none, |a, &b| if a.is_nan() || b.is_nan() { <$float>::NAN } else { pick(a, b) })
+                };
+                match self {
+                    Reduce::Sum { .. } => group.iter().fold(0.0, |a, b| a + b),
+                    Reduce::Max { .. } => extreme(<$float>::max, <$float>::NEG_INFINITY),
+                    Reduce::Min { .. } => extreme(<$float>::min, <$float>::INFINITY),
+                    Reduce::LogSumExp { .. } => {
+                        let largest = extreme(<$float>::max, <$float>::NEG_INFINITY);
+                        if largest.is_finite() {
+                            largest + group.iter().map(|x| (x - largest).exp()).fold(0.0, |a, b| a + b).ln()
+                        } else {
+                            largest
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+reduce_float!(reduce_f64, f64);
+reduce_float!(reduce_f32, f32);

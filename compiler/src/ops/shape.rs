@@ -2,6 +2,7 @@
 
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
+use crate::ir::eval::{EvalError, Tensor, ill_formed, places, strides};
 use crate::ir::{Builder, Dim, Elem, Shape, Type, ValueId};
 
 impl Shape {
@@ -61,5 +62,39 @@ impl Shape {
     /// Transpose rule.
     pub(super) fn transpose(&self, _b: &mut Builder, _args: &[Operand], _bar: ValueId) -> Vec<Option<ValueId>> {
         todo!()
+    }
+}
+
+impl Shape {
+    /// The rearrangement, or the length that `len` knows.
+    pub(super) fn eval(&self, args: &[&Tensor], len: &dyn Fn(Dim) -> Result<usize, EvalError>) -> Result<Tensor, EvalError> {
+        let lens = |dims: &[Dim]| dims.iter().map(|&d| len(d)).collect::<Result<Vec<_>, _>>();
+        match (self, args) {
+            (Shape::Broadcast { axes, dims }, [x]) => {
+                let (shape, of_x) = (lens(dims)?, strides(&x.shape));
+                let mut steps = vec![0; shape.len()];
+                for (&axis, &step) in axes.iter().zip(&of_x) {
+                    steps[axis] = step;
+                }
+                let places = places(&shape, &steps);
+                Ok(x.gather(shape, &places))
+            }
+            (Shape::Permute { perm }, [x]) => {
+                let of_x = strides(&x.shape);
+                let shape: Vec<usize> = perm.iter().map(|&p| x.shape[p]).collect();
+                let places = places(&shape, &perm.iter().map(|&p| of_x[p]).collect::<Vec<_>>());
+                Ok(x.gather(shape, &places))
+            }
+            (Shape::Reshape { dims }, [x]) => Ok(Tensor { shape: lens(dims)?, data: x.data.clone() }),
+            (Shape::Iota { dim }, []) => {
+                let n = len(*dim)?;
+                Ok(Tensor::usizes(&[n], (0..n).collect()))
+            }
+            (Shape::DimSize { dim }, []) => Ok(Tensor::usize(len(*dim)?)),
+            (Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. } | Shape::Iota { .. } | Shape::DimSize { .. }, _) => {
+                ill_formed(format!("{self:?} of {} operands", args.len()))
+            }
+            (Shape::BindDim { .. }, _) => unreachable!("the evaluator binds dimensions itself"),
+        }
     }
 }
