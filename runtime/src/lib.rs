@@ -2,6 +2,11 @@
 
 pub mod error;
 mod float;
+pub mod params;
+pub mod problem;
+pub mod vector;
 
 pub use error::Error;
 pub use float::Float;
+pub use params::Params;
+pub use problem::BilevelProblem;

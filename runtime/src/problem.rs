@@ -4,9 +4,10 @@ use crate::{Error, Float, Params};
 
 /// One bilevel problem: `min over λ of g(w*(λ), λ)` where `w*(λ)` minimises the inner loss `f(w, λ)`.
 ///
-/// `#[bilevel]` implements it for the generated `Problem` struct. The kernels work on flat vectors, the elements of the variables leaf
+/// `#[bilevel]` implements it for the generated `Problem` struct; [`ProblemExt`](crate::ProblemExt) gives every problem its solvers. The kernels work on flat vectors, the elements of the variables leaf
 /// after leaf, and write into the caller's memory. Shapes, labels and finiteness of the data are checked once, in
-/// [`workspace`](Self::workspace); the kernels after that cannot fail and allocate nothing after their first turn.
+/// [`workspace`](Self::workspace); the kernels after that cannot fail and allocate nothing after their first turn. Whether the variables are
+/// finite is checked by the solver, at every call.
 pub trait BilevelProblem {
     /// `f64` or `f32`.
     type Float: Float;
@@ -16,6 +17,11 @@ pub trait BilevelProblem {
     type Outer: Params<Self::Float>;
     /// Dimensions, contiguous data and buffers.
     type Workspace;
+
+    /// The name of the inner variable, for messages.
+    const INNER_NAME: &'static str = "inner variable";
+    /// The name of the outer variable, for messages.
+    const OUTER_NAME: &'static str = "outer variable";
 
     /// Checks the data and the shapes of the variables against each other and makes the memory that the kernels use.
     ///
