@@ -61,7 +61,7 @@ impl<T: Float, D: Dimension> Params<T> for Array<T, D> {
         match self.as_slice() {
             Some(elements) => out.copy_from_slice(elements),
             None => {
-                assert_eq!(out.len(), self.len(), "one place for every element");
+                assert_eq!(out.len(), self.len(), "a place for every element");
                 for (out, &x) in out.iter_mut().zip(self) {
                     *out = x;
                 }
@@ -70,7 +70,7 @@ impl<T: Float, D: Dimension> Params<T> for Array<T, D> {
     }
 
     fn with_elements(&self, from: &[T]) -> Self {
-        Array::from_shape_vec(self.raw_dim(), from.to_vec()).expect("one element for every place")
+        Array::from_shape_vec(self.raw_dim(), from.to_vec()).expect("an element for every place")
     }
 }
 
@@ -85,20 +85,18 @@ macro_rules! tuple {
                 [$(self.$position.shapes()),+].concat()
             }
 
-            fn write_to(&self, out: &mut [T]) {
-                let mut leaves = Leaves { rest: out };
-                $(self.$position.write_to(leaves.next(self.$position.n_elements()));)+
-                assert!(leaves.rest.is_empty(), "one place for every element");
+            fn write_to(&self, mut out: &mut [T]) {
+                $(self.$position.write_to(out.split_off_mut(..self.$position.n_elements()).expect("a place for every element"));)+
+                assert!(out.is_empty(), "an element for every place");
             }
 
-            fn with_elements(&self, from: &[T]) -> Self {
-                assert_eq!(from.len(), self.n_elements(), "one element for every place");
-                let mut start = 0;
-                ($({
-                    let leaf = start..start + self.$position.n_elements();
-                    start = leaf.end;
-                    self.$position.with_elements(&from[leaf])
-                },)+)
+            fn with_elements(&self, mut from: &[T]) -> Self {
+                let value = ($({
+                    let elements = from.split_off(..self.$position.n_elements());
+                    self.$position.with_elements(elements.expect("an element for every place"))
+                },)+);
+                assert!(from.is_empty(), "a place for every element");
+                value
             }
         }
     };
@@ -109,19 +107,6 @@ tuple!(A 0, B 1, C 2);
 tuple!(A 0, B 1, C 2, D 3);
 tuple!(A 0, B 1, C 2, D 3, E 4);
 tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-
-/// Hands out a slice piece by piece.
-struct Leaves<'a, T> {
-    rest: &'a mut [T],
-}
-
-impl<'a, T> Leaves<'a, T> {
-    fn next(&mut self, n: usize) -> &'a mut [T] {
-        let (leaf, rest) = std::mem::take(&mut self.rest).split_at_mut(n);
-        self.rest = rest;
-        leaf
-    }
-}
 
 /// Fails with an error that names the variable if an element is NaN or infinite.
 ///
@@ -170,9 +155,6 @@ mod tests {
     fn the_first_non_finite_element_is_named() {
         assert_eq!(check_finite("x", &[1.0, 2.0]), Ok(()));
         let error = check_finite("x", &[1.0, f64::INFINITY, f64::NAN]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`x` contains inf at position 1 (row-major): remove or replace non-finite values first"
-        );
+        assert_eq!(error.to_string(), "`x` contains inf at position 1 (row-major): remove or replace non-finite values first");
     }
 }

@@ -4,7 +4,7 @@ use crate::{Error, Float, Params};
 
 /// One bilevel problem: `min over λ of g(w*(λ), λ)` where `w*(λ)` minimises the inner loss `f(w, λ)`.
 ///
-/// `#[bilevel]` implements it for the generated `Problem` struct; [`ProblemExt`](crate::ProblemExt) gives every problem its solvers. The kernels work on flat vectors, the elements of the variables leaf
+/// `#[bilevel]` implements it for the generated `Problem` struct. The kernels work on flat vectors, the elements of the variables leaf
 /// after leaf, and write into the caller's memory. Shapes, labels and finiteness of the data are checked once, in
 /// [`workspace`](Self::workspace); the kernels after that cannot fail and allocate nothing after their first turn. Whether the variables are
 /// finite is checked by the solver, at every call.

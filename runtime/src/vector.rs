@@ -30,10 +30,9 @@ pub fn dot<T: Float>(x: &[T], y: &[T]) -> T {
 /// The largest absolute value; NaN if there is a NaN, 0 for an empty vector.
 #[must_use]
 pub fn max_abs<T: Float>(x: &[T]) -> T {
-    // `max` drops a NaN and a comparison loses it; the sum keeps it, and vectorises.
-    let (largest, nan) =
-        x.iter().fold((T::zero(), T::zero()), |(largest, nan), &x| (if x.abs() > largest { x.abs() } else { largest }, nan + (x - x)));
-    if nan.is_nan() && !largest.is_infinite() { nan } else { largest }
+    let largest = x.iter().fold(T::zero(), |largest, &x| if x.abs() > largest { x.abs() } else { largest });
+    // A comparison with NaN is false, so that the fold above passes over it.
+    if x.iter().any(|x| x.is_nan()) { T::nan() } else { largest }
 }
 
 /// `‖x‖₂`, also where the squares over- or underflow.
@@ -95,8 +94,7 @@ pub fn divide<T: Float>(x: &[T], a: T, out: &mut [T]) {
 /// Whether no element is NaN or infinite.
 #[must_use]
 pub fn all_finite<T: Float>(x: &[T]) -> bool {
-    // `x - x` is zero for finite numbers and NaN for all others.
-    x.iter().map(|&x| x - x).sum::<T>() == T::zero()
+    x.iter().fold(true, |all, x| all & x.is_finite())
 }
 
 #[cfg(test)]
@@ -115,13 +113,13 @@ mod tests {
     #[test]
     fn norm_neither_overflows_nor_underflows() {
         for scale in [1e-300, 1e-160, 1.0, 1e160, 1e300] {
-            let relative = norm(&[3.0 * scale, -4.0 * scale]) / (5.0 * scale);
-            assert!((relative - 1.0).abs() < 1e-15, "{scale:e}: {relative}");
+            let relative = norm(&[3.0 * scale, -4.0 * scale]) / (5.0_f64 * scale);
+            assert!((relative - 1.0_f64).abs() < 1e-15, "{scale:e}: {relative}");
         }
         assert!((norm(&[3e-30_f32, 4e-30]) / 5e-30 - 1.0).abs() < 1e-6);
         assert!((norm(&[3e30_f32, 4e30]) / 5e30 - 1.0).abs() < 1e-6);
         assert_eq!(norm::<f64>(&[]), 0.0);
-        assert_eq!(norm(&[0.0, -0.0]), 0.0);
+        assert_eq!(norm(&[0.0_f64, -0.0]), 0.0);
     }
 
     #[test]
