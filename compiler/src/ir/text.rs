@@ -31,8 +31,7 @@ use super::{Body, Control, Dim, DimId, Elementwise, Func, Index, Literal, Op, Re
 
 /// The textual form of a function.
 pub fn print(f: &Func) -> String {
-    let mut printer = Printer { func: f, names: vec![None; f.types.len()], taken: HashSet::new(), n_unnamed: 0, text: String::new() };
-    printer.name_body(&f.body);
+    let mut printer = Printer::new(f);
     printer.text.push_str("func ");
     printer.text.push_str(&f.name);
     printer.body(&f.body, 0);
@@ -59,7 +58,8 @@ pub fn print_dim(f: &Func, dim: Dim) -> String {
     }
 }
 
-struct Printer<'f> {
+/// A function's text under construction, and the names of its values.
+pub(super) struct Printer<'f> {
     func: &'f Func,
     names: Vec<Option<String>>,
     taken: HashSet<String>,
@@ -67,7 +67,13 @@ struct Printer<'f> {
     text: String,
 }
 
-impl Printer<'_> {
+impl<'f> Printer<'f> {
+    pub(super) fn new(f: &'f Func) -> Self {
+        let mut printer = Printer { func: f, names: vec![None; f.types.len()], taken: HashSet::new(), n_unnamed: 0, text: String::new() };
+        printer.name_body(&f.body);
+        printer
+    }
+
     /// Names all values in order of definition, so that the text of a function does not depend on its numbering.
     fn name_body(&mut self, body: &Body) {
         for &param in &body.params {
@@ -107,11 +113,19 @@ impl Printer<'_> {
         }
     }
 
-    fn value(&self, value: ValueId) -> String {
+    pub(super) fn value(&self, value: ValueId) -> String {
         match self.names.get(value.0 as usize) {
             Some(Some(name)) => format!("%{name}"),
             Some(None) | None => format!("%undefined_{}", value.0),
         }
+    }
+
+    pub(super) fn dim(&self, dim: Dim) -> String {
+        print_dim(self.func, dim)
+    }
+
+    pub(super) fn ty(&self, ty: &Type) -> String {
+        print_type(self.func, ty)
     }
 
     fn typed(&self, value: ValueId) -> String {
@@ -136,24 +150,28 @@ impl Printer<'_> {
         }
     }
 
-    fn stmt(&mut self, stmt: &Stmt, depth: usize) {
-        let _ = write!(self.text, "{:1$}", "", 2 * depth);
+    /// A statement without its nested bodies.
+    pub(super) fn line(&self, stmt: &Stmt) -> String {
+        let mut line = comma(stmt.outs.iter().map(|&o| self.typed(o)));
         if !stmt.outs.is_empty() {
-            let outs = comma(stmt.outs.iter().map(|&o| self.typed(o)));
-            let _ = write!(self.text, "{outs} = ");
+            line.push_str(" = ");
         }
         match &stmt.op {
-            Op::Const(_, literal) => self.text.push_str(&print_literal(*literal)),
+            Op::Const(_, literal) => line.push_str(&print_literal(*literal)),
             op @ (Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_)) => {
-                let (name, attributes) = (op_name(op), self.attributes(op));
-                let args = self.values(&stmt.args);
-                self.text.push_str(name);
-                if let Some(attributes) = attributes {
-                    let _ = write!(self.text, "[{attributes}]");
+                line.push_str(op_name(op));
+                if let Some(attributes) = self.attributes(op) {
+                    let _ = write!(line, "[{attributes}]");
                 }
-                let _ = write!(self.text, "({args})");
+                let _ = write!(line, "({})", self.values(&stmt.args));
             }
         }
+        line
+    }
+
+    fn stmt(&mut self, stmt: &Stmt, depth: usize) {
+        let line = self.line(stmt);
+        let _ = write!(self.text, "{:1$}{line}", "", 2 * depth);
         for nested in &stmt.bodies {
             self.text.push(' ');
             self.body(nested, depth);
