@@ -2,6 +2,7 @@
 
 pub mod error;
 mod float;
+pub mod functions;
 pub mod params;
 pub mod problem;
 pub mod vector;

@@ -1,0 +1,12 @@
+//! The crate's own functions on scalars and arrays, as a user calls them in plain Rust.
+//!
+//! The compiler knows each of them by name and differentiates it by its formula; these are what the user's function calls when it runs as it stands.
+//! All are stable over the whole range of floats. Like `ndarray`, they panic with a clear message on shapes that do not fit.
+
+mod elementwise;
+mod losses;
+mod rows;
+
+pub use elementwise::{ArrayFunctions, ScalarFunctions};
+pub use losses::{cross_entropy, mse};
+pub use rows::{LastAxis, log_sum_exp, softmax};
