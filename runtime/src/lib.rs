@@ -3,6 +3,7 @@
 pub mod error;
 mod float;
 pub mod functions;
+pub mod linear;
 pub mod params;
 pub mod problem;
 pub mod vector;
