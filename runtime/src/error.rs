@@ -127,6 +127,20 @@ pub enum Error {
         /// What it must be, for example `positive`.
         requirement: &'static str,
     },
+    /// A setting without a default was not made.
+    MissingSetting {
+        /// The setting, for example `GradientDescent::new`.
+        setting: &'static str,
+        /// Why it is needed.
+        reason: &'static str,
+    },
+    /// A step of the outer loop failed.
+    OuterStep {
+        /// The step.
+        step: usize,
+        /// What failed.
+        source: Box<Error>,
+    },
 }
 
 impl fmt::Display for Error {
@@ -176,11 +190,20 @@ impl fmt::Display for Error {
             Error::InvalidSetting { setting, value, requirement } => {
                 write!(f, "`{setting}` is {value}, but must be {requirement}")
             }
+            Error::MissingSetting { setting, reason } => write!(f, "{reason}: give it with `{setting}`"),
+            Error::OuterStep { step, source } => write!(f, "in outer step {step}: {source}"),
         }
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::OuterStep { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
 
 /// The length of the axis; 0 if the array does not have it.
 fn length(axis: &Axis) -> usize {

@@ -6,6 +6,7 @@ pub mod functions;
 pub mod linear;
 pub mod params;
 pub mod problem;
+pub mod solve;
 pub mod vector;
 
 pub use error::Error;

@@ -41,11 +41,6 @@ impl<T: Float> CgMemory<T> {
         unit_solution.fill(T::zero());
         rhs_norm
     }
-
-    /// The last direction of the iteration; the one of negative curvature where that was the reason to stop.
-    pub(crate) fn direction(&self) -> &[T] {
-        &self.direction
-    }
 }
 
 impl Cg {
@@ -127,11 +122,9 @@ pub(crate) fn truncated_cg<T: Float>(
     memory: &mut CgMemory<T>,
     tolerance: T,
     max_iterations: usize,
-) -> (LinearStop, usize) {
+) -> LinearStop {
     memory.start(b, unit_solution);
-    let mut iteration = Iteration::new();
-    let stop = iteration.run(operator, unit_solution, memory, tolerance, max_iterations);
-    (stop, iteration.n_products)
+    Iteration::new().run(operator, unit_solution, memory, tolerance, max_iterations)
 }
 
 /// Replaces the updated residual by the true one, and gives its norm.
