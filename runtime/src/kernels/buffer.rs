@@ -1,0 +1,102 @@
+//! Memory of generated code.
+
+use std::borrow::Cow;
+
+use ndarray::{Array, ArrayRef, Dimension, IntoDimension};
+
+/// Memory for the elements of one array, kept from call to call so that only the first allocates.
+#[derive(Clone, Debug)]
+pub struct Buffer<T>(Vec<T>);
+
+impl<T> Default for Buffer<T> {
+    fn default() -> Self {
+        Buffer(Vec::new())
+    }
+}
+
+impl<T: Copy + Default> Buffer<T> {
+    /// The memory with the given length. What is in it is left from before; the caller overwrites all of it.
+    #[inline]
+    pub fn fit(&mut self, len: usize) -> &mut [T] {
+        if self.0.len() != len {
+            self.0.clear();
+            self.0.resize(len, T::default());
+        }
+        &mut self.0
+    }
+
+    /// The elements as an array.
+    ///
+    /// # Panics
+    /// If their number is not that of the shape.
+    pub fn into_array<Sh: IntoDimension>(self, shape: Sh) -> Array<T, Sh::Dim> {
+        match Array::from_shape_vec(shape.into_dimension(), self.0) {
+            Ok(array) => array,
+            Err(error) => panic!("a buffer holds all elements of its array: {error}"),
+        }
+    }
+}
+
+impl<T> std::ops::Deref for Buffer<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for Buffer<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}
+
+/// The elements of an array in row-major order: its own memory where they stand so, a copy otherwise.
+pub fn elements<T: Copy, D: Dimension>(array: &ArrayRef<T, D>) -> Cow<'_, [T]> {
+    match array.as_slice() {
+        Some(slice) => Cow::Borrowed(slice),
+        None => Cow::Owned(array.iter().copied().collect()),
+    }
+}
+
+/// `out[i] = from[i]`
+///
+/// # Panics
+/// If the lengths differ.
+#[inline]
+pub fn copy<'a, T: Copy>(out: &'a mut [T], from: &[T]) -> &'a [T] {
+    out.copy_from_slice(from);
+    out
+}
+
+/// `out[i] = x`
+#[inline]
+pub fn fill<T: Copy>(out: &mut [T], x: T) -> &[T] {
+    out.fill(x);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn a_buffer_keeps_its_memory() {
+        let mut buffer = Buffer::<f64>::default();
+        let first = buffer.fit(100).as_ptr();
+        buffer.fit(10);
+        assert_eq!(buffer.fit(100).as_ptr(), first);
+    }
+
+    #[test]
+    fn elements_are_row_major_whatever_the_layout() {
+        let a = array![[1, 2, 3], [4, 5, 6]];
+        assert!(matches!(elements(&a), Cow::Borrowed(&[1, 2, 3, 4, 5, 6])));
+        assert_eq!(elements(&a.t())[..], [1, 4, 2, 5, 3, 6]);
+        assert_eq!(elements(&a.slice(ndarray::s![.., ..;2]))[..], [1, 3, 4, 6]);
+    }
+}

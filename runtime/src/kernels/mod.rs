@@ -1,0 +1,37 @@
+//! The loops that generated code spends its time in.
+//!
+//! Every kernel works on slices of contiguous, row-major elements and writes all of a destination that the caller hands in, which it
+//! gives back as a shared slice, so that generated code reads `let y = rt::map(buffer, …)`.
+//!
+//! Each loop is compiled once per CPU variant (see [`Variant`]); a variant only decides which instructions are used, never in which
+//! order numbers are combined, so that results are equal bit for bit. The one exception is the general matrix product, which
+//! is that of the `matrixmultiply` crate.
+//!
+//! All `unsafe` code of the crate is in this module.
+
+mod buffer;
+mod contract;
+mod entry;
+mod index;
+mod map;
+mod math;
+mod narrow;
+mod operand;
+mod product;
+mod reduce;
+mod variant;
+
+pub use buffer::{Buffer, copy, elements, fill};
+pub use contract::contract;
+pub use entry::{Axis, check_finite, check_indices, check_nonempty, dims, dims_or_panic};
+pub use index::{add_at, at, row, row_mut, take_along};
+pub use map::map;
+pub(crate) use math::Math;
+pub use math::{
+    abs, acos, asin, atan, atan2, cos, cosh, exp, exp_m1, floor, ln, ln_1p, max, min, powf, powi, relu, sigmoid, sign, sin, sinh, softplus,
+    sqrt, tan, tanh,
+};
+pub use operand::{Operand, lane, position, splat, strided};
+pub use product::{Matrix, matrix, product};
+pub use reduce::{Max, Min, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};
+pub(crate) use variant::Variant;
