@@ -7,6 +7,11 @@ pub mod linear;
 pub mod params;
 pub mod problem;
 pub mod solve;
+mod kernels;
+pub mod params;
+pub mod problem;
+#[doc(hidden)]
+pub mod rt;
 pub mod vector;
 
 pub use error::Error;

@@ -8,23 +8,18 @@ use super::variant::{Kernel, Variant};
 /// # Panics
 /// If `out` does not have as many elements as the space, or an operand does not cover the space.
 #[inline(always)]
-pub fn map<'a, const R: usize, T: Copy, O: Operand<R>>(
-    out: &'a mut [T],
-    shape: [usize; R],
-    operands: O,
-    f: impl Fn(O::Item) -> T,
-) -> &'a [T] {
+pub fn map<const R: usize, T: Copy, O: Operand<R>>(out: &mut [T], shape: [usize; R], operands: O, f: impl Fn(O::Item) -> T) -> &[T] {
     map_with(Variant::detect(), out, shape, operands, f)
 }
 
 #[inline(always)]
-pub(super) fn map_with<'a, const R: usize, T: Copy, O: Operand<R>>(
+pub(super) fn map_with<const R: usize, T: Copy, O: Operand<R>>(
     variant: Variant,
-    out: &'a mut [T],
+    out: &mut [T],
     shape: [usize; R],
     operands: O,
     f: impl Fn(O::Item) -> T,
-) -> &'a [T] {
+) -> &[T] {
     variant.run(Map { out: &mut *out, shape, operands, f });
     out
 }
@@ -75,7 +70,8 @@ mod tests {
                     let rows: Vec<f64> = (0..n).map(|i| 1000.0 + i as f64).collect();
                     let cols: Vec<f64> = (0..m).map(|j| 0.5 * j as f64).collect();
                     let mut out = vec![f64::NAN; n * m];
-                    let operands = (lane(&a, [m, 1]), splat(&rows, [1, 0]), lane(&cols, [0, 1]), strided(&a, [1, n]), position(0), position(1));
+                    let operands =
+                        (lane(&a, [m, 1]), splat(&rows, [1, 0]), lane(&cols, [0, 1]), strided(&a, [1, n]), position(0), position(1));
                     let got = map_with(variant, &mut out, [n, m], operands, |(a, r, c, t, i, j)| {
                         a + 1e4 * r + c + 1e8 * t + 1e-3 * i as f64 + 1e-5 * j as f64
                     });

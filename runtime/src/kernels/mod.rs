@@ -23,7 +23,7 @@ mod variant;
 
 pub use buffer::{Buffer, copy, elements, fill};
 pub use contract::contract;
-pub use entry::{Axis, check_finite, check_indices, check_nonempty, dims, dims_or_panic};
+pub use entry::{check_index, check_indices, check_nonempty, dims, dims_or_panic};
 pub use index::{add_at, at, row, row_mut, take_along};
 pub use map::map;
 pub(crate) use math::Math;
@@ -31,7 +31,6 @@ pub use math::{
     abs, acos, asin, atan, atan2, cos, cosh, exp, exp_m1, floor, ln, ln_1p, max, min, powf, powi, relu, sigmoid, sign, sin, sinh, softplus,
     sqrt, tan, tanh,
 };
-pub use operand::{Operand, lane, position, splat, strided};
+pub use operand::{lane, position, splat, strided};
 pub use product::{Matrix, matrix, product};
 pub use reduce::{Max, Min, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};
-pub(crate) use variant::Variant;

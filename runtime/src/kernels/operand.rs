@@ -232,7 +232,7 @@ unsafe impl<const R: usize> Operand<R> for Position {
 macro_rules! tuple_operand {
     ($($Operand:ident $k:tt),*) => {
         // SAFETY: a position is inside a tuple if it is inside each of its operands.
-        #[allow(unused_variables, clippy::unused_unit)]
+        #[allow(unused_variables, unused_unsafe, clippy::unused_unit)]
         unsafe impl<const R: usize, $($Operand: Operand<R>),*> Operand<R> for ($($Operand,)*) {
             type Item = ($($Operand::Item,)*);
             type Row = ($($Operand::Row,)*);
@@ -248,7 +248,7 @@ macro_rules! tuple_operand {
             }
         }
 
-        #[allow(unused_variables, clippy::unused_unit)]
+        #[allow(unused_variables, unused_unsafe, clippy::unused_unit)]
         impl<$($Operand: Row),*> Row for ($($Operand,)*) {
             type Item = ($($Operand::Item,)*);
 
