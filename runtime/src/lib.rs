@@ -3,15 +3,13 @@
 pub mod error;
 mod float;
 pub mod functions;
-pub mod linear;
-pub mod params;
-pub mod problem;
-pub mod solve;
 mod kernels;
+pub mod linear;
 pub mod params;
 pub mod problem;
 #[doc(hidden)]
 pub mod rt;
+pub mod solve;
 pub mod vector;
 
 pub use error::Error;
