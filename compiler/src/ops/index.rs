@@ -53,14 +53,44 @@ impl Index {
         }
     }
 
-    /// Linear rule.
-    pub(super) fn jvp(&self, _b: &mut Builder, _args: &[ValueId], _dots: &[Option<ValueId>]) -> Option<ValueId> {
-        todo!()
+    /// Linear rule: all of these are linear in what is read or written, the positions being held.
+    pub(super) fn jvp(&self, b: &mut Builder, args: &[ValueId], dots: &[Option<ValueId>]) -> Option<ValueId> {
+        match self {
+            Index::At { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. } => dots[0].map(|dot| b.op(self.clone(), &[dot, args[1]])),
+            Index::AddAt { .. } => match (dots[0], dots[2]) {
+                (x, None) => x,
+                (x, Some(v)) => {
+                    let ty = b.ty(args[0]).clone();
+                    let x = x.unwrap_or_else(|| b.zeros(&ty));
+                    Some(b.op(self.clone(), &[x, args[1], v]))
+                }
+            },
+        }
     }
 
-    /// Transpose rule.
-    pub(super) fn transpose(&self, _b: &mut Builder, _args: &[Operand], _bar: ValueId) -> Vec<Option<ValueId>> {
-        todo!()
+    /// Transpose rule. For `At` this is the cotangent from this one element; `derive::transpose` adds it into the operand's running cotangent
+    /// instead, so that a loop over the elements costs no dense array per turn.
+    pub(super) fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
+        match (self, args) {
+            (Index::At { axis }, [Operand::Linear(ty), Operand::Known(i)]) => {
+                let zero = b.zeros(ty);
+                vec![Some(b.op(Index::AddAt { axis: *axis }, &[zero, *i, bar])), None]
+            }
+            (Index::AddAt { axis }, [x, Operand::Known(i), v]) => {
+                let x = x.is_linear().then_some(bar);
+                let v = v.is_linear().then(|| b.op(Index::At { axis: *axis }, &[bar, *i]));
+                vec![x, None, v]
+            }
+            (Index::TakeAlong { axis }, [Operand::Linear(ty), Operand::Known(idx)]) => {
+                vec![Some(b.op(Index::PutAlong { axis: *axis, dim: ty.dims[*axis] }, &[bar, *idx])), None]
+            }
+            (Index::PutAlong { axis, .. }, [Operand::Linear(_), Operand::Known(idx)]) => {
+                vec![Some(b.op(Index::TakeAlong { axis: *axis }, &[bar, *idx])), None]
+            }
+            (Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }, _) => {
+                unreachable!("{self:?} is not linear in {args:?}")
+            }
+        }
     }
 }
 

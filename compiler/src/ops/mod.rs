@@ -24,6 +24,16 @@ pub enum Operand {
     Linear(Type),
 }
 
+impl Operand {
+    /// Whether the operation is linear in this operand.
+    pub fn is_linear(&self) -> bool {
+        match self {
+            Operand::Known(_) => false,
+            Operand::Linear(_) => true,
+        }
+    }
+}
+
 impl Op {
     /// The types of the results, or why the operation does not fit its operands. `func` holds the operands' types; nested bodies have
     /// been checked.
@@ -60,6 +70,15 @@ impl Op {
             Op::Shape(op) => op.jvp(b, dots),
             Op::Index(op) => op.jvp(b, args, dots),
             Op::Control(_) => unreachable!("`derive::jvp` enters control flow itself"),
+        }
+    }
+
+    /// Whether the derivative is identically zero, so that no tangent passes although a float operand has one. Together with the results' element
+    /// type this says exactly when [`Op::jvp`] gives `None`.
+    pub fn is_flat(&self) -> bool {
+        match self {
+            Op::Elementwise(op) => op.is_flat(),
+            Op::Const(..) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_) => false,
         }
     }
 

@@ -36,14 +36,24 @@ impl Einsum {
         Ok(lhs.with_dims(out))
     }
 
-    /// Linear rule.
-    pub(super) fn jvp(&self, _b: &mut Builder, _args: &[ValueId], _dots: &[Option<ValueId>]) -> Option<ValueId> {
-        todo!()
+    /// Linear rule: the product rule.
+    pub(super) fn jvp(&self, b: &mut Builder, args: &[ValueId], dots: &[Option<ValueId>]) -> Option<ValueId> {
+        let p = dots[0].map(|dot| b.op(self.clone(), &[dot, args[1]]));
+        let q = dots[1].map(|dot| b.op(self.clone(), &[args[0], dot]));
+        match (p, q) {
+            (Some(p), Some(q)) => Some(b.add(p, q)),
+            (p, q) => p.or(q),
+        }
     }
 
-    /// Transpose rule.
-    pub(super) fn transpose(&self, _b: &mut Builder, _args: &[Operand], _bar: ValueId) -> Vec<Option<ValueId>> {
-        todo!()
+    /// Transpose rule: the linear operand's labels change places with the result's.
+    pub(super) fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
+        let Einsum { lhs, rhs, out } = self.clone();
+        match args {
+            [Operand::Linear(_), Operand::Known(c)] => vec![Some(b.op(Einsum { lhs: out, rhs, out: lhs }, &[bar, *c])), None],
+            [Operand::Known(c), Operand::Linear(_)] => vec![None, Some(b.op(Einsum { lhs, rhs: out, out: rhs }, &[*c, bar]))],
+            _ => unreachable!("`{self}` is not linear in {args:?}"),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
 use crate::ir::eval::{Data, EvalError, Tensor, ill_formed, places, strides};
-use crate::ir::{Builder, Elem, Reduce, Type, ValueId};
+use crate::ir::{Builder, Elem, Elementwise, Reduce, Type, ValueId};
 
 impl Reduce {
     /// The axes that the operation removes.
@@ -32,13 +32,45 @@ impl Reduce {
     }
 
     /// Linear rule.
-    pub(super) fn jvp(&self, _b: &mut Builder, _args: &[ValueId], _out: ValueId, _dots: &[Option<ValueId>]) -> Option<ValueId> {
-        todo!()
+    pub(super) fn jvp(&self, b: &mut Builder, args: &[ValueId], out: ValueId, dots: &[Option<ValueId>]) -> Option<ValueId> {
+        let (x, dot) = (args[0], dots[0]?);
+        let ty = b.ty(x).clone();
+        match self {
+            Reduce::Sum { axes } => Some(b.sum(dot, axes)),
+            Reduce::Max { axes } | Reduce::Min { axes } => {
+                // The sum over the elements that attain the extreme, divided by their number.
+                let extreme = b.broadcast_over(out, axes, &ty.dims);
+                let attains = b.map(Elementwise::Eq, &[x, extreme]);
+                let ones = b.map(Elementwise::Cast(ty.elem), &[attains]);
+                let n_ties = b.sum(ones, axes);
+                let share = b.map(Elementwise::Powi(-1), &[n_ties]);
+                let zero = b.zeros(&ty);
+                let kept = b.select(attains, dot, zero);
+                let total = b.sum(kept, axes);
+                Some(b.mul(share, total))
+            }
+            Reduce::LogSumExp { axes } => {
+                // The softmax-weighted sum. Where all elements are -inf the result is -inf too; without the shield `x - out` would be NaN there.
+                let (bottom, zero) = (b.constant_like(out, f64::NEG_INFINITY), b.constant_like(out, 0.0));
+                let is_bottom = b.map(Elementwise::Eq, &[out, bottom]);
+                let shift = b.select(is_bottom, zero, out);
+                let shift = b.broadcast_over(shift, axes, &ty.dims);
+                let centred = b.sub(x, shift);
+                let softmax = b.map(Elementwise::Exp, &[centred]);
+                let weighted = b.mul(softmax, dot);
+                Some(b.sum(weighted, axes))
+            }
+        }
     }
 
-    /// Transpose rule.
-    pub(super) fn transpose(&self, _b: &mut Builder, _args: &[Operand], _bar: ValueId) -> Vec<Option<ValueId>> {
-        todo!()
+    /// Transpose rule: a sum's cotangent goes to every summand.
+    pub(super) fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
+        match (self, args) {
+            (Reduce::Sum { axes }, [Operand::Linear(ty)]) => vec![Some(b.broadcast_over(bar, axes, &ty.dims))],
+            (Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }, _) => {
+                unreachable!("{self:?} is not linear in {args:?}")
+            }
+        }
     }
 }
 

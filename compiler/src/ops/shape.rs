@@ -54,14 +54,39 @@ impl Shape {
         }
     }
 
-    /// Linear rule.
-    pub(super) fn jvp(&self, _b: &mut Builder, _dots: &[Option<ValueId>]) -> Option<ValueId> {
-        todo!()
+    /// Linear rule: what rearranges elements rearranges their tangents.
+    pub(super) fn jvp(&self, b: &mut Builder, dots: &[Option<ValueId>]) -> Option<ValueId> {
+        match self {
+            Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. } => dots[0].map(|dot| b.op(self.clone(), &[dot])),
+            Shape::Iota { .. } | Shape::DimSize { .. } | Shape::BindDim { .. } => None,
+        }
     }
 
     /// Transpose rule.
-    pub(super) fn transpose(&self, _b: &mut Builder, _args: &[Operand], _bar: ValueId) -> Vec<Option<ValueId>> {
-        todo!()
+    pub(super) fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
+        match (self, args) {
+            (Shape::Broadcast { axes, dims }, [Operand::Linear(_)]) => {
+                let new: Vec<usize> = (0..dims.len()).filter(|k| !axes.contains(k)).collect();
+                vec![Some(b.sum(bar, &new))]
+            }
+            (Shape::Permute { perm }, [Operand::Linear(_)]) => {
+                let mut inverse = vec![0; perm.len()];
+                for (k, &p) in perm.iter().enumerate() {
+                    inverse[p] = k;
+                }
+                vec![Some(b.permute(bar, &inverse))]
+            }
+            (Shape::Reshape { .. }, [Operand::Linear(ty)]) => vec![Some(b.op(Shape::Reshape { dims: ty.dims.clone() }, &[bar]))],
+            (
+                Shape::Broadcast { .. }
+                | Shape::Permute { .. }
+                | Shape::Reshape { .. }
+                | Shape::Iota { .. }
+                | Shape::DimSize { .. }
+                | Shape::BindDim { .. },
+                _,
+            ) => unreachable!("{self:?} is not linear in {args:?}"),
+        }
     }
 }
 
