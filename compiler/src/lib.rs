@@ -6,5 +6,6 @@
 //!
 //! Start reading at [`ir`], whose page is the specification of everything after it.
 
+pub mod derive;
 pub mod ir;
 pub mod ops;

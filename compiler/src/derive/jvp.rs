@@ -1,0 +1,189 @@
+//! Forward mode: every statement is followed by the one that computes its tangent.
+//!
+//! Control flow keeps its shape: a loop carries the tangents of what it carries, a branch gives the tangents of what it gives. Which carried
+//! values have a tangent at all is found by a fixpoint before anything is built.
+
+use super::dependence::{Marks, spread};
+use super::{DeriveError, Env, check_wrt, checked};
+use crate::ir::{Body, Builder, Control, Func, Note, Op, Stmt, ValueId};
+
+/// Forward mode: the parameters of `f`, then one tangent for each parameter in `wrt`; gives the results of `f`, then the tangent of each float
+/// result, that is, the Jacobian applied to the given tangents.
+///
+/// # Errors
+/// None at present: every operation has an exact linear rule.
+///
+/// # Panics
+/// If `wrt` is not an ascending list of positions of float parameters.
+pub fn jvp(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
+    Ok(labelled(f, wrt, Note::tangent))
+}
+
+/// [`jvp`] with a choice of the notes on tangents.
+pub(super) fn labelled(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> Func {
+    check_wrt(f, wrt);
+    let mut b = Builder::with_dims_of(format!("{}_jvp", f.name), f);
+    let mut primal = Env::new(f);
+    let mut dots = Env::new(f);
+    let mut active = Marks::default();
+    for &p in f.params() {
+        let param = b.param(f.ty(p).clone(), f.note(p).clone());
+        primal.set(p, param);
+    }
+    for &k in wrt {
+        let p = f.params()[k];
+        let dot = b.param(f.ty(p).clone(), label(f.note(p)));
+        dots.set(p, dot);
+        active.add(p);
+    }
+    spread(&f.body, &mut active, &|stmt, active| {
+        let moves = |&out: &ValueId| f.ty(out).elem.is_float() && stmt.args.iter().any(|&a| f.ty(a).elem.is_float() && active.has(a));
+        !matches!(stmt.op, Op::Control(_)) && !stmt.op.is_flat() && stmt.outs.iter().any(moves)
+    });
+    let mut pass = Forward { f, b, primal, dots, active, label };
+    pass.stmts(&f.body);
+    let mut results = pass.primal.get_all(f.results());
+    for &r in f.results() {
+        if f.ty(r).elem.is_float() {
+            results.push(pass.dot_or_zeros(r));
+        }
+    }
+    checked(pass.b.finish(results))
+}
+
+struct Forward<'f> {
+    f: &'f Func,
+    b: Builder,
+    /// The copy of each value of `f`.
+    primal: Env,
+    /// The tangent of each value of `f`; none for zero.
+    dots: Env,
+    /// The values of `f` that have a tangent.
+    active: Marks,
+    label: fn(&Note) -> Note,
+}
+
+impl Forward<'_> {
+    fn stmts(&mut self, body: &Body) {
+        for stmt in &body.stmts {
+            match &stmt.op {
+                Op::Control(Control::For { .. }) => self.run_loop(stmt),
+                Op::Control(Control::If) => self.branch(stmt),
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => self.simple(stmt),
+            }
+        }
+    }
+
+    fn simple(&mut self, stmt: &Stmt) {
+        let args = self.primal.get_all(&stmt.args);
+        let outs = self.b.copy_stmt(self.f, stmt, &args, Vec::new());
+        self.primal.set_all(&stmt.outs, &outs);
+        let &[out] = &stmt.outs[..] else { return };
+        if !self.active.has(out) {
+            return;
+        }
+        let dots: Vec<Option<ValueId>> = stmt.args.iter().map(|&a| self.dots.find(a)).collect();
+        let note = self.f.note(out);
+        let dot_note = (self.label)(note);
+        let outer = self.b.set_default_note(Note { name: None, ..note.tangent() });
+        let dot = stmt.op.jvp(&mut self.b, &args, outs[0], &dots);
+        self.b.set_default_note(outer);
+        let dot = dot.unwrap_or_else(|| panic!("{:?} gives no tangent, although it is not flat", stmt.op));
+        // A rule may hand an operand's tangent on; that keeps its own name.
+        if !dots.contains(&Some(dot)) {
+            self.b.set_note(dot, dot_note);
+        }
+        self.dots.set(out, dot);
+    }
+
+    fn run_loop(&mut self, stmt: &Stmt) {
+        let body = &stmt.bodies[0];
+        let (index, carried) = body.params.split_first().expect("a loop has an index");
+        let (next, stacked) = body.results.split_at(carried.len());
+        // The tangents of active carried values are carried too.
+        let active: Vec<usize> = (0..carried.len()).filter(|&k| self.active.has(carried[k])).collect();
+        let mut args = self.primal.get_all(&stmt.args);
+        for &k in &active {
+            let dot = self.dot_or_zeros(stmt.args[k]);
+            args.push(dot);
+        }
+        self.b.open();
+        for &p in [index].into_iter().chain(carried) {
+            let param = self.b.param(self.f.ty(p).clone(), self.f.note(p).clone());
+            self.primal.set(p, param);
+        }
+        for &k in &active {
+            let dot = self.b.param(self.f.ty(carried[k]).clone(), (self.label)(self.f.note(carried[k])));
+            self.dots.set(carried[k], dot);
+        }
+        self.stmts(body);
+        let mut results = self.primal.get_all(next);
+        for &k in &active {
+            let dot = self.dot_or_zeros(next[k]);
+            results.push(dot);
+        }
+        results.extend(self.primal.get_all(stacked));
+        results.extend(stacked.iter().filter_map(|&s| self.dots.find(s)));
+        let bodies = vec![self.b.close(results)];
+        let outs = self.b.stmt(stmt.op.clone(), &args, bodies);
+        // In the order of the results: carried, their tangents, stacked, their tangents.
+        let (last, rows) = stmt.outs.split_at(carried.len());
+        let mut outs = outs.into_iter();
+        let mut next_out = || outs.next().expect("as many results as the body has");
+        for &out in last {
+            self.note_primal(out, next_out());
+        }
+        for &k in &active {
+            self.note_dot(last[k], next_out());
+        }
+        for &out in rows {
+            self.note_primal(out, next_out());
+        }
+        for (&out, &s) in rows.iter().zip(stacked) {
+            if self.dots.find(s).is_some() {
+                self.note_dot(out, next_out());
+            }
+        }
+    }
+
+    fn branch(&mut self, stmt: &Stmt) {
+        let active: Vec<usize> = (0..stmt.outs.len()).filter(|&k| self.active.has(stmt.outs[k])).collect();
+        let mut bodies = Vec::with_capacity(2);
+        for body in &stmt.bodies {
+            self.b.open();
+            self.stmts(body);
+            let mut results = self.primal.get_all(&body.results);
+            for &k in &active {
+                let dot = self.dot_or_zeros(body.results[k]);
+                results.push(dot);
+            }
+            bodies.push(self.b.close(results));
+        }
+        let args = self.primal.get_all(&stmt.args);
+        let outs = self.b.stmt(stmt.op.clone(), &args, bodies);
+        let (values, dots) = outs.split_at(stmt.outs.len());
+        for (&out, &value) in stmt.outs.iter().zip(values) {
+            self.note_primal(out, value);
+        }
+        for (&k, &dot) in active.iter().zip(dots) {
+            self.note_dot(stmt.outs[k], dot);
+        }
+    }
+
+    fn dot_or_zeros(&mut self, v: ValueId) -> ValueId {
+        match self.dots.find(v) {
+            Some(dot) => dot,
+            None => self.b.zeros(self.f.ty(v)),
+        }
+    }
+
+    fn note_primal(&mut self, v: ValueId, new: ValueId) {
+        self.b.set_note(new, self.f.note(v).clone());
+        self.primal.set(v, new);
+    }
+
+    fn note_dot(&mut self, v: ValueId, dot: ValueId) {
+        self.b.set_note(dot, (self.label)(self.f.note(v)));
+        self.dots.set(v, dot);
+    }
+}

@@ -1,0 +1,43 @@
+//! A function at a point: its value, and its Jacobian as a linear function.
+
+use super::split::{self, Lengths, Split};
+use super::{DeriveError, jvp};
+use crate::ir::{Func, Note};
+
+/// A function and its derivative, separated: what does not depend on the tangents is computed once, and applied many times.
+#[derive(Clone, Debug)]
+pub struct Linearized {
+    /// From the parameters of the function to its results, then the residuals.
+    pub primal: Func,
+    /// From the residuals, then one tangent for each differentiated parameter, to the tangent of each float result. Linear in the tangents.
+    pub linear: Func,
+    /// Number of residuals.
+    pub n_residuals: usize,
+}
+
+/// Linearizes `f` in the parameters at the positions `wrt`.
+///
+/// # Errors
+/// [`DeriveError`] if a residual has a row for each turn of a loop, and its shape changes from turn to turn.
+///
+/// # Panics
+/// If `wrt` is not an ascending list of positions of float parameters.
+pub fn linearize(f: &Func, wrt: &[usize]) -> Result<Linearized, DeriveError> {
+    let (jvp, params, results) = forward(f, wrt, Note::tangent);
+    let Split { mut known, mut unknown, n_residuals } = split::split(&jvp, &params, &results)?;
+    known.name = format!("{}_primal", f.name);
+    unknown.name = format!("{}_linear", f.name);
+    Ok(Linearized { primal: known, linear: unknown, n_residuals })
+}
+
+/// [`linearize`] for callers that put both parts into one function (see [`split::divide`]), with a choice of the notes on tangents.
+pub(super) fn split_tangents(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> Result<Split, DeriveError> {
+    let (jvp, params, results) = forward(f, wrt, label);
+    split::divide(&jvp, &params, &results, Lengths::Shared)
+}
+
+/// The forward mode of `f`, and the positions of the parameters and results of `f` in it.
+fn forward(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> (Func, Vec<usize>, Vec<usize>) {
+    let jvp = jvp::labelled(f, wrt, label);
+    (jvp, (0..f.params().len()).collect(), (0..f.results().len()).collect())
+}

@@ -1,0 +1,217 @@
+//! Derivatives as transformations of the IR.
+//!
+//! Two transformations do the work: [`jvp`] gives forward mode, and [`transpose`] turns a linear function around. Between them stands
+//! [`split`], which separates what does not depend on the tangents from what does. Everything else is a composition:
+//!
+//! ```text
+//! linearize = split ∘ jvp          vjp, grad = transpose ∘ linearize          hvp = jvp ∘ grad
+//! ```
+//!
+//! Every function here takes ordinary IR and gives ordinary IR, so any order of nesting is free.
+//!
+//! # Conventions
+//! - The derivative at a kink is the one that the operation's documentation in [`ir::op`](crate::ir::op) states; at a pole, and outside of the domain of a function,
+//!   it is zero (see `ops/elementwise.rs`).
+//! - A tangent or cotangent that is known to be zero is `None` inside the passes, and an array only where a result or a carried value has to be
+//!   one.
+//! - What cannot be differentiated exactly is a [`DeriveError`], never a wrong number.
+//! - The functions share their dimensions with the function that they come from: types are copied unchanged.
+
+mod dependence;
+mod jvp;
+mod linearity;
+mod linearize;
+mod split;
+mod transpose;
+
+use std::fmt;
+
+use crate::ir::{Body, Builder, Func, Literal, Note, Op, Stmt, Type, ValueId};
+
+pub use jvp::jvp;
+pub use linearity::linearity;
+pub use linearize::{Linearized, linearize};
+pub use split::{Split, split};
+pub use transpose::transpose;
+
+/// Why a function has no exact derivative, and the place in the user's code where that shows.
+#[derive(Clone, Debug)]
+pub struct DeriveError {
+    /// The place.
+    pub span: proc_macro2::Span,
+    /// The reason, as a sentence without a full stop.
+    pub message: String,
+}
+
+impl DeriveError {
+    fn new(note: &Note, message: impl Into<String>) -> Self {
+        DeriveError { span: note.span, message: message.into() }
+    }
+}
+
+impl fmt::Display for DeriveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DeriveError {}
+
+/// Reverse mode: the parameters of `f`, then the cotangent of each float result; gives the results of `f`, then the cotangent of each parameter
+/// in `wrt`, that is, `Jᵀ` applied to the given cotangents.
+///
+/// # Errors
+/// [`DeriveError`] as for [`linearize`].
+///
+/// # Panics
+/// If `wrt` is not an ascending list of positions of float parameters.
+pub fn vjp(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
+    reverse(f, wrt, &format!("{}_vjp", f.name), |b, types| {
+        let note = |(ty, note): (Type, Note)| b.param(ty, note.cotangent());
+        types.into_iter().map(note).collect()
+    })
+}
+
+/// The gradient of a scalar function: the parameters of `f`; gives the value, then the gradient for each parameter in `wrt`.
+///
+/// # Errors
+/// [`DeriveError`] as for [`linearize`], and if `f` has any other result than one float scalar.
+///
+/// # Panics
+/// If `wrt` is not an ascending list of positions of float parameters.
+pub fn grad(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
+    let scalar = match f.results() {
+        [value] => f.ty(*value).rank() == 0 && f.ty(*value).elem.is_float(),
+        _ => false,
+    };
+    if !scalar {
+        let note = f.results().first().map(|&r| f.note(r).clone()).unwrap_or_default();
+        return Err(DeriveError::new(
+            &note,
+            format!("only a function with one scalar float result has a gradient, and `{}` is not one", f.name),
+        ));
+    }
+    reverse(f, wrt, &format!("{}_grad", f.name), |b, types| types.into_iter().map(|(ty, _)| b.float(ty.elem, 1.0)).collect())
+}
+
+/// Hessian-vector products of a scalar function, forward over reverse: the parameters of `f`, then a tangent for each parameter in `wrt`; gives for
+/// each parameter in `wrt` its part of the Hessian applied to the tangents.
+///
+/// # Errors
+/// [`DeriveError`] as for [`grad`].
+///
+/// # Panics
+/// If `wrt` is not an ascending list of positions of float parameters.
+pub fn hvp(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
+    let mut hvp = jvp(&grad(f, wrt)?, wrt)?;
+    // The results are the value, the gradient, and the tangents of both.
+    hvp.body.results.drain(..wrt.len() + 2);
+    hvp.name = format!("{}_hvp", f.name);
+    Ok(checked(hvp))
+}
+
+/// The results of `f` and the cotangents of the parameters in `wrt`, for cotangents of the float results that `seed` makes from their types and
+/// the results' notes.
+fn reverse(
+    f: &Func,
+    wrt: &[usize],
+    name: &str,
+    seed: impl FnOnce(&mut Builder, Vec<(Type, Note)>) -> Vec<ValueId>,
+) -> Result<Func, DeriveError> {
+    // The cotangent of `x` comes from transposing the tangent of `x`; with the note of `x` on both it is named after `x`.
+    let parts = linearize::split_tangents(f, wrt, Note::clone)?;
+    let mut b = Builder::with_dims_of(name, f);
+    let args: Vec<ValueId> = f.params().iter().map(|&p| b.param(f.ty(p).clone(), f.note(p).clone())).collect();
+    let floats = f.results().iter().filter(|&&r| f.ty(r).elem.is_float());
+    let bars = seed(&mut b, floats.map(|&r| (f.ty(r).clone(), f.note(r).clone())).collect());
+    let mut results = splice(&mut b, &parts.known, &args);
+    let residuals = results.split_off(f.results().len());
+    results.extend(transpose::pull_back(&mut b, &parts.unknown, &residuals, &bars));
+    Ok(checked(b.finish(results)))
+}
+
+/// `f`, verified in debug builds.
+fn checked(f: Func) -> Func {
+    f
+}
+
+/// Appends the statements of `source`, a function that shares the builder's dimensions, its parameters replaced by `args`; gives its results.
+fn splice(b: &mut Builder, source: &Func, args: &[ValueId]) -> Vec<ValueId> {
+    let mut env = Env::new(source);
+    for (&param, &arg) in source.params().iter().zip(args) {
+        env.set(param, arg);
+    }
+    for stmt in &source.body.stmts {
+        copy(b, source, stmt, &mut env);
+    }
+    env.get_all(source.results())
+}
+
+/// Appends a copy of a statement with all its nested bodies.
+fn copy(b: &mut Builder, source: &Func, stmt: &Stmt, env: &mut Env) {
+    let bodies = stmt.bodies.iter().map(|body| copy_body(b, source, body, env)).collect();
+    let args = env.get_all(&stmt.args);
+    let outs = b.copy_stmt(source, stmt, &args, bodies);
+    env.set_all(&stmt.outs, &outs);
+}
+
+fn copy_body(b: &mut Builder, source: &Func, body: &Body, env: &mut Env) -> Body {
+    b.open();
+    for &p in &body.params {
+        let param = b.param(source.ty(p).clone(), source.note(p).clone());
+        env.set(p, param);
+    }
+    for stmt in &body.stmts {
+        copy(b, source, stmt, env);
+    }
+    b.close(env.get_all(&body.results))
+}
+
+/// What became of the values of a source function in the function under construction.
+struct Env(Vec<Option<ValueId>>);
+
+impl Env {
+    fn new(source: &Func) -> Self {
+        Env(vec![None; source.types.len()])
+    }
+
+    fn find(&self, v: ValueId) -> Option<ValueId> {
+        self.0[v.0 as usize]
+    }
+
+    fn get(&self, v: ValueId) -> ValueId {
+        self.find(v).unwrap_or_else(|| panic!("{v:?} has no counterpart yet"))
+    }
+
+    fn get_all(&self, values: &[ValueId]) -> Vec<ValueId> {
+        values.iter().map(|&v| self.get(v)).collect()
+    }
+
+    fn set(&mut self, v: ValueId, new: ValueId) {
+        self.0[v.0 as usize] = Some(new);
+    }
+
+    fn set_all(&mut self, values: &[ValueId], new: &[ValueId]) {
+        for (&v, &n) in values.iter().zip(new) {
+            self.set(v, n);
+        }
+    }
+
+    fn replace(&mut self, v: ValueId, new: Option<ValueId>) -> Option<ValueId> {
+        std::mem::replace(&mut self.0[v.0 as usize], new)
+    }
+}
+
+/// The positions of `wrt`, checked: ascending, and of float parameters.
+fn check_wrt(f: &Func, wrt: &[usize]) {
+    assert!(wrt.is_sorted_by(|a, b| a < b), "`{}`: positions {wrt:?} are not ascending", f.name);
+    for &k in wrt {
+        let param = *f.params().get(k).unwrap_or_else(|| panic!("`{}` has no parameter {k}", f.name));
+        assert!(f.ty(param).elem.is_float(), "parameter {k} of `{}` is not a float", f.name);
+    }
+}
+
+/// Whether a statement makes the float literal zero.
+fn is_zero_literal(op: &Op) -> bool {
+    matches!(op, Op::Const(_, Literal::Float(x)) if *x == 0.0)
+}

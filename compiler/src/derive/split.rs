@@ -1,0 +1,548 @@
+//! Partial evaluation: what depends only on some of the parameters is computed first, the rest later.
+//!
+//! The values that the second part needs of the first are the *residuals*. Three phases: mark what is unknown (depends on an unknown
+//! parameter); find from the back which known values the unknown statements need, and of these which are residuals and which are cheaper to make
+//! again (shapes, not values: broadcasts, permutations, positions, constants); build the two functions.
+//!
+//! A loop may have both known and unknown carried values and is then divided in two. A residual inside of a loop becomes a stacked result
+//! of the known loop, of which the unknown loop reads the row of its turn; what is defined outside of the loop is used as it is. A branch whose condition
+//! is known is divided likewise, and residuals of the body that is not taken are zero.
+
+use super::dependence::{Marks, spread};
+use super::{DeriveError, Env, checked, copy};
+use crate::ir::{Body, Builder, Control, Dim, Func, Index, Note, Op, Shape, Stmt, Type, ValueId};
+
+/// A function in two parts.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// From the known parameters to the known results, then the residuals.
+    pub known: Func,
+    /// From the residuals, then the unknown parameters, to the other results.
+    pub unknown: Func,
+    /// Number of residuals.
+    pub n_residuals: usize,
+}
+
+/// Splits `f` into what depends only on the parameters at the positions `known` and the rest. The results at the positions `results` come from the known
+/// part, all others from the unknown part, whether they depend on unknown parameters or not.
+///
+/// # Errors
+/// [`DeriveError`] if a residual has a row for each turn of a loop, and its shape changes from turn to turn.
+///
+/// # Panics
+/// If a result at a position in `results` depends on an unknown parameter.
+pub fn split(f: &Func, known: &[usize], results: &[usize]) -> Result<Split, DeriveError> {
+    let mut parts = divide(f, known, results, Lengths::OfKnown)?;
+    bind_free_dims(&mut parts);
+    Ok(Split { known: checked(parts.known), unknown: checked(parts.unknown), n_residuals: parts.n_residuals })
+}
+
+/// Which lengths the known part has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lengths {
+    /// Those of the known parameters.
+    OfKnown,
+    /// All of them: the caller puts both parts into one function.
+    Shared,
+}
+
+/// [`split`] without the lengths among the residuals: a dimension that the unknown part uses need not be bound in it.
+pub(super) fn divide(f: &Func, known: &[usize], results: &[usize], lengths: Lengths) -> Result<Split, DeriveError> {
+    let (known, unknown): (Vec<usize>, Vec<usize>) = (0..f.params().len()).partition(|k| known.contains(k));
+    let mut marks = Marks::default();
+    for &k in &unknown {
+        marks.add(f.params()[k]);
+    }
+    if lengths == Lengths::OfKnown {
+        let dims = |positions: &[usize]| positions.iter().flat_map(|&k| f.ty(f.params()[k]).dims.clone()).collect::<Vec<_>>();
+        let bound = dims(&known);
+        for d in dims(&unknown).into_iter().filter(|d| !bound.contains(d)) {
+            marks.add_dim(d);
+        }
+    }
+    spread_unknown(&f.body, &mut marks);
+    let mut plan = Plan::new(f, marks);
+    let (early, late): (Vec<usize>, Vec<usize>) = (0..f.results().len()).partition(|k| results.contains(k));
+    for &k in &early {
+        assert!(!plan.unknown.has(f.results()[k]), "result {k} of `{}` depends on an unknown parameter", f.name);
+    }
+    for &k in &late {
+        plan.need(f.results()[k]);
+    }
+    plan.need_in(&f.body, true);
+
+    let pick = |positions: &[usize], of: &[ValueId]| positions.iter().map(|&k| of[k]).collect::<Vec<_>>();
+    let residuals = plan.residuals(&f.body);
+    let known = plan.known_part(&pick(&known, f.params()), &pick(&early, f.results()), &residuals)?;
+    let unknown = plan.unknown_part(&pick(&unknown, f.params()), &pick(&late, f.results()), &residuals);
+    Ok(Split { known, unknown, n_residuals: residuals.len() })
+}
+
+/// Marks what depends on unknown values or dimensions.
+pub(super) fn spread_unknown(body: &Body, marks: &mut Marks) {
+    // A dimension bound from an unknown length is itself unknown wherever it appears later, which one pass in order finds, except in loops; there the
+    // statement that binds it is inside of the fixpoint.
+    spread(body, marks, &|stmt, marks| {
+        let mut unknown_dim = false;
+        stmt.op.for_each_dim(|d| unknown_dim |= marks.has_dim(d));
+        match &stmt.op {
+            Op::Control(Control::For { .. }) => unknown_dim,
+            Op::Control(Control::If) => marks.has_any(&stmt.args),
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                unknown_dim || marks.has_any(&stmt.args)
+            }
+        }
+    });
+}
+
+/// What is decided before anything is built.
+struct Plan<'f> {
+    f: &'f Func,
+    unknown: Marks,
+    /// Known values that the unknown part needs and gets from the known part.
+    residual: Marks,
+    /// Known values that the unknown part makes again, and dimensions of nested bodies that it binds again.
+    again: Marks,
+    /// Dimensions in operations of the unknown part.
+    used: Marks,
+    /// For each value the statement that defines it, and the number of loops around it.
+    defined: Vec<(Option<&'f Stmt>, u32)>,
+    /// The indices of loops: both parts have their own.
+    index: Marks,
+}
+
+/// A residual at some level: the value, and its type there, with an axis for each loop in between.
+type Residual = (ValueId, Type);
+
+impl<'f> Plan<'f> {
+    fn new(f: &'f Func, unknown: Marks) -> Self {
+        let mut plan = Plan {
+            f,
+            unknown,
+            residual: Marks::default(),
+            again: Marks::default(),
+            used: Marks::default(),
+            defined: vec![(None, 0); f.types.len()],
+            index: Marks::default(),
+        };
+        plan.locate(&f.body, 0);
+        plan
+    }
+
+    fn locate(&mut self, body: &'f Body, level: u32) {
+        for &p in &body.params {
+            self.defined[p.0 as usize] = (None, level);
+        }
+        for stmt in &body.stmts {
+            for &out in &stmt.outs {
+                self.defined[out.0 as usize] = (Some(stmt), level);
+            }
+            let is_loop = matches!(stmt.op, Op::Control(Control::For { .. }));
+            for nested in &stmt.bodies {
+                if is_loop {
+                    self.index.add(nested.params[0]);
+                }
+                self.locate(nested, level + u32::from(is_loop));
+            }
+        }
+    }
+
+    /// Notes that the unknown part needs `v`.
+    fn need(&mut self, v: ValueId) {
+        if self.unknown.has(v) || self.index.has(v) || self.residual.has(v) || self.again.has(v) {
+            return;
+        }
+        let (stmt, level) = self.defined[v.0 as usize];
+        match stmt {
+            Some(stmt) if self.is_cheap(stmt, level) => {
+                self.again.add(v);
+                self.use_dims(&stmt.op);
+                for &a in &stmt.args {
+                    self.need(a);
+                }
+            }
+            _ => {
+                self.residual.add(v);
+            }
+        }
+    }
+
+    /// Whether a known statement with one result is rather done again than its result kept: it is free, or its operands are smaller than the
+    /// result, or come from outside of the loop, where they are kept once instead of once per turn.
+    fn is_cheap(&self, stmt: &Stmt, level: u32) -> bool {
+        match &stmt.op {
+            Op::Const(..) => true,
+            Op::Shape(shape) => match shape {
+                Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. } | Shape::Iota { .. } | Shape::DimSize { .. } => {
+                    true
+                }
+                Shape::BindDim { .. } => false,
+            },
+            Op::Index(Index::At { .. }) => self.defined[stmt.args[0].0 as usize].1 < level,
+            // Arithmetic on positions.
+            Op::Elementwise(_) => {
+                let ty = self.f.ty(stmt.outs[0]);
+                ty.rank() == 0 && ty.elem.is_integer() && stmt.args.iter().all(|&a| self.f.ty(a).elem.is_integer())
+            }
+            Op::Index(Index::AddAt { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. })
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Control(_) => false,
+        }
+    }
+
+    fn use_dims(&mut self, op: &Op) {
+        op.for_each_dim(|d| {
+            self.used.add_dim(d);
+        });
+    }
+
+    /// Notes what the unknown statements of a body need. Backwards, so that all uses of a dimension are known where it is bound.
+    fn need_in(&mut self, body: &Body, outermost: bool) {
+        for stmt in body.stmts.iter().rev() {
+            if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
+                // The outermost dimensions are looked after by `bind_free_dims`.
+                let dim = Dim::Sym(dim);
+                if !outermost && !self.unknown.has_dim(dim) && self.used.has_dim(dim) {
+                    self.again.add_dim(dim);
+                    self.need(stmt.args[0]);
+                }
+            } else if self.is_wholly_unknown(stmt) {
+                self.need_all(stmt);
+            } else if self.unknown.has_any(&stmt.outs) {
+                self.use_dims(&stmt.op);
+                match &stmt.op {
+                    Op::Control(Control::For { .. }) => {
+                        let body = &stmt.bodies[0];
+                        for (k, &carried) in body.params[1..].iter().enumerate() {
+                            if self.unknown.has(carried) {
+                                self.need(stmt.args[k]);
+                                self.need(body.results[k]);
+                            }
+                        }
+                        self.need_in(body, false);
+                    }
+                    Op::Control(Control::If) => {
+                        self.need(stmt.args[0]);
+                        for body in &stmt.bodies {
+                            for (&out, &r) in stmt.outs.iter().zip(&body.results) {
+                                if self.unknown.has(out) {
+                                    self.need(r);
+                                }
+                            }
+                            self.need_in(body, false);
+                        }
+                    }
+                    Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                        for &a in &stmt.args {
+                            self.need(a);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether control flow goes to the unknown part with everything inside.
+    fn is_wholly_unknown(&self, stmt: &Stmt) -> bool {
+        match &stmt.op {
+            Op::Control(Control::For { trip, .. }) => self.unknown.has_dim(*trip),
+            Op::Control(Control::If) => self.unknown.has(stmt.args[0]),
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => false,
+        }
+    }
+
+    fn need_all(&mut self, stmt: &Stmt) {
+        self.use_dims(&stmt.op);
+        for &a in &stmt.args {
+            self.need(a);
+        }
+        for body in &stmt.bodies {
+            for &r in &body.results {
+                self.need(r);
+            }
+            for nested in &body.stmts {
+                self.need_all(nested);
+            }
+        }
+    }
+
+    /// The residuals in a body, in the order of their definition, with their types as seen from there.
+    fn residuals(&self, body: &Body) -> Vec<Residual> {
+        let own = |v: &ValueId| self.residual.has(*v).then(|| (*v, self.f.ty(*v).clone()));
+        let mut found: Vec<Residual> = body.params.iter().filter_map(own).collect();
+        for stmt in &body.stmts {
+            match &stmt.op {
+                Op::Control(Control::For { trip, .. }) => found.extend(self.rows(&stmt.bodies[0], *trip)),
+                Op::Control(Control::If) => found.extend(stmt.bodies.iter().flat_map(|body| self.residuals(body))),
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {}
+            }
+            found.extend(stmt.outs.iter().filter_map(own));
+        }
+        found
+    }
+
+    /// The residuals in the body of a loop, as seen from around it.
+    fn rows(&self, body: &Body, trip: Dim) -> Vec<Residual> {
+        let row = |(v, ty): Residual| (v, ty.with_dims([&[trip], &ty.dims[..]].concat()));
+        self.residuals(body).into_iter().map(row).collect()
+    }
+
+    fn known_part(&self, params: &[ValueId], results: &[ValueId], residuals: &[Residual]) -> Result<Func, DeriveError> {
+        let mut b = Builder::with_dims_of(format!("{}_known", self.f.name), self.f);
+        let mut env = Env::new(self.f);
+        for &p in params {
+            let param = b.param(self.f.ty(p).clone(), self.f.note(p).clone());
+            env.set(p, param);
+        }
+        self.known_stmts(&self.f.body, &mut b, &mut env)?;
+        let results = results.iter().copied().chain(residuals.iter().map(|(v, _)| *v));
+        let results = results.map(|v| env.get(v)).collect();
+        Ok(b.finish(results))
+    }
+
+    /// Builds the known statements of a body. Afterwards `env` has the residuals of nested bodies as they are seen from this one.
+    fn known_stmts(&self, body: &Body, b: &mut Builder, env: &mut Env) -> Result<(), DeriveError> {
+        for stmt in &body.stmts {
+            if self.is_wholly_unknown(stmt) {
+                continue;
+            }
+            match &stmt.op {
+                Op::Control(Control::For { trip, .. }) => self.known_loop(stmt, *trip, b, env)?,
+                Op::Control(Control::If) => self.known_branch(stmt, b, env)?,
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                    if !self.is_unknown_simple(stmt) {
+                        copy(b, self.f, stmt, env);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_unknown_simple(&self, stmt: &Stmt) -> bool {
+        match stmt.op {
+            Op::Shape(Shape::BindDim { dim }) => self.unknown.has_dim(Dim::Sym(dim)),
+            _ => self.unknown.has_any(&stmt.outs),
+        }
+    }
+
+    fn known_loop(&self, stmt: &Stmt, trip: Dim, b: &mut Builder, env: &mut Env) -> Result<(), DeriveError> {
+        let body = &stmt.bodies[0];
+        let n_carried = stmt.args.len();
+        let known: Vec<usize> = (0..stmt.outs.len()).filter(|&k| !self.unknown.has(stmt.outs[k])).collect();
+        let rows = self.rows(body, trip);
+        if known.is_empty() && rows.is_empty() {
+            return Ok(());
+        }
+        self.refuse_ragged(body, &rows)?;
+        let args: Vec<ValueId> = known.iter().filter(|&&k| k < n_carried).map(|&k| env.get(stmt.args[k])).collect();
+        b.open();
+        let carried = known.iter().filter(|&&k| k < n_carried).map(|&k| body.params[k + 1]);
+        for p in [body.params[0]].into_iter().chain(carried) {
+            let param = b.param(self.f.ty(p).clone(), self.f.note(p).clone());
+            env.set(p, param);
+        }
+        self.known_stmts(body, b, env)?;
+        let results = known.iter().map(|&k| body.results[k]).chain(rows.iter().map(|(v, _)| *v));
+        let results = results.map(|v| env.get(v)).collect();
+        let bodies = vec![b.close(results)];
+        let outs = b.stmt(stmt.op.clone(), &args, bodies);
+        self.bring_out(stmt, &known, &rows, &outs, b, env);
+        Ok(())
+    }
+
+    fn known_branch(&self, stmt: &Stmt, b: &mut Builder, env: &mut Env) -> Result<(), DeriveError> {
+        let known: Vec<usize> = (0..stmt.outs.len()).filter(|&k| !self.unknown.has(stmt.outs[k])).collect();
+        let taken: Vec<Vec<Residual>> = stmt.bodies.iter().map(|body| self.residuals(body)).collect();
+        let residuals = taken.concat();
+        if known.is_empty() && residuals.is_empty() {
+            return Ok(());
+        }
+        let args = env.get_all(&stmt.args);
+        let mut bodies = Vec::with_capacity(2);
+        for (body, own) in stmt.bodies.iter().zip(&taken) {
+            self.refuse_ragged(body, own)?;
+            b.open();
+            self.known_stmts(body, b, env)?;
+            let mut results: Vec<ValueId> = known.iter().map(|&k| env.get(body.results[k])).collect();
+            for (v, ty) in &residuals {
+                let is_own = own.iter().any(|(o, _)| o == v);
+                results.push(if is_own { env.get(*v) } else { b.zeros(ty) });
+            }
+            bodies.push(b.close(results));
+        }
+        let outs = b.stmt(stmt.op.clone(), &args, bodies);
+        self.bring_out(stmt, &known, &residuals, &outs, b, env);
+        Ok(())
+    }
+
+    /// Registers the results of a known loop or branch: first those of the statement, then the residuals.
+    fn bring_out(&self, stmt: &Stmt, known: &[usize], residuals: &[Residual], outs: &[ValueId], b: &mut Builder, env: &mut Env) {
+        let values = known.iter().map(|&k| stmt.outs[k]).chain(residuals.iter().map(|(v, _)| *v));
+        for (v, &new) in values.zip(outs) {
+            b.set_note(new, self.f.note(v).clone());
+            env.set(v, new);
+        }
+    }
+
+    /// A residual that leaves the body in which one of its lengths is bound has no type there.
+    fn refuse_ragged(&self, body: &Body, residuals: &[Residual]) -> Result<(), DeriveError> {
+        let mut bound = Marks::default();
+        for stmt in &body.stmts {
+            if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
+                bound.add_dim(Dim::Sym(dim));
+            }
+        }
+        match residuals.iter().find(|(_, ty)| ty.dims.iter().any(|&d| bound.has_dim(d))) {
+            None => Ok(()),
+            Some((v, _)) => Err(DeriveError::new(
+                self.f.note(*v),
+                "the derivative needs this value of every turn of the loop around it, but its length, or that of an inner loop, changes from turn to turn",
+            )),
+        }
+    }
+
+    fn unknown_part(&self, params: &[ValueId], results: &[ValueId], residuals: &[Residual]) -> Func {
+        let mut b = Builder::with_dims_of(format!("{}_unknown", self.f.name), self.f);
+        let mut env = Env::new(self.f);
+        let types = params.iter().map(|&p| (p, self.f.ty(p).clone()));
+        for (v, ty) in residuals.iter().cloned().chain(types) {
+            let param = b.param(ty, self.f.note(v).clone());
+            env.set(v, param);
+        }
+        self.unknown_stmts(&self.f.body, true, &mut b, &mut env);
+        let results = env.get_all(results);
+        b.finish(results)
+    }
+
+    fn unknown_stmts(&self, body: &Body, outermost: bool, b: &mut Builder, env: &mut Env) {
+        for stmt in &body.stmts {
+            if self.is_wholly_unknown(stmt) {
+                copy(b, self.f, stmt, env);
+                continue;
+            }
+            match &stmt.op {
+                Op::Control(Control::For { .. }) => self.unknown_loop(stmt, b, env),
+                Op::Control(Control::If) => self.unknown_branch(stmt, b, env),
+                Op::Shape(Shape::BindDim { dim }) => {
+                    let again = !outermost && self.again.has_dim(Dim::Sym(*dim));
+                    if again || self.is_unknown_simple(stmt) {
+                        copy(b, self.f, stmt, env);
+                    }
+                }
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                    if self.unknown.has_any(&stmt.outs) || stmt.outs.iter().any(|&v| self.again.has(v)) {
+                        copy(b, self.f, stmt, env);
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown_loop(&self, stmt: &Stmt, b: &mut Builder, env: &mut Env) {
+        let body = &stmt.bodies[0];
+        let n_carried = stmt.args.len();
+        let unknown: Vec<usize> = (0..stmt.outs.len()).filter(|&k| self.unknown.has(stmt.outs[k])).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        let args: Vec<ValueId> = unknown.iter().filter(|&&k| k < n_carried).map(|&k| env.get(stmt.args[k])).collect();
+        b.open();
+        let carried = unknown.iter().filter(|&&k| k < n_carried).map(|&k| body.params[k + 1]);
+        for p in [body.params[0]].into_iter().chain(carried) {
+            let param = b.param(self.f.ty(p).clone(), self.f.note(p).clone());
+            env.set(p, param);
+        }
+        for (v, _) in self.residuals(body) {
+            let row = b.op(Index::At { axis: 0 }, &[env.get(v), env.get(body.params[0])]);
+            b.set_note(row, self.f.note(v).clone());
+            env.set(v, row);
+        }
+        self.unknown_stmts(body, false, b, env);
+        let results = unknown.iter().map(|&k| env.get(body.results[k])).collect();
+        let bodies = vec![b.close(results)];
+        let outs = b.stmt(stmt.op.clone(), &args, bodies);
+        self.bring_out(stmt, &unknown, &[], &outs, b, env);
+    }
+
+    fn unknown_branch(&self, stmt: &Stmt, b: &mut Builder, env: &mut Env) {
+        let unknown: Vec<usize> = (0..stmt.outs.len()).filter(|&k| self.unknown.has(stmt.outs[k])).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        let args = env.get_all(&stmt.args);
+        let mut bodies = Vec::with_capacity(2);
+        for body in &stmt.bodies {
+            b.open();
+            self.unknown_stmts(body, false, b, env);
+            let results = unknown.iter().map(|&k| env.get(body.results[k])).collect();
+            bodies.push(b.close(results));
+        }
+        let outs = b.stmt(stmt.op.clone(), &args, bodies);
+        self.bring_out(stmt, &unknown, &[], &outs, b, env);
+    }
+}
+
+/// Makes the unknown part stand by itself: a dimension that it uses, but that no parameter of it has, gets its length as one more residual.
+fn bind_free_dims(parts: &mut Split) {
+    let unknown = &parts.unknown;
+    let mut bound = Marks::default();
+    for ty in unknown.param_types() {
+        for &d in &ty.dims {
+            bound.add_dim(d);
+        }
+    }
+    unknown.body.walk(&mut |stmt| {
+        if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
+            bound.add_dim(Dim::Sym(dim));
+        }
+    });
+    let mut free = Vec::new();
+    unknown.body.walk(&mut |stmt| {
+        stmt.op.for_each_dim(|d| {
+            if let Dim::Sym(id) = d
+                && bound.add_dim(d)
+            {
+                free.push(id);
+            }
+        });
+    });
+    if free.is_empty() {
+        return;
+    }
+    let mut known = Builder::with_dims_of(parts.known.name.clone(), &parts.known);
+    let mut unknown = Builder::with_dims_of(parts.unknown.name.clone(), &parts.unknown);
+    let (mut known_env, mut unknown_env) = (Env::new(&parts.known), Env::new(&parts.unknown));
+    copy_params(&mut known, &parts.known, parts.known.params(), &mut known_env);
+    let (residuals, inputs) = parts.unknown.params().split_at(parts.n_residuals);
+    copy_params(&mut unknown, &parts.unknown, residuals, &mut unknown_env);
+    for stmt in &parts.known.body.stmts {
+        copy(&mut known, &parts.known, stmt, &mut known_env);
+    }
+    let mut results = known_env.get_all(parts.known.results());
+    let mut lengths = Vec::new();
+    for &id in &free {
+        let note = Note::named(&format!("n_{}", parts.known.dim_name(id)));
+        let length = known.dim_size(Dim::Sym(id));
+        known.set_note(length, note.clone());
+        results.push(length);
+        lengths.push(unknown.param(Type::scalar(crate::ir::Elem::Usize), note));
+    }
+    copy_params(&mut unknown, &parts.unknown, inputs, &mut unknown_env);
+    for (&id, &length) in free.iter().zip(&lengths) {
+        unknown.stmt(Shape::BindDim { dim: id }, &[length], Vec::new());
+    }
+    for stmt in &parts.unknown.body.stmts {
+        copy(&mut unknown, &parts.unknown, stmt, &mut unknown_env);
+    }
+    let unknown_results = unknown_env.get_all(parts.unknown.results());
+    *parts = Split { known: known.finish(results), unknown: unknown.finish(unknown_results), n_residuals: parts.n_residuals + free.len() };
+}
+
+fn copy_params(b: &mut Builder, source: &Func, params: &[ValueId], env: &mut Env) {
+    for &p in params {
+        let param = b.param(source.ty(p).clone(), source.note(p).clone());
+        env.set(p, param);
+    }
+}
