@@ -48,7 +48,7 @@ pub(super) fn labelled(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> Fun
             results.push(pass.dot_or_zeros(r));
         }
     }
-    checked(pass.b.finish(results))
+    checked(pass.b.finish(results), "jvp")
 }
 
 struct Forward<'f> {

@@ -6,7 +6,7 @@ use crate::ir::{Body, Control, Elementwise, Func, Index, Note, Op, Reduce, Shape
 /// How a value depends on the parameters in question, the others being held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
-    /// Zero, made as such.
+    /// A linear function of zeros that were made as such. Fits wherever a linear value does.
     Zero,
     /// Does not depend on them.
     Constant,
@@ -207,6 +207,7 @@ fn sum(p: Kind, q: Kind) -> Result<Kind, &'static str> {
 
 fn product(kinds: &[Kind]) -> Result<Kind, &'static str> {
     match kinds.iter().filter(|&&k| k == Kind::Linear).count() {
+        0 if kinds.contains(&Kind::Zero) => Ok(Kind::Zero),
         0 => Ok(Kind::Constant),
         1 => Ok(Kind::Linear),
         _ => Err("the product of two linear values"),

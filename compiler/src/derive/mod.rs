@@ -26,6 +26,7 @@ mod transpose;
 
 use std::fmt;
 
+use crate::ir::verify::debug_verify;
 use crate::ir::{Body, Builder, Func, Literal, Note, Op, Stmt, Type, ValueId};
 
 pub use jvp::jvp;
@@ -107,7 +108,7 @@ pub fn hvp(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
     // The results are the value, the gradient, and the tangents of both.
     hvp.body.results.drain(..wrt.len() + 2);
     hvp.name = format!("{}_hvp", f.name);
-    Ok(checked(hvp))
+    Ok(checked(hvp, "hvp"))
 }
 
 /// The results of `f` and the cotangents of the parameters in `wrt`, for cotangents of the float results that `seed` makes from their types and
@@ -120,18 +121,19 @@ fn reverse(
 ) -> Result<Func, DeriveError> {
     // The cotangent of `x` comes from transposing the tangent of `x`; with the note of `x` on both it is named after `x`.
     let parts = linearize::split_tangents(f, wrt, Note::clone)?;
-    let mut b = Builder::with_dims_of(name, f);
+    let mut b = Builder::with_dims_of(name, &parts.unknown);
     let args: Vec<ValueId> = f.params().iter().map(|&p| b.param(f.ty(p).clone(), f.note(p).clone())).collect();
     let floats = f.results().iter().filter(|&&r| f.ty(r).elem.is_float());
     let bars = seed(&mut b, floats.map(|&r| (f.ty(r).clone(), f.note(r).clone())).collect());
     let mut results = splice(&mut b, &parts.known, &args);
     let residuals = results.split_off(f.results().len());
     results.extend(transpose::pull_back(&mut b, &parts.unknown, &residuals, &bars));
-    Ok(checked(b.finish(results)))
+    Ok(checked(b.finish(results), "reverse mode"))
 }
 
 /// `f`, verified in debug builds.
-fn checked(f: Func) -> Func {
+fn checked(f: Func, pass: &str) -> Func {
+    debug_verify(&f, pass);
     f
 }
 

@@ -10,7 +10,7 @@
 
 use super::dependence::{Marks, spread};
 use super::{DeriveError, Env, checked, copy};
-use crate::ir::{Body, Builder, Control, Dim, Func, Index, Note, Op, Shape, Stmt, Type, ValueId};
+use crate::ir::{Body, Builder, Control, Dim, DimId, Elem, Func, Index, Note, Op, Shape, Stmt, Type, ValueId};
 
 /// A function in two parts.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct Split {
 pub fn split(f: &Func, known: &[usize], results: &[usize]) -> Result<Split, DeriveError> {
     let mut parts = divide(f, known, results, Lengths::OfKnown)?;
     bind_free_dims(&mut parts);
-    Ok(Split { known: checked(parts.known), unknown: checked(parts.unknown), n_residuals: parts.n_residuals })
+    Ok(Split { known: checked(parts.known, "split"), unknown: checked(parts.unknown, "split"), n_residuals: parts.n_residuals })
 }
 
 /// Which lengths the known part has.
@@ -42,7 +42,8 @@ pub fn split(f: &Func, known: &[usize], results: &[usize]) -> Result<Split, Deri
 pub(super) enum Lengths {
     /// Those of the known parameters.
     OfKnown,
-    /// All of them: the caller puts both parts into one function.
+    /// All of them: the caller puts both parts into one function, which has the dimensions of the unknown part. A dimension that both parts
+    /// bind, in a nested body, has another name in the unknown part.
     Shared,
 }
 
@@ -74,7 +75,10 @@ pub(super) fn divide(f: &Func, known: &[usize], results: &[usize], lengths: Leng
     let pick = |positions: &[usize], of: &[ValueId]| positions.iter().map(|&k| of[k]).collect::<Vec<_>>();
     let residuals = plan.residuals(&f.body);
     let known = plan.known_part(&pick(&known, f.params()), &pick(&early, f.results()), &residuals)?;
-    let unknown = plan.unknown_part(&pick(&unknown, f.params()), &pick(&late, f.results()), &residuals);
+    let mut unknown = plan.unknown_part(&pick(&unknown, f.params()), &pick(&late, f.results()), &residuals);
+    if lengths == Lengths::Shared {
+        rename_bound_dims(&mut unknown);
+    }
     Ok(Split { known, unknown, n_residuals: residuals.len() })
 }
 
@@ -527,7 +531,7 @@ fn bind_free_dims(parts: &mut Split) {
         let length = known.dim_size(Dim::Sym(id));
         known.set_note(length, note.clone());
         results.push(length);
-        lengths.push(unknown.param(Type::scalar(crate::ir::Elem::Usize), note));
+        lengths.push(unknown.param(Type::scalar(Elem::Usize), note));
     }
     copy_params(&mut unknown, &parts.unknown, inputs, &mut unknown_env);
     for (&id, &length) in free.iter().zip(&lengths) {
@@ -538,6 +542,39 @@ fn bind_free_dims(parts: &mut Split) {
     }
     let unknown_results = unknown_env.get_all(parts.unknown.results());
     *parts = Split { known: known.finish(results), unknown: unknown.finish(unknown_results), n_residuals: parts.n_residuals + free.len() };
+}
+
+/// Gives every dimension that the function binds itself a new name.
+fn rename_bound_dims(f: &mut Func) {
+    let mut bound = Vec::new();
+    f.body.walk(&mut |stmt| {
+        if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
+            bound.push(dim);
+        }
+    });
+    if bound.is_empty() {
+        return;
+    }
+    let mut b = Builder::with_dims_of(f.name.clone(), f);
+    let renamed: Vec<(DimId, DimId)> = bound.into_iter().map(|dim| (dim, b.dim(f.dim_name(dim)))).collect();
+    let rename = |d: Dim| match renamed.iter().find(|(old, _)| d == Dim::Sym(*old)) {
+        Some(&(_, new)) => Dim::Sym(new),
+        None => d,
+    };
+    f.dims = b.finish(Vec::new()).dims;
+    for dim in f.types.iter_mut().flat_map(|ty| &mut ty.dims) {
+        *dim = rename(*dim);
+    }
+    rename_in(&mut f.body, &rename);
+}
+
+fn rename_in(body: &mut Body, rename: &impl Fn(Dim) -> Dim) {
+    for stmt in &mut body.stmts {
+        stmt.op = stmt.op.with_dims(rename);
+        for nested in &mut stmt.bodies {
+            rename_in(nested, rename);
+        }
+    }
 }
 
 fn copy_params(b: &mut Builder, source: &Func, params: &[ValueId], env: &mut Env) {

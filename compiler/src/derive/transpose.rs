@@ -29,7 +29,7 @@ pub fn transpose(f: &Func, linear: &[usize]) -> Result<Func, DeriveError> {
     }
     let held: Vec<usize> = (0..f.params().len()).filter(|k| !linear.contains(k)).collect();
     let parts = split::divide(f, &held, &[], Lengths::Shared)?;
-    let mut b = Builder::with_dims_of(format!("{}_transpose", f.name), f);
+    let mut b = Builder::with_dims_of(format!("{}_transpose", f.name), &parts.unknown);
     let held: Vec<ValueId> = held.iter().map(|&k| f.params()[k]).collect();
     let held: Vec<ValueId> = held.iter().map(|&p| b.param(f.ty(p).clone(), f.note(p).clone())).collect();
     let bars: Vec<ValueId> = f.results().iter().map(|&r| b.param(f.ty(r).clone(), f.note(r).cotangent())).collect();
@@ -43,7 +43,7 @@ pub fn transpose(f: &Func, linear: &[usize]) -> Result<Func, DeriveError> {
     let results = pull_back(&mut b, &parts.unknown, &residuals, &bars);
     let transposed = b.finish(results);
     refuse_free_dims(&transposed, lengths)?;
-    Ok(checked(transposed))
+    Ok(checked(transposed, "transpose"))
 }
 
 /// Fails if a dimension is used that nothing binds.

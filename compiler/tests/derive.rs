@@ -1,0 +1,297 @@
+//! Derivatives of written-out functions: the shapes that the transformations give, and values against differences.
+
+use bilevel_compiler::derive::{grad, hvp, jvp, linearity, linearize, transpose, vjp};
+use bilevel_compiler::ir::eval::{Tensor, eval};
+use bilevel_compiler::ir::text::parse;
+use bilevel_compiler::ir::verify::verify;
+use bilevel_compiler::ir::{Elem, Func, Literal, Op, Stmt};
+
+fn read(text: &str) -> Func {
+    let f = parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    verify(&f).unwrap_or_else(|v| panic!("{v:?}\n{f}"));
+    f
+}
+
+fn run(f: &Func, args: &[Tensor]) -> Vec<Tensor> {
+    eval(f, args).unwrap_or_else(|e| panic!("{e}\n{f}"))
+}
+
+fn dot(a: &Tensor, b: &Tensor) -> f64 {
+    a.as_f64().iter().zip(b.as_f64()).map(|(x, y)| x * y).sum()
+}
+
+/// Numbers without a pattern, between 0.5 and 1.5.
+fn numbers(shape: &[usize], salt: u64) -> Tensor {
+    let n = shape.iter().product::<usize>() as u64;
+    let value = |k: u64| 0.5 + ((k + 1 + 31 * salt) as f64 * 0.754_877_666).fract();
+    Tensor::f64s(shape, (0..n).map(value).collect())
+}
+
+/// `a + t b`
+fn moved(a: &Tensor, b: &Tensor, t: f64) -> Tensor {
+    Tensor::f64s(&a.shape, a.as_f64().iter().zip(b.as_f64()).map(|(x, y)| x + t * y).collect())
+}
+
+/// The derivative of the results of `f` along `dots` by central differences, extrapolated once.
+fn difference(f: &Func, args: &[Tensor], wrt: &[usize], dots: &[Tensor]) -> Vec<Vec<f64>> {
+    let at = |t: f64| {
+        let mut args = args.to_vec();
+        for (&k, dot) in wrt.iter().zip(dots) {
+            args[k] = moved(&args[k], dot, t);
+        }
+        run(f, &args)
+    };
+    let slope = |h: f64| -> Vec<Vec<f64>> {
+        let pair = |(p, q): (Tensor, Tensor)| p.to_f64().iter().zip(q.to_f64()).map(|(p, q)| (p - q) / (2.0 * h)).collect();
+        at(h).into_iter().zip(at(-h)).map(pair).collect()
+    };
+    let (coarse, fine) = (slope(4e-4), slope(2e-4));
+    coarse.iter().zip(&fine).map(|(c, f)| c.iter().zip(f).map(|(c, f)| (4.0 * f - c) / 3.0).collect()).collect()
+}
+
+#[track_caller]
+fn assert_close(have: &[f64], want: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(have.len(), want.len(), "{what}");
+    let scale = want.iter().fold(1.0f64, |m, x| m.max(x.abs()));
+    for (h, w) in have.iter().zip(want) {
+        assert!((h - w).abs() <= tolerance * scale, "{what}: {have:?} instead of {want:?}");
+    }
+}
+
+/// All derivatives of a function with float results: forward mode against differences, and the others against forward mode.
+#[track_caller]
+fn check_all(f: &Func, args: &[Tensor], wrt: &[usize]) {
+    let dots: Vec<Tensor> = wrt.iter().map(|&k| numbers(&args[k].shape, k as u64 + 7)).collect();
+    let with = |more: &[Tensor]| [args, more].concat();
+
+    let forward = jvp(f, wrt).unwrap();
+    let out = run(&forward, &with(&dots));
+    let (values, tangents) = out.split_at(f.results().len());
+    for (t, d) in tangents.iter().zip(difference(f, args, wrt, &dots)) {
+        assert_close(t.as_f64(), &d, 1e-7, "tangent against differences");
+    }
+
+    let parts = linearize(f, wrt).unwrap();
+    let n_held: Vec<usize> = (parts.n_residuals..parts.linear.n_params()).collect();
+    linearity(&parts.linear, &n_held).unwrap_or_else(|e| panic!("{e}\n{}", parts.linear));
+    let mut out = run(&parts.primal, args);
+    let residuals = out.split_off(values.len());
+    assert_eq!(out, values);
+    for (have, want) in run(&parts.linear, &[residuals, dots.clone()].concat()).iter().zip(tangents) {
+        assert_close(have.as_f64(), want.as_f64(), 1e-13, "linearize against jvp");
+    }
+
+    let bars: Vec<Tensor> = values.iter().enumerate().map(|(k, v)| numbers(&v.shape, k as u64 + 19)).collect();
+    let reverse = vjp(f, wrt).unwrap();
+    let out = run(&reverse, &with(&bars));
+    let cotangents = &out[values.len()..];
+    let forwards: f64 = tangents.iter().zip(&bars).map(|(t, b)| dot(t, b)).sum();
+    let backwards: f64 = cotangents.iter().zip(&dots).map(|(c, d)| dot(c, d)).sum();
+    assert!((forwards - backwards).abs() <= 1e-12 * forwards.abs().max(1.0), "adjoint identity: {forwards} and {backwards}\n{reverse}");
+
+    // Reverse mode once more, differentiated forwards: a second derivative.
+    let second = jvp(&reverse, wrt).unwrap();
+    let out = run(&second, &[with(&bars), dots.clone()].concat());
+    let seconds = &out[2 * values.len() + wrt.len()..];
+    let differences = difference(&reverse, &with(&bars), wrt, &dots);
+    for (s, d) in seconds.iter().zip(&differences[values.len()..]) {
+        assert_close(s.as_f64(), d, 1e-7, "second derivative against differences");
+    }
+}
+
+const STRAIGHT: &str = "
+func f(%x: f64[n, m], %w: f64[m, k], %y: usize[n]) -> (%loss) {
+  %z: f64[n, k] = einsum[ij,jk->ik](%x, %w)
+  %t: f64[n, k] = tanh(%z)
+  %lse: f64[n] = log_sum_exp[1](%t)
+  %hit: f64[n] = take_along[1](%t, %y)
+  %d: f64[n] = sub(%lse, %hit)
+  %total: f64 = reduce_sum[0](%d)
+  %len: usize = dim_size[n]()
+  %count: f64 = cast(%len)
+  %loss: f64 = div(%total, %count)
+}";
+
+#[test]
+fn straight_line() {
+    let f = read(STRAIGHT);
+    let args = [numbers(&[4, 3], 1), numbers(&[3, 2], 2), Tensor::usizes(&[4], vec![0, 1, 1, 0])];
+    check_all(&f, &args, &[0, 1]);
+    check_all(&f, &args, &[1]);
+
+    let gradient = run(&grad(&f, &[1]).unwrap(), &args);
+    let want = run(&vjp(&f, &[1]).unwrap(), &[&args[..], &[Tensor::f64(1.0)]].concat());
+    assert_eq!(gradient, want);
+    let v = numbers(&[3, 2], 5);
+    let product = run(&hvp(&f, &[1]).unwrap(), &[&args[..], std::slice::from_ref(&v)].concat());
+    assert_close(product[0].as_f64(), &difference(&grad(&f, &[1]).unwrap(), &args, &[1], &[v])[1], 1e-7, "hvp");
+}
+
+/// A recurrence with a matrix from outside, elements of an outer array, a stacked result, and a carried value that has no tangent.
+const LOOP: &str = "
+func f(%x: f64[n], %w: f64[n, n], %s: f64[turns]) -> (%last, %rows) {
+  %one: f64 = 1.0
+  %zero: usize = 0
+  %last: f64[n], %time: f64, %count: usize, %rows: f64[turns, n] = for[turns](%x, %one, %zero)
+      (%i: usize, %h: f64[n], %t: f64, %c: usize) -> (%next, %later, %more, %square) {
+    %a: f64 = at[0](%s, %i)
+    %wh: f64[n] = einsum[ij,j->i](%w, %h)
+    %ab: f64[n] = broadcast[](%a)
+    %scaled: f64[n] = mul(%ab, %wh)
+    %tb: f64[n] = broadcast[](%t)
+    %timed: f64[n] = div(%scaled, %tb)
+    %next: f64[n] = sin(%timed)
+    %square: f64[n] = mul(%h, %ab)
+    %step: f64 = 0.25
+    %later: f64 = add(%t, %step)
+    %oneu: usize = 1
+    %more: usize = add(%c, %oneu)
+  }
+}";
+
+#[test]
+fn a_loop() {
+    let f = read(LOOP);
+    let args = [numbers(&[3], 1), numbers(&[3, 3], 2), numbers(&[5], 3)];
+    check_all(&f, &args, &[0, 1, 2]);
+    check_all(&f, &args, &[2]);
+    check_all(&f, &[numbers(&[3], 1), numbers(&[3, 3], 2), numbers(&[0], 3)], &[0, 1, 2]);
+    let reversed = read(&LOOP.replace("for[turns]", "for[turns, reverse]"));
+    check_all(&reversed, &args, &[0, 1, 2]);
+}
+
+/// What a loop captures is one residual, what it makes is one row per turn, and what is cheap is made again.
+#[test]
+fn residuals_of_a_loop() {
+    let f = read(LOOP);
+    let parts = linearize(&f, &[0]).unwrap();
+    let types: Vec<String> = parts.linear.params()[..parts.n_residuals]
+        .iter()
+        .map(|&p| {
+            let ty = parts.linear.ty(p);
+            format!("{}{}", ty.elem, ty.rank())
+        })
+        .collect();
+    // The matrix, the scales, and for each turn the reciprocal of the broadcast time and the cosine.
+    assert_eq!(types, ["f642", "f641", "f642", "f642"], "{}", parts.linear);
+}
+
+const NESTED: &str = "
+func f(%x: f64[n], %w: f64[n], %c: bool) -> (%r) {
+  %r: f64[n] = for[n](%x) (%i: usize, %h: f64[n]) -> (%k) {
+    %g: f64[n] = for[3](%h) (%j: usize, %p: f64[n]) -> (%q) {
+      %wi: f64 = at[0](%w, %i)
+      %pj: f64 = at[0](%p, %j)
+      %v: f64 = mul(%wi, %pj)
+      %e: f64 = sin(%v)
+      %two: usize = 2
+      %early: bool = lt(%i, %two)
+      %u: f64 = if(%early) () -> (%then) {
+        %wj: f64 = at[0](%w, %j)
+        %then: f64 = mul(%e, %wj)
+      } () -> (%e) {
+      }
+      %q: f64[n] = add_at[0](%p, %j, %u)
+    }
+    %k: f64[n] = if(%c) () -> (%a) {
+      %a: f64[n] = mul(%g, %w)
+    } () -> (%w) {
+    }
+  }
+}";
+
+#[test]
+fn nested_loops_and_branches() {
+    let f = read(NESTED);
+    for c in [true, false] {
+        let args = [numbers(&[3], 1), numbers(&[3], 2), Tensor::bool(c)];
+        check_all(&f, &args, &[0, 1]);
+        check_all(&f, &args, &[0]);
+        check_all(&f, &args, &[1]);
+    }
+}
+
+/// The inner length changes from turn to turn: fine as long as no residual has a row for each inner turn.
+const RAGGED: &str = "
+func f(%x: f64[n], %w: f64[n]) -> (%r) {
+  %zero: f64 = 0.0
+  %r: f64 = for[n](%zero) (%i: usize, %s: f64) -> (%t) {
+    bind[m](%i)
+    %t: f64 = for[m](%s) (%j: usize, %p: f64) -> (%q) {
+      %xi: f64 = at[0](%x, %i)
+      %wj: f64 = at[0](%w, %j)
+      %v: f64 = mul(%xi, %wj)
+      %q: f64 = add(%p, %v)
+    }
+  }
+}";
+
+#[test]
+fn a_triangular_loop() {
+    let f = read(RAGGED);
+    let args = [numbers(&[4], 1), numbers(&[4], 2)];
+    check_all(&f, &args, &[0, 1]);
+    let refused = linearize(&read(&RAGGED.replace("add(%p, %v)", "mul(%p, %v)")), &[0, 1]).unwrap_err();
+    assert!(refused.message.contains("changes from turn to turn"), "{refused}");
+}
+
+/// Reading the elements of an array in a loop takes one update per turn in reverse, and no array of zeros.
+#[test]
+fn elements_in_a_loop_are_added_in_place() {
+    let f = read(
+        "
+func f(%x: f64[n]) -> (%r) {
+  %zero: f64 = 0.0
+  %r: f64 = for[n](%zero) (%i: usize, %s: f64) -> (%t) {
+    %xi: f64 = at[0](%x, %i)
+    %v: f64 = mul(%xi, %xi)
+    %t: f64 = add(%s, %v)
+  }
+}",
+    );
+    check_all(&f, &[numbers(&[4], 1)], &[0]);
+    let reverse = grad(&f, &[0]).unwrap();
+    fn in_loops<'a>(stmts: &'a [Stmt], inside: bool, found: &mut Vec<&'a Stmt>) {
+        for stmt in stmts {
+            if inside {
+                found.push(stmt);
+            }
+            for body in &stmt.bodies {
+                in_loops(&body.stmts, true, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    in_loops(&reverse.body.stmts, false, &mut found);
+    let zero = Op::Const(Elem::F64, Literal::Float(0.0));
+    assert!(found.iter().all(|stmt| stmt.op != zero), "{reverse}");
+}
+
+#[test]
+fn transposing_twice_gives_the_function_back() {
+    let f = read(
+        "
+func f(%a: f64[n, m], %x: f64[m], %y: f64[n]) -> (%r) {
+  %ax: f64[n] = einsum[ij,j->i](%a, %x)
+  %r: f64[n] = sub(%ax, %y)
+}",
+    );
+    let args = [numbers(&[3, 2], 1), numbers(&[2], 2), numbers(&[3], 3)];
+    let once = transpose(&f, &[1, 2]).unwrap();
+    let twice = transpose(&once, &[1]).unwrap();
+    assert_close(run(&twice, &args)[0].as_f64(), run(&f, &args)[0].as_f64(), 1e-15, "twice");
+    assert!(transpose(&f, &[0, 1]).unwrap_err().message.contains("not a linear function"));
+    assert!(transpose(&f, &[1]).unwrap_err().message.contains("not a linear function"));
+}
+
+#[test]
+fn names_follow_the_user() {
+    let reverse = vjp(&read(STRAIGHT), &[1]).unwrap().to_string();
+    for name in ["%z_bar", "%t_bar", "%w_bar", "%loss_bar"] {
+        assert!(reverse.contains(name), "{name}\n{reverse}");
+    }
+    let forward = jvp(&read(STRAIGHT), &[1]).unwrap().to_string();
+    for name in ["%z_dot", "%t_dot", "%w_dot", "%loss_dot"] {
+        assert!(forward.contains(name), "{name}\n{forward}");
+    }
+}
