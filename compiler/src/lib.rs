@@ -9,3 +9,4 @@
 pub mod derive;
 pub mod ir;
 pub mod ops;
+pub mod optimize;

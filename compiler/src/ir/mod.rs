@@ -79,7 +79,7 @@ pub struct DimInfo {
 }
 
 /// A straight sequence of statements with parameters and results.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Body {
     /// Values given from outside at each execution.
     pub params: Vec<ValueId>,
@@ -90,7 +90,7 @@ pub struct Body {
 }
 
 /// One operation applied to values.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Stmt {
     /// The values that it defines.
     pub outs: Vec<ValueId>,

@@ -1,0 +1,314 @@
+//! Dead code: what no result depends on goes.
+//!
+//! Notation: a value is *live* if a result of the function depends on it. Liveness is followed from the results back through operands, one component
+//! of control flow at a time: the `k`-th result of a loop makes live what the `k`-th carried (or stacked) value is computed from, and
+//! nothing of the others; a carried value that only feeds itself is dead. A live value makes the dimensions of its type live,
+//! and with them the statements that bind them.
+//!
+//! Operations are pure, so a dead one goes even where it would have failed at run time. Parameters of the function stay.
+//!
+//! Cost: linear in the size of the function.
+
+use std::collections::HashMap;
+
+use crate::ir::{Body, Control, Dim, DimId, Func, Op, Shape, Stmt, ValueId};
+
+/// Removes dead statements, dead results of branches, and dead carried and stacked values of loops.
+pub fn dead(f: &Func) -> Func {
+    let mut liveness = Liveness {
+        func: f,
+        origins: HashMap::new(),
+        binders: HashMap::new(),
+        live: vec![false; f.types.len()],
+        live_dims: vec![false; f.dims.len()],
+        pending: Vec::new(),
+    };
+    liveness.record(&f.body);
+    liveness.mark_all(&f.body.results);
+    while let Some(value) = liveness.pending.pop() {
+        liveness.follow(value);
+    }
+    let mut func = f.clone();
+    liveness.sweep(&mut func.body);
+    func
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy)]
+enum Origin<'f> {
+    /// It is the `k`-th result of a statement.
+    Result(&'f Stmt, usize),
+    /// It is the `k`-th carried value of a loop, inside the body.
+    Carried(&'f Stmt, usize),
+}
+
+struct Liveness<'f> {
+    func: &'f Func,
+    /// Parameters of the function and indices of loops have none.
+    origins: HashMap<ValueId, Origin<'f>>,
+    /// For each dimension that a statement binds, the value of its length.
+    binders: HashMap<DimId, ValueId>,
+    live: Vec<bool>,
+    live_dims: Vec<bool>,
+    /// Live values whose operands have not been marked so far.
+    pending: Vec<ValueId>,
+}
+
+impl<'f> Liveness<'f> {
+    fn record(&mut self, body: &'f Body) {
+        for stmt in &body.stmts {
+            for (k, &out) in stmt.outs.iter().enumerate() {
+                self.origins.insert(out, Origin::Result(stmt, k));
+            }
+            if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
+                self.binders.insert(dim, stmt.args[0]);
+            }
+            for nested in &stmt.bodies {
+                // The index of a loop is not carried.
+                for (k, &param) in nested.params.iter().skip(1).enumerate() {
+                    self.origins.insert(param, Origin::Carried(stmt, k));
+                }
+                self.record(nested);
+            }
+        }
+    }
+
+    fn mark_all(&mut self, values: &[ValueId]) {
+        for &value in values {
+            self.mark(value);
+        }
+    }
+
+    fn mark(&mut self, value: ValueId) {
+        if !std::mem::replace(&mut self.live[value.0 as usize], true) {
+            self.pending.push(value);
+        }
+    }
+
+    fn mark_dim(&mut self, dim: Dim) {
+        if let Dim::Sym(id) = dim
+            && !std::mem::replace(&mut self.live_dims[id.0 as usize], true)
+            && let Some(&length) = self.binders.get(&id)
+        {
+            self.mark(length);
+        }
+    }
+
+    /// Marks what a live value directly depends on.
+    fn follow(&mut self, value: ValueId) {
+        for &dim in &self.func.ty(value).dims {
+            self.mark_dim(dim);
+        }
+        match self.origins.get(&value).copied() {
+            None => (),
+            Some(Origin::Carried(stmt, k)) => self.mark_carried(stmt, k),
+            Some(Origin::Result(stmt, k)) => {
+                stmt.op.for_each_dim(|dim| self.mark_dim(dim));
+                match &stmt.op {
+                    Op::Control(Control::For { .. }) if k < stmt.args.len() => self.mark_carried(stmt, k),
+                    Op::Control(Control::For { .. }) => self.mark(stmt.bodies[0].results[k]),
+                    Op::Control(Control::If) => {
+                        self.mark_all(&stmt.args);
+                        self.mark_all(&[stmt.bodies[0].results[k], stmt.bodies[1].results[k]]);
+                    }
+                    Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                        self.mark_all(&stmt.args)
+                    }
+                }
+            }
+        }
+    }
+
+    /// A carried value is one thing with its initial value, its parameter, what a turn makes of it, and its result.
+    fn mark_carried(&mut self, stmt: &Stmt, k: usize) {
+        let body = &stmt.bodies[0];
+        self.mark_all(&[stmt.args[k], body.params[k + 1], body.results[k], stmt.outs[k]]);
+    }
+
+    fn sweep(&self, body: &mut Body) {
+        body.stmts.retain_mut(|stmt| {
+            let keep: Vec<bool> = stmt.outs.iter().map(|&o| self.live[o.0 as usize]).collect();
+            match &stmt.op {
+                Op::Shape(Shape::BindDim { dim }) => self.live_dims[dim.0 as usize],
+                Op::Control(_) => {
+                    let alive = keep.contains(&true);
+                    if alive {
+                        self.narrow(stmt, &keep);
+                    }
+                    alive
+                }
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => keep.contains(&true),
+            }
+        });
+    }
+
+    /// Removes the results of control flow that are not to be kept, what belongs to them, and what is dead in the bodies.
+    fn narrow(&self, stmt: &mut Stmt, keep: &[bool]) {
+        fn retain(values: &mut Vec<ValueId>, keep: impl IntoIterator<Item = bool>) {
+            let mut keep = keep.into_iter();
+            values.retain(|_| keep.next().expect("one for each value"));
+        }
+        if matches!(stmt.op, Op::Control(Control::For { .. })) {
+            // The carried values come first among the results; the parameters have the index before them.
+            retain(&mut stmt.args, keep.iter().copied());
+            retain(&mut stmt.bodies[0].params, std::iter::once(true).chain(keep.iter().copied()));
+        }
+        for nested in &mut stmt.bodies {
+            retain(&mut nested.results, keep.iter().copied());
+            self.sweep(nested);
+        }
+        retain(&mut stmt.outs, keep.iter().copied());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dead;
+    use crate::optimize::testing::{check, unchanged};
+
+    #[test]
+    fn what_no_result_needs_goes() {
+        check(
+            dead,
+            "func f(%x: f64[n], %unused: f64) -> (%2) {
+               %1: f64[n] = exp(%x)
+               %3: f64[n] = exp(%1)
+               %2: f64[n] = neg(%1)
+               %4: f64[n] = mul(%3, %2)
+             }",
+            "func f(%x: f64[n], %unused: f64) -> (%2) {
+               %1: f64[n] = exp(%x)
+               %2: f64[n] = neg(%1)
+             }",
+        );
+    }
+
+    #[test]
+    fn carried_values_that_only_feed_themselves_go() {
+        check(
+            dead,
+            "func f(%x: f64, %r: f64[n]) -> (%a2) {
+               %one: f64 = 1.0
+               %a2: f64, %b2: f64, %c2: f64, %rows: f64[n] = for[n](%x, %x, %one) (%i: usize, %a: f64, %b: f64, %c: f64) -> (%a1, %b1, %c1, %b) {
+                 %a1: f64 = mul(%a, %c)
+                 %b1: f64 = mul(%b, %a)
+                 %c1: f64 = exp(%c)
+               }
+             }",
+            "func f(%x: f64, %r: f64[n]) -> (%a2) {
+               %one: f64 = 1.0
+               %a2: f64, %c2: f64 = for[n](%x, %one) (%i: usize, %a: f64, %c: f64) -> (%a1, %c1) {
+                 %a1: f64 = mul(%a, %c)
+                 %c1: f64 = exp(%c)
+               }
+             }",
+        );
+    }
+
+    #[test]
+    fn unused_stacked_values_go_and_used_ones_keep_what_they_need() {
+        check(
+            dead,
+            "func f(%x: f64, %r: f64[n]) -> (%rows) {
+               %a2: f64, %rows: f64[n], %more: f64[n] = for[n](%x) (%i: usize, %a: f64) -> (%a1, %a1, %e) {
+                 %a1: f64 = mul(%a, %x)
+                 %e: f64 = exp(%a)
+               }
+             }",
+            "func f(%x: f64, %r: f64[n]) -> (%rows) {
+               %a2: f64, %rows: f64[n] = for[n](%x) (%i: usize, %a: f64) -> (%a1, %a1) {
+                 %a1: f64 = mul(%a, %x)
+               }
+             }",
+        );
+    }
+
+    #[test]
+    fn unused_results_of_branches_go() {
+        check(
+            dead,
+            "func f(%x: f64, %c: bool) -> (%b) {
+               %a: f64, %b: f64 = if(%c) () -> (%1, %2) {
+                 %1: f64 = exp(%x)
+                 %2: f64 = neg(%x)
+               } () -> (%3, %3) {
+                 %3: f64 = exp(%x)
+               }
+             }",
+            "func f(%x: f64, %c: bool) -> (%b) {
+               %b: f64 = if(%c) () -> (%2) {
+                 %2: f64 = neg(%x)
+               } () -> (%3) {
+                 %3: f64 = exp(%x)
+               }
+             }",
+        );
+    }
+
+    #[test]
+    fn whole_loops_and_branches_go_with_their_conditions() {
+        check(
+            dead,
+            "func f(%x: f64, %y: f64, %r: f64[n]) -> (%x) {
+               %c: bool = lt(%x, %y)
+               %b: f64 = if(%c) () -> (%1) {
+                 %1: f64 = for[n](%x) (%i: usize, %a: f64) -> (%2) {
+                   %2: f64 = exp(%a)
+                 }
+               } () -> (%y) {
+               }
+             }",
+            "func f(%x: f64, %y: f64, %r: f64[n]) -> (%x) {
+             }",
+        );
+    }
+
+    #[test]
+    fn dimensions_are_bound_as_long_as_they_are_used() {
+        check(
+            dead,
+            "func f(%x: f64, %k: usize, %j: usize) -> (%a, %size) {
+               %1: usize = add(%k, %j)
+               bind[turns](%1)
+               bind[other](%j)
+               %2: usize[other] = iota()
+               %a: f64 = for[turns](%x) (%i: usize, %b: f64) -> (%c) {
+                 bind[inner](%i)
+                 bind[dead](%j)
+                 %row: f64[inner] = broadcast[](%b)
+                 %c: f64 = reduce_sum[0](%row)
+               }
+               bind[asked](%k)
+               %size: usize = dim_size[asked]()
+             }",
+            "func f(%x: f64, %k: usize, %j: usize) -> (%a, %size) {
+               %1: usize = add(%k, %j)
+               bind[turns](%1)
+               %a: f64 = for[turns](%x) (%i: usize, %b: f64) -> (%c) {
+                 bind[inner](%i)
+                 %row: f64[inner] = broadcast[](%b)
+                 %c: f64 = reduce_sum[0](%row)
+               }
+               bind[asked](%k)
+               %size: usize = dim_size[asked]()
+             }",
+        );
+    }
+
+    #[test]
+    fn nothing_live_goes() {
+        unchanged(
+            dead,
+            "func f(%x: f64, %c: bool, %r: f64[n]) -> (%a2) {
+               %two: f64 = 2.0
+               %a2: f64 = for[n](%x) (%i: usize, %a: f64) -> (%a1) {
+                 %s: f64 = mul(%two, %a)
+                 %a1: f64 = if(%c) () -> (%s) {
+                 } () -> (%t) {
+                   %t: f64 = neg(%s)
+                 }
+               }
+             }",
+        );
+    }
+}

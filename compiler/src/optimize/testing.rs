@@ -1,0 +1,79 @@
+//! What the tests of the passes share: text in, text out, and the same values.
+
+use crate::ir::eval::{Data, Tensor, eval};
+use crate::ir::text::{parse, same};
+use crate::ir::verify::verify;
+use crate::ir::{Dim, DimId, Elem, Func};
+
+fn read(text: &str) -> Func {
+    let f = parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    verify(&f).unwrap_or_else(|v| panic!("{v:#?}\n{f}"));
+    f
+}
+
+/// Asserts that the pass makes `expected` of `input`, and that both evaluate alike.
+pub(super) fn check(pass: fn(&Func) -> Func, input: &str, expected: &str) {
+    let (input, expected) = (read(input), read(expected));
+    let output = pass(&input);
+    verify(&output).unwrap_or_else(|v| panic!("{v:#?}\n{output}"));
+    assert!(same(&output, &expected), "the pass gave\n{output}\ninstead of\n{expected}");
+    assert_same_values(&input, &output);
+}
+
+/// Asserts that the pass leaves `text` as it is.
+pub(super) fn unchanged(pass: fn(&Func) -> Func, text: &str) {
+    check(pass, text, text);
+}
+
+/// Asserts that two functions give the same results up to rounding on pseudo-random arguments, some of them special values.
+pub(super) fn assert_same_values(a: &Func, b: &Func) {
+    let mut evaluated = 0;
+    for seed in 0..24 {
+        let args = arguments(a, seed);
+        // A pass may remove a failure, but never bring one in.
+        let Ok(of_a) = eval(a, &args) else { continue };
+        let of_b = eval(b, &args).unwrap_or_else(|e| panic!("{e}\n{b}"));
+        evaluated += 1;
+        for (x, y) in of_a.iter().zip(&of_b) {
+            let tolerance = if x.elem() == Elem::F32 { 1e-5 } else { 1e-13 };
+            assert!(x.shape == y.shape && close(&x.to_f64(), &y.to_f64(), tolerance), "{x:?}\n{y:?}\nof {args:?}\n{a}\n{b}");
+        }
+    }
+    assert!(evaluated > 0, "no arguments could be evaluated\n{a}");
+}
+
+fn close(x: &[f64], y: &[f64], tolerance: f64) -> bool {
+    x.iter().zip(y).all(|(x, y)| x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= tolerance * (1.0 + x.abs()))
+}
+
+/// Arguments for `f`: lengths from 1 to 4, small positive integers, and floats of both signs; zero and the infinities for every third seed.
+fn arguments(f: &Func, seed: u64) -> Vec<Tensor> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 40
+    };
+    let lens: Vec<usize> = f.dims.iter().map(|_| 1 + random() as usize % 4).collect();
+    let mut float = |special: bool| match random() % 8 {
+        0 if special => f64::INFINITY,
+        1 if special => 0.0,
+        2 if special => f64::NEG_INFINITY,
+        _ => (random() % 2001) as f64 / 500.0 - 2.0,
+    };
+    let mut tensor = |elem: Elem, shape: Vec<usize>| {
+        let n = shape.iter().product();
+        let mut floats = (0..n).map(|_| float(seed % 3 == 2));
+        let data = match elem {
+            Elem::F64 => Data::F64(floats.collect()),
+            Elem::F32 => Data::F32(floats.map(|x| x as f32).collect()),
+            Elem::Usize | Elem::I64 => Data::Int(elem, floats.map(|x| if x > 1.0 { 2 } else { i64::from(x > 0.0) }).collect()),
+            Elem::Bool => Data::Bool(floats.by_ref().map(|x| x > 0.0).collect()),
+        };
+        Tensor { shape, data }
+    };
+    let len = |dim: &Dim| match *dim {
+        Dim::Const(n) => n as usize,
+        Dim::Sym(DimId(d)) => lens[d as usize],
+    };
+    f.param_types().map(|ty| tensor(ty.elem, ty.dims.iter().map(len).collect())).collect()
+}
