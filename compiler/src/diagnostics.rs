@@ -1,0 +1,295 @@
+//! Everything the compiler says to users: the table of messages, and the collector of one expansion's errors.
+//!
+//! Each [`Message`] has a code, a sentence and a help line that says what to write instead; `{0}`, `{1}` … stand for the particulars.
+//! [`Diagnostics`] gathers all independent errors of one expansion, so that one build shows them together, and turns them into one
+//! `compile_error!` each, spanned at the user's tokens.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+
+/// One entry of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Identifies the message in documentation and tests, such as `B0103`.
+    pub code: &'static str,
+    /// What is wrong.
+    pub sentence: &'static str,
+    /// What to write instead.
+    pub help: &'static str,
+}
+
+macro_rules! messages {
+    ($( $name:ident = $code:literal, $sentence:literal, $help:literal; )*) => {
+        $(
+            #[doc = concat!("`", $code, "`: ", $sentence)]
+            pub const $name: Message = Message { code: $code, sentence: $sentence, help: $help };
+        )*
+        /// All messages, in the order of their codes.
+        pub const ALL: &[Message] = &[$($name),*];
+    };
+}
+
+/// The table, in groups: attributes (B01), signatures (B02), problems (B03), language (B04), names (B05), types and shapes (B06), control flow
+/// (B07), derivatives (B08).
+pub mod messages {
+    use super::Message;
+
+    messages! {
+        // Attributes.
+        ATTRIBUTE_ON_WRONG_ITEM = "B0101", "`#[{0}]` goes on {1}, not on {2}", "move the attribute, or remove it";
+        ATTRIBUTE_ARGUMENT = "B0102", "`#[{0}]` does not understand `{1}`", "write {2}";
+        MISSING_MINIMIZE = "B0103", "`#[{0}]` does not say which parameter is the {0} variable", "write `#[{0}(minimize = {1})]`";
+        NOT_A_NAME = "B0104", "`{0}` is not the name of a parameter", "write the bare name, as in `minimize = w`, or several, as in `minimize(w, b)`";
+        NAMED_TWICE = "B0105", "`{0}` is named twice", "name every parameter once";
+        METHOD_IN_ATTRIBUTE = "B0106", "choosing `{0}` in the attribute is not available in this version", "write `#[bilevel]` and choose the method with the builder: `problem.solver(Implicit::cg()).inner(Lbfgs::default())`";
+        UNKNOWN_WRT = "B0107", "`{0}` is not a parameter of `{1}`", "name one of its parameters: {2}";
+        WRT_NOT_FLOAT = "B0108", "`{0}` is of type `{1}`, which has no derivative", "leave it out of `wrt`; integers and truth values are data";
+        NOTHING_TO_DIFFERENTIATE = "B0109", "`{0}` has no parameter of floating-point type, so there is nothing to differentiate", "give it a parameter of type `f64`, `f32` or an array of them";
+        MODULE_WITHOUT_BODY = "B0110", "`#[bilevel]` needs the body of the module `{0}`", "write the module inline: `mod {0} {{ … }}`";
+        NESTED_ATTRIBUTE = "B0111", "`#[differentiable]` inside a `#[bilevel]` module is not needed and not available in this version", "remove it: functions without an attribute may be called by the losses as they are";
+
+        // Signatures.
+        UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";
+        DYNAMIC_RANK = "B0202", "`{0}` has a rank that is only known at run time", "write a type of fixed rank, such as `Array2<f64>`, and convert with `into_dimensionality`";
+        MUTABLE_PARAMETER = "B0203", "`{0}` is a parameter that the function may change, and a derivative needs a function without side effects", "take it by `&` and give the new value back as the result";
+        PATTERN_PARAMETER = "B0204", "the pattern `{0}` cannot stand for a parameter", "give the parameter a plain name and take it apart in the body: `let {0} = name;`";
+        SELF_PARAMETER = "B0205", "methods cannot be differentiated", "write a free function and pass what it needs by name";
+        GENERIC_FUNCTION = "B0206", "`{0}` is generic, which is not available in this version", "write concrete types, such as `f64`";
+        QUALIFIED_FUNCTION = "B0207", "a function to differentiate cannot be `{0}`", "remove `{0}`";
+        MISSING_RESULT = "B0208", "`{0}` gives nothing back, so it has no derivative", "give back the value: `-> f64`";
+        RESULT_BY_REFERENCE = "B0209", "the result `{0}` is a reference", "give back an owned value: `{1}`";
+        RESULT_IS_VIEW = "B0210", "the result `{0}` is a view", "give back an owned array: `{1}`";
+        RESULT_NOT_FLOAT = "B0211", "the result of `{0}` has no floating-point part, so it has no derivative", "give back an `f64`, an `f32`, an array of them, or a tuple";
+        UNUSED_WHERE = "B0212", "a `where` clause on `{0}` has nothing to constrain", "remove it";
+
+        // Problems.
+        ROLE_MISSING = "B0301", "the problem `{0}` has no `#[{1}]` function", "put `#[{1}(minimize = …)]` on the function that computes the {1} loss";
+        ROLE_TWICE = "B0302", "the problem has a second `#[{0}]` function, `{1}`", "keep one `#[{0}]` function; write further problems in modules of their own";
+        VARIABLE_NOT_A_PARAMETER = "B0303", "the {0} variable `{1}` is not a parameter of `{2}`", "add the parameter, for example `{1}: &Array1<f64>`, or name one of: {3}";
+        OUTER_VARIABLE_NOT_A_PARAMETER = "B0304", "the outer variable `{0}` is a parameter of neither `{1}` nor `{2}`", "add the parameter `{0}` to `{1}`: the inner loss must depend on it";
+        OUTER_NOT_IN_INNER_SIGNATURE = "B0305", "the outer variable `{0}` does not reach the inner loss: `{1}` has no parameter `{0}`", "add the parameter `{0}` to `{1}` and use it; otherwise its hypergradient is only the direct one and no inner problem is needed";
+        INNER_NOT_IN_OUTER = "B0306", "the outer loss does not depend on the inner variable `{0}`", "give `{1}` a parameter `{0}` and use it; otherwise the two losses have nothing to do with each other";
+        INNER_UNUSED = "B0307", "the inner loss does not depend on the inner variable `{0}`", "use `{0}` in the value that `{1}` gives back, or minimize another parameter";
+        OUTER_UNUSED = "B0308", "the outer variable `{0}` does not reach the inner loss", "use `{0}` in the value that `{1}` gives back; otherwise the inner solution does not depend on it";
+        SAME_NAME_OTHER_TYPE = "B0309", "`{0}` is `{1}` here and `{2}` in `{3}`; one name is one thing in a problem", "give both the same type, or rename one of them";
+        VARIABLE_NOT_FLOAT = "B0310", "the {0} variable `{1}` is of type `{2}`, which cannot be minimized over", "use `f64`, `f32`, or an array of them";
+        VARIABLE_BY_VALUE = "B0311", "the {0} variable `{1}` is passed by value", "take it by reference: `{1}: &{2}`";
+        LOSS_NOT_SCALAR = "B0312", "the {0} loss is of type `{1}`, and a loss is one number", "give back `f64` or `f32`, for example with `.sum()` or `.mean().unwrap()`";
+        BOTH_ROLES = "B0313", "`{0}` is both an inner and an outer variable", "name different parameters in `#[inner]` and `#[outer]`";
+        MIXED_PRECISION = "B0314", "`{0}` is of type `{1}`, but the variables and losses before it are made of `{2}`", "use one float type for both losses and all variables";
+        ONE_FUNCTION_BOTH_ROLES = "B0315", "`{0}` is both the inner and the outer loss", "write two functions";
+
+        // The language.
+        UNSUPPORTED_EXPRESSION = "B0401", "{0} cannot be differentiated in this version", "write {1}";
+        UNSUPPORTED_STATEMENT = "B0402", "{0} cannot stand in a differentiated function", "{1}";
+        UNSUPPORTED_PATTERN = "B0403", "the pattern `{0}` is not understood here", "bind a name or a tuple of names, and take the value apart with further `let`s";
+        UNSUPPORTED_MACRO = "B0404", "the macro `{0}!` cannot be looked into", "{1}";
+        LET_WITHOUT_VALUE = "B0405", "`{0}` is declared without a value", "give it a value where it is declared: `let {0} = …;`";
+        ASSIGN_TO_PLACE = "B0406", "assigning to `{0}` is not available in this version", "build the array with whole-array operations, or assign to a variable declared by `let mut`";
+        UNSUPPORTED_LITERAL = "B0407", "the literal `{0}` has no place in a differentiated function", "use float, integer and boolean literals";
+        UNSUPPORTED_OPERATOR = "B0408", "the operator `{0}` is not available on `{1}`", "{2}";
+        UNSUPPORTED_CAST = "B0409", "`as {0}` is not understood", "cast to `f64`, `f32`, `usize`, `i64` or `bool`";
+        CLOSURE_PLACE = "B0410", "a closure cannot stand here", "write it as the argument of `mapv`";
+
+        // Names.
+        UNKNOWN_METHOD = "B0501", "the method `{0}` on {1} is not one that can be differentiated", "{2}";
+        UNKNOWN_FUNCTION = "B0502", "the function `{0}` is not known here: its body is outside of what the macro sees", "{1}";
+        UNKNOWN_NAME = "B0503", "`{0}` is not a parameter, a `let`, or a constant that the macro can see", "pass it as a parameter";
+        RECURSION = "B0504", "`{0}` calls itself, directly or through others, and its derivative would not end", "write the repetition as a `for` loop";
+        ARGUMENT_COUNT = "B0505", "`{0}` takes {1}, found {2}", "see its documentation for the order";
+        METHOD_ON_NUMBER = "B0506", "`{0}` is a method of arrays, and its receiver `{1}` is {2}", "call it on an array, or leave it out";
+        CALLEE_HAS_ERRORS = "B0507", "`{0}` cannot be called from a differentiated function", "{1}";
+
+        // Types and shapes.
+        RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";
+        LENGTH_MISMATCH = "B0602", "`{0}` and `{1}` have different lengths here: {2} and {3}", "lengths that are joined by an operation must agree";
+        ELEMENT_MISMATCH = "B0603", "`{0}` is of type `{1}` and `{2}` of type `{3}`", "convert one of them, for example with `as {1}` or `.mapv(|v| v as {1})`";
+        EXPECTED_KIND = "B0604", "expected {0}, found {1}", "{2}";
+        ANNOTATION = "B0605", "`{0}` is annotated as `{1}`, but its value is {2}", "correct or remove the annotation";
+        RESULT_TYPE = "B0606", "`{0}` should give back {1}, but gives back {2}", "change the result type in the signature, or the value";
+        OPTION_NOT_UNWRAPPED = "B0607", "`{0}` is an `Option`: it is `None` for an empty array", "write `.{1}.unwrap()`";
+        AXIS_NOT_LITERAL = "B0608", "the axis must be known when the program is compiled", "write the number: `Axis(0)`";
+        AXIS_OUT_OF_RANGE = "B0609", "`{0}` has {1}, so there is no axis {2}", "axes count from 0";
+        EXPONENT_NOT_LITERAL = "B0610", "the exponent of `powi` must be known when the program is compiled", "write the number, or `powf` with a float";
+        RUNTIME_LENGTH = "B0611", "the length `{0}` is computed, and the compiler cannot tell that it equals {1}", "ask the array for its length: `x.len()`, `x.nrows()` or `x.ncols()`";
+        NUMBER_TOO_LARGE = "B0612", "the number `{0}` does not fit its type", "write a smaller number or a float";
+
+        // Control flow.
+        EARLY_RETURN = "B0701", "`return` before the end of the function cannot be differentiated", "make the value the last expression; use `if … {{ … }} else {{ … }}` to choose between values";
+        LOOP_EXIT = "B0702", "`{0}` leaves a loop early, which reverse mode cannot run backwards", "run all turns, and use `if` to choose what a turn adds";
+        UNBOUNDED_LOOP = "B0703", "a `{0}` loop has no bound that is known before it starts", "write `for i in 0..n`";
+        LOOP_RANGE = "B0704", "`{0}` is not a range to loop over", "write `for i in a..b`, and read elements and rows by `x[i]` and `x.row(i)`";
+        CARRIED_TYPE = "B0705", "`{0}` is {1} before the loop and {2} after a turn", "a variable keeps its type and shape in a loop: start with {2}";
+        CONDITION = "B0706", "a condition must be one truth value, found {0}", "compare numbers, or reduce the array first, for example with `.sum()`";
+        BRANCH_TYPES = "B0707", "the branches of `if` give {0} and {1}", "both must have one type and shape";
+        IF_WITHOUT_ELSE = "B0708", "an `if` that gives a value needs an `else`", "add `else {{ … }}`";
+        ELEMENT_LOOP = "B0709", "a loop inside an element-wise closure is not available in this version", "move the loop outside of `mapv` and use whole-array operations";
+        ARRAY_IN_CLOSURE = "B0710", "`{0}` is an array, and a closure over elements combines numbers", "use whole-array operations instead of `mapv` here";
+
+        // Derivatives.
+        NOT_DIFFERENTIABLE = "B0801", "this cannot be differentiated exactly: {0}", "rewrite the expression, or leave the parameters it depends on out of `wrt`";
+    }
+}
+
+/// One error, where it is and what it says.
+#[derive(Clone, Debug)]
+struct Diagnostic {
+    code: &'static str,
+    text: String,
+    start: Span,
+    end: Span,
+}
+
+/// The errors of one expansion.
+///
+/// # Panics
+/// In debug builds, if it is dropped without [`Diagnostics::finish`], since errors would then be lost.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    errors: Vec<Diagnostic>,
+    finished: bool,
+}
+
+impl Diagnostics {
+    /// A collector without errors.
+    pub fn new() -> Self {
+        Diagnostics::default()
+    }
+
+    /// Adds an error at the given tokens of the user's.
+    pub fn error(&mut self, at: impl ToTokens, message: Message, particulars: &[&str]) {
+        let mut spans = at.into_token_stream().into_iter().map(|t| t.span());
+        let start = spans.next().unwrap_or_else(Span::call_site);
+        let end = spans.last().unwrap_or(start);
+        self.push(start, end, message, particulars);
+    }
+
+    /// Adds an error at a place.
+    pub fn error_at(&mut self, span: Span, message: Message, particulars: &[&str]) {
+        self.push(span, span, message, particulars);
+    }
+
+    fn push(&mut self, start: Span, end: Span, message: Message, particulars: &[&str]) {
+        let text = format!(
+            "{}\nhelp: {} [{}]",
+            fill(message.sentence, particulars),
+            fill(message.help, particulars),
+            message.code
+        );
+        self.errors.push(Diagnostic { code: message.code, text, start, end });
+    }
+
+    /// Adds an error of the parser, which speaks of tokens and has no entry in the table.
+    pub fn syntax_error(&mut self, error: &syn::Error) {
+        for e in error.clone() {
+            self.errors.push(Diagnostic { code: "syntax", text: e.to_string(), start: e.span(), end: e.span() });
+        }
+    }
+
+    /// Whether there is an error so far.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// Number of errors so far.
+    pub fn n_errors(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// The codes of the errors so far, in order.
+    pub fn codes(&self) -> Vec<&'static str> {
+        self.errors.iter().map(|e| e.code).collect()
+    }
+
+    /// The texts of the errors so far, in order: the sentence, then the help line.
+    pub fn texts(&self) -> Vec<&str> {
+        self.errors.iter().map(|e| e.text.as_str()).collect()
+    }
+
+    /// Ends the collection.
+    ///
+    /// # Errors
+    /// One `compile_error!` per error, as tokens.
+    pub fn finish(mut self) -> Result<(), TokenStream> {
+        self.finished = true;
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors.iter().map(Diagnostic::to_compile_error).collect()) }
+    }
+}
+
+impl Diagnostic {
+    /// `::core::compile_error! { "text" }`, from the first to the last token concerned.
+    fn to_compile_error(&self) -> TokenStream {
+        let text = &self.text;
+        // rustc underlines from the first token of an invocation to its last, so these two carry the user's spans.
+        let path = quote_spanned!(self.start=> ::core::compile_error!);
+        let body = quote_spanned!(self.end=> { #text });
+        quote::quote!(#path #body)
+    }
+}
+
+impl Drop for Diagnostics {
+    fn drop(&mut self) {
+        if cfg!(debug_assertions) && !self.finished && !std::thread::panicking() {
+            panic!("diagnostics were dropped without `finish`: {:?}", self.codes());
+        }
+    }
+}
+
+/// `template` with `{0}`, `{1}` … replaced, and `{{`, `}}` standing for braces.
+fn fill(template: &str, particulars: &[&str]) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(at) = rest.find(['{', '}']) {
+        out.push_str(&rest[..at]);
+        let tail = &rest[at..];
+        if tail.starts_with("{{") || tail.starts_with("}}") {
+            out.push_str(&tail[..1]);
+            rest = &tail[2..];
+            continue;
+        }
+        let close = tail.find('}').unwrap_or(tail.len() - 1);
+        match tail[1..close].parse::<usize>().ok().and_then(|k| particulars.get(k)) {
+            Some(p) => out.push_str(p),
+            None => debug_assert!(false, "`{template}` lacks a particular"),
+        }
+        rest = &tail[close + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_and_every_message_has_both_sentences() {
+        for pair in messages::ALL.windows(2) {
+            assert!(pair[0].code < pair[1].code, "{} before {}", pair[0].code, pair[1].code);
+        }
+        for m in messages::ALL {
+            assert!(!m.sentence.is_empty() && !m.help.is_empty(), "{}", m.code);
+            assert!(!m.sentence.ends_with('.') && !m.help.ends_with('.'), "{}: no full stop at the end", m.code);
+        }
+    }
+
+    #[test]
+    fn all_errors_appear_with_their_help() {
+        let mut diags = Diagnostics::new();
+        diags.error_at(Span::call_site(), messages::EARLY_RETURN, &[]);
+        diags.error_at(Span::call_site(), messages::UNBOUNDED_LOOP, &["while"]);
+        assert_eq!(diags.codes(), ["B0701", "B0703"]);
+        assert!(diags.texts()[0].contains("`if … { … } else { … }`"), "{}", diags.texts()[0]);
+        assert!(diags.texts()[1].starts_with("a `while` loop has no bound"), "{}", diags.texts()[1]);
+        let tokens = diags.finish().unwrap_err().to_string();
+        assert_eq!(tokens.matches("compile_error").count(), 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "dropped without `finish`")]
+    #[cfg(debug_assertions)]
+    fn dropping_unchecked_panics() {
+        let mut diags = Diagnostics::new();
+        diags.error_at(Span::call_site(), messages::EARLY_RETURN, &[]);
+    }
+}

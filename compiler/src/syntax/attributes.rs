@@ -1,0 +1,138 @@
+//! The arguments of the attributes: `#[differentiable(..)]`, `#[bilevel(..)]`, `#[inner(..)]`, `#[outer(..)]`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{Meta, Token};
+
+use super::source_text;
+use crate::diagnostics::{Diagnostics, messages};
+
+/// What `#[differentiable(..)]` says.
+#[derive(Clone, Debug, Default)]
+pub struct DifferentiableArgs {
+    /// The parameters to differentiate; all of floating-point type where it is `None`.
+    pub wrt: Option<Vec<Ident>>,
+    /// Where the crate `bilevel` is found, if not at `::bilevel`.
+    pub crate_path: Option<syn::Path>,
+}
+
+/// What `#[bilevel(..)]` says.
+#[derive(Clone, Debug, Default)]
+pub struct BilevelArgs {
+    /// Where the crate `bilevel` is found, if not at `::bilevel`.
+    pub crate_path: Option<syn::Path>,
+}
+
+/// Reads the arguments of `#[differentiable]`.
+pub fn parse_differentiable(tokens: TokenStream, diags: &mut Diagnostics) -> DifferentiableArgs {
+    const UNDERSTOOD: &str = "`#[differentiable]`, `#[differentiable(wrt(a, b))]` or `#[differentiable(crate = path)]`";
+    let mut args = DifferentiableArgs::default();
+    for meta in parse_metas(tokens, diags) {
+        if meta.path().is_ident("wrt") {
+            args.wrt = Some(parse_names(&meta, diags));
+        } else if let Some(path) = crate_path(&meta) {
+            args.crate_path = Some(path);
+        } else {
+            diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &["differentiable", &source_text(&meta), UNDERSTOOD]);
+        }
+    }
+    args
+}
+
+/// Reads the arguments of `#[bilevel]`.
+pub fn parse_bilevel(tokens: TokenStream, diags: &mut Diagnostics) -> BilevelArgs {
+    let mut args = BilevelArgs::default();
+    for meta in parse_metas(tokens, diags) {
+        if meta.path().is_ident("hypergradient") || meta.path().is_ident("inner") {
+            diags.error(&meta, messages::METHOD_IN_ATTRIBUTE, &[&source_text(meta.path())]);
+        } else if let Some(path) = crate_path(&meta) {
+            args.crate_path = Some(path);
+        } else {
+            diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &["bilevel", &source_text(&meta), "`#[bilevel]` or `#[bilevel(crate = path)]`"]);
+        }
+    }
+    args
+}
+
+/// Reads the arguments of `#[inner(minimize = w)]` or `#[outer(minimize = w)]`: the names of the variables. `example` is a parameter that could be meant.
+pub fn parse_minimize(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> Vec<Ident> {
+    let before = diags.n_errors();
+    let tokens = match &attr.meta {
+        Meta::Path(_) => TokenStream::new(),
+        Meta::List(list) => list.tokens.clone(),
+        Meta::NameValue(pair) => {
+            diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
+            let _ = pair;
+            return Vec::new();
+        }
+    };
+    let mut names = Vec::new();
+    for meta in parse_metas(tokens, diags) {
+        if meta.path().is_ident("minimize") {
+            names.extend(parse_names(&meta, diags));
+        } else {
+            let understood = format!("`#[{role}(minimize = {example})]`");
+            diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &[role, &source_text(&meta), &understood]);
+        }
+    }
+    if names.is_empty() && diags.n_errors() == before {
+        diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
+    }
+    names
+}
+
+fn parse_metas(tokens: TokenStream, diags: &mut Diagnostics) -> Vec<Meta> {
+    match Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens) {
+        Ok(metas) => metas.into_iter().collect(),
+        Err(error) => {
+            diags.syntax_error(&error);
+            Vec::new()
+        }
+    }
+}
+
+/// The names in `key = a` or `key(a, b)`, each once.
+fn parse_names(meta: &Meta, diags: &mut Diagnostics) -> Vec<Ident> {
+    let exprs: Vec<syn::Expr> = match meta {
+        Meta::Path(_) => Vec::new(),
+        Meta::NameValue(pair) => match &pair.value {
+            syn::Expr::Tuple(tuple) => tuple.elems.iter().cloned().collect(),
+            value => vec![value.clone()],
+        },
+        Meta::List(list) => match Punctuated::<syn::Expr, Token![,]>::parse_terminated.parse2(list.tokens.clone()) {
+            Ok(exprs) => exprs.into_iter().collect(),
+            Err(error) => {
+                diags.syntax_error(&error);
+                return Vec::new();
+            }
+        },
+    };
+    if exprs.is_empty() {
+        diags.error(meta, messages::NOT_A_NAME, &[&source_text(meta)]);
+    }
+    let mut names: Vec<Ident> = Vec::new();
+    for expr in exprs {
+        match &expr {
+            syn::Expr::Path(path) if path.path.get_ident().is_some() => {
+                let name = path.path.require_ident().expect("checked by the guard").clone();
+                if names.contains(&name) {
+                    diags.error(&name, messages::NAMED_TWICE, &[&name.to_string()]);
+                } else {
+                    names.push(name);
+                }
+            }
+            _ => diags.error(&expr, messages::NOT_A_NAME, &[&source_text(&expr)]),
+        }
+    }
+    names
+}
+
+/// The path in `crate = path`.
+fn crate_path(meta: &Meta) -> Option<syn::Path> {
+    match meta {
+        Meta::NameValue(pair) if pair.path.is_ident("crate") => syn::parse2(pair.value.to_token_stream()).ok(),
+        _ => None,
+    }
+}

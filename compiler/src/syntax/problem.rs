@@ -1,0 +1,280 @@
+//! The roles of a problem: which function of a module is the inner loss, which the outer, and what each parameter is.
+
+use proc_macro2::Ident;
+
+use super::attributes::parse_minimize;
+use super::signature::{Form, Lowered, Param, Signature};
+use super::source_text;
+use crate::diagnostics::{Diagnostics, messages};
+use crate::ir::Elem;
+
+/// A module of the user's, taken apart.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// The module as it is given back to the user: the same items without the attributes of this crate.
+    pub item: syn::ItemMod,
+    /// The inner loss and the names that it is minimized over.
+    pub inner: Option<Loss>,
+    /// The outer loss and the names that it is minimized over.
+    pub outer: Option<Loss>,
+}
+
+/// A function with a role.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    /// The function, without the attribute.
+    pub item: syn::ItemFn,
+    /// The variables that it is minimized over.
+    pub minimize: Vec<Ident>,
+}
+
+/// A problem after lowering: all that is needed to generate its `Problem` struct and kernels.
+#[derive(Clone, Debug)]
+pub struct ProblemIr {
+    /// The module's name.
+    pub name: Ident,
+    /// The inner loss.
+    pub inner: Lowered,
+    /// The outer loss.
+    pub outer: Lowered,
+    /// What the inner loss is minimized over, in the order of the attribute.
+    pub inner_variables: Vec<Variable>,
+    /// What the outer loss is minimized over, in the order of the attribute.
+    pub outer_variables: Vec<Variable>,
+    /// Everything else, in the order of first occurrence, the inner function's before the outer's: the fields of `Problem`.
+    pub data: Vec<Variable>,
+    /// The float type of the losses and variables.
+    pub float: Elem,
+}
+
+/// A variable or data of a problem.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// The parameter where it occurs first.
+    pub param: Param,
+    /// The position of its first leaf among the leaves of the inner function's parameters.
+    pub in_inner: Option<usize>,
+    /// The position of its first leaf among the leaves of the outer function's parameters.
+    pub in_outer: Option<usize>,
+}
+
+const ROLES: [&str; 2] = ["inner", "outer"];
+
+/// Finds the functions with roles among the items of a module and strips the attributes.
+pub fn parse_module(mut item: syn::ItemMod, diags: &mut Diagnostics) -> Module {
+    let mut losses: [Option<Loss>; 2] = [None, None];
+    for inner in item.content.iter_mut().flat_map(|(_, items)| items) {
+        match inner {
+            syn::Item::Fn(f) => take_roles(f, &mut losses, diags),
+            other => {
+                if let Some((attr, kind)) = role_attribute_of(other) {
+                    let path = source_text(attr.path());
+                    diags.error(&attr, messages::ATTRIBUTE_ON_WRONG_ITEM, &[&path, "a function", kind]);
+                    strip_role_attributes(other);
+                }
+            }
+        }
+    }
+    if item.content.is_none() {
+        diags.error(&item.ident, messages::MODULE_WITHOUT_BODY, &[&item.ident.to_string()]);
+    } else {
+        for (role, loss) in ROLES.iter().zip(&losses) {
+            if loss.is_none() {
+                diags.error(&item.ident, messages::ROLE_MISSING, &[&item.ident.to_string(), role]);
+            }
+        }
+    }
+    let [inner, outer] = losses;
+    Module { item, inner, outer }
+}
+
+fn role_of(attr: &syn::Attribute) -> Option<usize> {
+    let name = attr.path().segments.last()?.ident.to_string();
+    ROLES.iter().position(|r| *r == name)
+}
+
+/// Strips the role attributes of a function and enters it where it has a role.
+fn take_roles(f: &mut syn::ItemFn, losses: &mut [Option<Loss>; 2], diags: &mut Diagnostics) {
+    let (mine, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut f.attrs).into_iter().partition(|a| role_of(a).is_some());
+    f.attrs = rest;
+    if let Some(at) = f.attrs.iter().position(|a| a.path().segments.last().is_some_and(|s| s.ident == "differentiable")) {
+        let attr = f.attrs.remove(at);
+        diags.error(&attr, messages::NESTED_ATTRIBUTE, &[]);
+    }
+    if mine.len() > 1 {
+        diags.error(&mine[1], messages::ONE_FUNCTION_BOTH_ROLES, &[&f.sig.ident.to_string()]);
+    }
+    let Some(attr) = mine.first() else { return };
+    let Some(role) = role_of(attr) else { return };
+    let example = f.sig.inputs.iter().find_map(|input| match input {
+        syn::FnArg::Typed(t) => match &*t.pat {
+            syn::Pat::Ident(p) => Some(p.ident.to_string()),
+            _ => None,
+        },
+        syn::FnArg::Receiver(_) => None,
+    });
+    let minimize = parse_minimize(attr, ROLES[role], example.as_deref().unwrap_or("w"), diags);
+    if losses[role].is_some() {
+        diags.error(attr, messages::ROLE_TWICE, &[ROLES[role], &f.sig.ident.to_string()]);
+    } else {
+        losses[role] = Some(Loss { item: f.clone(), minimize });
+    }
+}
+
+/// The role attribute on an item that is not a function, and what the item is.
+fn role_attribute_of(item: &syn::Item) -> Option<(syn::Attribute, &'static str)> {
+    let (attrs, kind) = attrs_of(item)?;
+    attrs.iter().find(|a| role_of(a).is_some()).map(|a| (a.clone(), kind))
+}
+
+fn attrs_of(item: &syn::Item) -> Option<(&Vec<syn::Attribute>, &'static str)> {
+    match item {
+        syn::Item::Struct(i) => Some((&i.attrs, "a struct")),
+        syn::Item::Mod(i) => Some((&i.attrs, "a module")),
+        syn::Item::Const(i) => Some((&i.attrs, "a constant")),
+        syn::Item::Static(i) => Some((&i.attrs, "a static")),
+        syn::Item::Impl(i) => Some((&i.attrs, "an `impl`")),
+        syn::Item::Trait(i) => Some((&i.attrs, "a trait")),
+        syn::Item::Use(i) => Some((&i.attrs, "a `use`")),
+        _ => None,
+    }
+}
+
+fn strip_role_attributes(item: &mut syn::Item) {
+    let attrs = match item {
+        syn::Item::Struct(i) => &mut i.attrs,
+        syn::Item::Mod(i) => &mut i.attrs,
+        syn::Item::Const(i) => &mut i.attrs,
+        syn::Item::Static(i) => &mut i.attrs,
+        syn::Item::Impl(i) => &mut i.attrs,
+        syn::Item::Trait(i) => &mut i.attrs,
+        syn::Item::Use(i) => &mut i.attrs,
+        _ => return,
+    };
+    attrs.retain(|a| role_of(a).is_none());
+}
+
+/// The variables and data of a problem, from the signatures of its two losses; with an error for everything that does not fit.
+#[derive(Clone, Debug)]
+pub struct Roles {
+    /// The inner variables.
+    pub inner: Vec<Variable>,
+    /// The outer variables.
+    pub outer: Vec<Variable>,
+    /// Everything else.
+    pub data: Vec<Variable>,
+    /// The float type of the losses and variables.
+    pub float: Elem,
+}
+
+/// Gives every parameter of the two losses its role.
+pub fn assign_roles(inner_loss: (&Loss, &Signature), outer_loss: (&Loss, &Signature), diags: &mut Diagnostics) -> Option<Roles> {
+    let before = diags.n_errors();
+    let ((inner, inner_sig), (outer, outer_sig)) = (inner_loss, outer_loss);
+    for (role, sig, item) in [("inner", inner_sig, &inner.item), ("outer", outer_sig, &outer.item)] {
+        if !matches!(&sig.output, Form::Scalar(elem) if elem.is_float()) {
+            diags.error(&item.sig.output, messages::LOSS_NOT_SCALAR, &[role, &sig.output.to_string()]);
+        }
+    }
+    for p in &outer_sig.params {
+        if let Some((_, q)) = inner_sig.param(&p.name.to_string())
+            && (q.form != p.form || q.by_ref != p.by_ref)
+        {
+            let (here, there) = (source_text(&p.ty), source_text(&q.ty));
+            diags.error(&p.ty, messages::SAME_NAME_OTHER_TYPE, &[&p.name.to_string(), &here, &there, &inner_sig.name.to_string()]);
+        }
+    }
+    let variable = |name: &str| -> Option<Variable> {
+        let (a, b) = (inner_sig.param(name), outer_sig.param(name));
+        let (_, param) = a.or(b)?;
+        Some(Variable { param: param.clone(), in_inner: a.map(|(at, _)| at), in_outer: b.map(|(at, _)| at) })
+    };
+    let inner_fn = inner_sig.name.to_string();
+    let outer_fn = outer_sig.name.to_string();
+    let mut inner_variables = Vec::new();
+    for name in &inner.minimize {
+        match variable(&name.to_string()) {
+            Some(v) if v.in_inner.is_some() => {
+                if v.in_outer.is_none() && inner.minimize.len() == 1 {
+                    diags.error(&outer.item.sig.ident, messages::INNER_NOT_IN_OUTER, &[&name.to_string(), &outer_fn]);
+                }
+                check_variable("inner", &v, diags);
+                inner_variables.push(v);
+            }
+            _ => {
+                let text = name.to_string();
+                diags.error(name, messages::VARIABLE_NOT_A_PARAMETER, &["inner", &text, &inner_fn, &inner_sig.param_names()]);
+            }
+        }
+    }
+    let mut outer_variables = Vec::new();
+    for name in &outer.minimize {
+        let text = name.to_string();
+        if inner.minimize.contains(name) {
+            diags.error(name, messages::BOTH_ROLES, &[&text]);
+            continue;
+        }
+        match variable(&text) {
+            Some(v) => {
+                if v.in_inner.is_none() {
+                    diags.error(name, messages::OUTER_NOT_IN_INNER_SIGNATURE, &[&text, &inner_fn]);
+                }
+                check_variable("outer", &v, diags);
+                outer_variables.push(v);
+            }
+            None => diags.error(name, messages::OUTER_VARIABLE_NOT_A_PARAMETER, &[&text, &inner_fn, &outer_fn]),
+        }
+    }
+    let is_variable = |name: &Ident| inner.minimize.contains(name) || outer.minimize.contains(name);
+    let mut data: Vec<Variable> = Vec::new();
+    for param in inner_sig.params.iter().chain(&outer_sig.params) {
+        if !is_variable(&param.name) && !data.iter().any(|v| v.param.name == param.name) {
+            data.extend(variable(&param.name.to_string()));
+        }
+    }
+    let float = common_float(inner_sig, &inner_variables, &outer_variables, (&outer.item, outer_sig), diags);
+    if diags.n_errors() > before {
+        return None;
+    }
+    Some(Roles { inner: inner_variables, outer: outer_variables, data, float: float? })
+}
+
+/// A variable is a float or an array of floats, by reference.
+fn check_variable(role: &str, v: &Variable, diags: &mut Diagnostics) {
+    let (name, ty) = (v.param.name.to_string(), source_text(&v.param.ty));
+    let all_float = v.param.form.leaves().iter().all(|(elem, _)| elem.is_float());
+    let is_view = matches!(v.param.form, Form::Array { view: true, .. });
+    if !all_float || v.param.form.leaves().is_empty() {
+        diags.error(&v.param.ty, messages::VARIABLE_NOT_FLOAT, &[role, &name, &ty]);
+    } else if !v.param.by_ref || is_view {
+        let owned = match &v.param.form {
+            Form::Array { elem, rank, .. } => Form::Array { elem: *elem, rank: *rank, view: false },
+            other => other.clone(),
+        };
+        diags.error(&v.param.ty, messages::VARIABLE_BY_VALUE, &[role, &name, &owned.to_string()]);
+    }
+}
+
+/// The one float type of the losses and all variables.
+fn common_float(
+    inner_sig: &Signature,
+    inner: &[Variable],
+    outer: &[Variable],
+    (outer_item, outer_sig): (&syn::ItemFn, &Signature),
+    diags: &mut Diagnostics,
+) -> Option<Elem> {
+    let (float, _) = *inner_sig.output.leaves().first()?;
+    for v in inner.iter().chain(outer) {
+        if v.param.form.leaves().iter().any(|&(elem, _)| elem.is_float() && elem != float) {
+            let (name, ty) = (v.param.name.to_string(), source_text(&v.param.ty));
+            diags.error(&v.param.ty, messages::MIXED_PRECISION, &[&name, &ty, float.name()]);
+        }
+    }
+    if let Some(&(elem, _)) = outer_sig.output.leaves().first()
+        && elem.is_float()
+        && elem != float
+    {
+        diags.error(&outer_item.sig.output, messages::MIXED_PRECISION, &[&outer_sig.name.to_string(), elem.name(), float.name()]);
+    }
+    Some(float)
+}
