@@ -89,7 +89,8 @@ pub mod messages {
         UNSUPPORTED_LITERAL = "B0407", "the literal `{0}` has no place in a differentiated function", "use float, integer and boolean literals";
         UNSUPPORTED_OPERATOR = "B0408", "the operator `{0}` is not available on `{1}`", "{2}";
         UNSUPPORTED_CAST = "B0409", "`as {0}` is not understood", "cast to `f64`, `f32`, `usize`, `i64` or `bool`";
-        CLOSURE_PLACE = "B0410", "a closure cannot stand here", "write it as the argument of `mapv`";
+        TOO_DEEP = "B0410", "this expression is nested too deeply", "name parts of it by `let`";
+        CLOSURE_PLACE = "B0411", "a closure cannot stand here", "write it as the argument of `mapv`";
 
         // Names.
         UNKNOWN_METHOD = "B0501", "the method `{0}` on {1} is not one that can be differentiated", "{2}";
@@ -98,7 +99,7 @@ pub mod messages {
         RECURSION = "B0504", "`{0}` calls itself, directly or through others, and its derivative would not end", "write the repetition as a `for` loop";
         ARGUMENT_COUNT = "B0505", "`{0}` takes {1}, found {2}", "see its documentation for the order";
         METHOD_ON_NUMBER = "B0506", "`{0}` is a method of arrays, and its receiver `{1}` is {2}", "call it on an array, or leave it out";
-        CALLEE_HAS_ERRORS = "B0507", "`{0}` cannot be called from a differentiated function", "{1}";
+        UNQUALIFIED_CONSTANT = "B0507", "the macro cannot tell where `{0}` comes from", "write its full path: `std::{1}::consts::{0}`";
 
         // Types and shapes.
         RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";
@@ -112,7 +113,8 @@ pub mod messages {
         AXIS_OUT_OF_RANGE = "B0609", "`{0}` has {1}, so there is no axis {2}", "axes count from 0";
         EXPONENT_NOT_LITERAL = "B0610", "the exponent of `powi` must be known when the program is compiled", "write the number, or `powf` with a float";
         RUNTIME_LENGTH = "B0611", "the length `{0}` is computed, and the compiler cannot tell that it equals {1}", "ask the array for its length: `x.len()`, `x.nrows()` or `x.ncols()`";
-        NUMBER_TOO_LARGE = "B0612", "the number `{0}` does not fit its type", "write a smaller number or a float";
+        NUMBER_TOO_LARGE = "B0612", "the number `{0}` does not fit its type", "write a number of the type that stands around it";
+        OPERANDS = "B0613", "the operands of `{0}` do not fit: {1}", "compare the types and shapes of the operands";
 
         // Control flow.
         EARLY_RETURN = "B0701", "`return` before the end of the function cannot be differentiated", "make the value the last expression; use `if … {{ … }} else {{ … }}` to choose between values";
@@ -170,12 +172,7 @@ impl Diagnostics {
     }
 
     fn push(&mut self, start: Span, end: Span, message: Message, particulars: &[&str]) {
-        let text = format!(
-            "{}\nhelp: {} [{}]",
-            fill(message.sentence, particulars),
-            fill(message.help, particulars),
-            message.code
-        );
+        let text = format!("{}\nhelp: {} [{}]", fill(message.sentence, particulars), fill(message.help, particulars), message.code);
         self.errors.push(Diagnostic { code: message.code, text, start, end });
     }
 

@@ -7,6 +7,9 @@
 //! Start reading at [`ir`], whose page is the specification of everything after it.
 
 pub mod derive;
+pub mod diagnostics;
 pub mod ir;
+pub mod lower;
 pub mod ops;
 pub mod optimize;
+pub mod syntax;

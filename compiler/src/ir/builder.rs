@@ -19,6 +19,8 @@ pub struct Builder {
     open: Vec<Body>,
     /// The note that the next statements' results get, where no other is given.
     note: Note,
+    /// Dimensions that were found to be equal to others, each replaced by the one beside it.
+    replaced: Vec<(DimId, Dim)>,
 }
 
 impl Builder {
@@ -28,6 +30,7 @@ impl Builder {
             func: Func { name: name.into(), dims: Vec::new(), types: Vec::new(), notes: Vec::new(), body: Body::default() },
             open: vec![Body::default()],
             note: Note::default(),
+            replaced: Vec::new(),
         }
     }
 
@@ -48,6 +51,30 @@ impl Builder {
         }
         self.func.dims.push(DimInfo { name: unique });
         DimId(self.func.dims.len() as u32 - 1)
+    }
+
+    /// Makes `from` and `to` the same dimension: every type changes at once, statements when the function is finished. Lowering calls it where the
+    /// user's code requires two lengths to be equal.
+    pub fn replace_dim(&mut self, from: DimId, to: Dim) {
+        assert_ne!(Dim::Sym(from), to, "a dimension does not replace itself");
+        for ty in &mut self.func.types {
+            for dim in &mut ty.dims {
+                if *dim == Dim::Sym(from) {
+                    *dim = to;
+                }
+            }
+        }
+        self.replaced.push((from, to));
+    }
+
+    /// The dimension that stands for `dim` after all replacements so far.
+    pub fn current_dim(&self, dim: Dim) -> Dim {
+        self.replaced.iter().fold(dim, |dim, &(from, to)| if dim == Dim::Sym(from) { to } else { dim })
+    }
+
+    /// Name of a symbolic dimension.
+    pub fn dim_name(&self, dim: DimId) -> &str {
+        self.func.dim_name(dim)
     }
 
     /// Adds a parameter to the innermost open body.
@@ -148,7 +175,27 @@ impl Builder {
         let mut body = self.open.pop().expect("the outermost body");
         body.results = results;
         self.func.body = body;
+        if !self.replaced.is_empty() {
+            self.apply_replacements();
+        }
         self.func
+    }
+
+    /// Brings replaced dimensions into the statements' attributes, and drops them from the table.
+    fn apply_replacements(&mut self) {
+        let gone: std::collections::HashSet<DimId> = self.replaced.iter().map(|&(from, _)| from).collect();
+        let kept: Vec<u32> = (0..self.func.dims.len() as u32).filter(|&k| !gone.contains(&DimId(k))).collect();
+        let renumber: Vec<Dim> = (0..self.func.dims.len() as u32)
+            .map(|k| match self.current_dim(Dim::Sym(DimId(k))) {
+                Dim::Sym(DimId(j)) => Dim::Sym(DimId(kept.binary_search(&j).expect("a replacement is current") as u32)),
+                constant @ Dim::Const(_) => constant,
+            })
+            .collect();
+        self.func.dims = kept.iter().map(|&k| self.func.dims[k as usize].clone()).collect();
+        for dim in self.func.types.iter_mut().flat_map(|ty| &mut ty.dims) {
+            *dim = rename(*dim, &renumber);
+        }
+        rename_body(&mut self.func.body, &renumber);
     }
 
     // Shorthands for passes and rules, in the order of the families.
@@ -353,6 +400,16 @@ impl Builder {
 
     fn innermost(&mut self) -> &mut Body {
         self.open.last_mut().expect("a body is open")
+    }
+}
+
+/// Replaces symbols in the attributes of all statements.
+fn rename_body(body: &mut Body, dims: &[Dim]) {
+    for stmt in &mut body.stmts {
+        stmt.op = stmt.op.with_dims(|d| rename(d, dims));
+        for nested in &mut stmt.bodies {
+            rename_body(nested, dims);
+        }
     }
 }
 

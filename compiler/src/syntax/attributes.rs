@@ -50,7 +50,11 @@ pub fn parse_bilevel(tokens: TokenStream, diags: &mut Diagnostics) -> BilevelArg
         } else if let Some(path) = crate_path(&meta) {
             args.crate_path = Some(path);
         } else {
-            diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &["bilevel", &source_text(&meta), "`#[bilevel]` or `#[bilevel(crate = path)]`"]);
+            diags.error(
+                &meta,
+                messages::ATTRIBUTE_ARGUMENT,
+                &["bilevel", &source_text(&meta), "`#[bilevel]` or `#[bilevel(crate = path)]`"],
+            );
         }
     }
     args

@@ -263,7 +263,9 @@ pub fn parse_form(ty: &syn::Type, diags: &mut Diagnostics) -> Option<Form> {
             Ok(form) => Some(form),
             Err((message, help)) => refuse(diags, message, help),
         },
-        syn::Type::Slice(_) => refuse(diags, messages::UNSUPPORTED_TYPE, "`ArrayView1<'_, f64>`, made from a slice by `ArrayView1::from(..)`"),
+        syn::Type::Slice(_) => {
+            refuse(diags, messages::UNSUPPORTED_TYPE, "`ArrayView1<'_, f64>`, made from a slice by `ArrayView1::from(..)`")
+        }
         syn::Type::Array(_) => refuse(diags, messages::UNSUPPORTED_TYPE, "`&Array1<f64>`"),
         syn::Type::ImplTrait(_) | syn::Type::TraitObject(_) => {
             refuse(diags, messages::UNSUPPORTED_TYPE, "a concrete type, such as `f64` or `&Array2<f64>`")
@@ -272,7 +274,8 @@ pub fn parse_form(ty: &syn::Type, diags: &mut Diagnostics) -> Option<Form> {
     }
 }
 
-const SUPPORTED: &str = "`f64`, `f32`, `usize`, `i64`, `bool`, `&Array1<f64>`, `&Array2<f64>`, `ArrayView2<'_, f64>`, or a tuple of such types";
+const SUPPORTED: &str =
+    "`f64`, `f32`, `usize`, `i64`, `bool`, `&Array1<f64>`, `&Array2<f64>`, `ArrayView2<'_, f64>`, or a tuple of such types";
 
 /// The element type of that name.
 pub fn elem_named(name: &str) -> Option<Elem> {
@@ -316,7 +319,9 @@ fn form_of_path(path: &syn::Path) -> Result<Form, (Message, &'static str)> {
         "ArcArray" | "CowArray" | "ArrayBase" => return unsupported("`&Array2<f64>` or `ArrayView2<'_, f64>`"),
         "Vec" => return unsupported("`&Array1<f64>`, made from a vector by `Array1::from_vec(..)`"),
         "Option" | "Result" => return unsupported("the value itself; shapes and data are checked at the entry of the generated functions"),
-        "i" | "u" | "isize" | "String" | "str" | "char" => return unsupported("`usize`, `i64` or `bool` for data that is not differentiated"),
+        "i" | "u" | "isize" | "String" | "str" | "char" => {
+            return unsupported("`usize`, `i64` or `bool` for data that is not differentiated");
+        }
         _ => return unsupported(SUPPORTED),
     };
     let rank = match (rank, args.get(1)) {

@@ -1,0 +1,303 @@
+//! Calls of functions: helpers of the module, closures, the crate's own functions, and methods written as functions.
+
+use syn::ext::IdentExt;
+
+use super::methods::Call;
+use super::operators::Operand;
+use super::value::{Value, describe_rank};
+use super::{Lowering, spellings, text};
+use crate::diagnostics::messages;
+use crate::ir::{Elem, Elementwise, Index, Reduce, ValueId};
+use crate::syntax::signature::{Use, elem_named, parse_signature};
+
+/// The crate's own functions, with how many arguments each takes.
+const OWN: &[(&str, usize)] = &[("log_sum_exp", 1), ("softmax", 1), ("cross_entropy", 2), ("mse", 2)];
+
+impl Lowering<'_> {
+    /// `f(args)`
+    pub(super) fn call(&mut self, e: &syn::ExprCall) -> Value {
+        let whole = syn::Expr::Call(e.clone());
+        let args: Vec<&syn::Expr> = e.args.iter().collect();
+        let mut f = &*e.func;
+        while let syn::Expr::Paren(syn::ExprParen { expr, .. }) | syn::Expr::Group(syn::ExprGroup { expr, .. }) = f {
+            f = expr;
+        }
+        let syn::Expr::Path(path) = f else {
+            let values = args.iter().map(|a| self.expr(a)).collect();
+            return self.apply(f, values, &args);
+        };
+        let segments: Vec<String> = path.path.segments.iter().map(|s| s.ident.unraw().to_string()).collect();
+        let names: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match names[..] {
+            // What the user has bound or defined comes before what the crate knows.
+            [name] if self.scope.get(name).is_some() || self.items.functions.contains_key(name) => {
+                let values = args.iter().map(|a| self.expr(a)).collect();
+                self.apply(f, values, &args)
+            }
+            [.., "Axis"] => self.axis_call(e),
+            [.., name] if OWN.iter().any(|o| o.0 == name) => self.own_function(&whole, name, &args),
+            [.., ty, _] if elem_named(ty).is_some() => self.method_as_function(&whole, path, &args),
+            [.., ty, constructor] if ty.starts_with("Array") => self.constructor(&whole, path, ty, constructor, &args, None),
+            _ => {
+                for arg in &args {
+                    self.expr(arg);
+                }
+                self.unknown_function(path, &segments.join("::"))
+            }
+        }
+    }
+
+    /// `f64::max(a, b)`
+    fn method_as_function(&mut self, whole: &syn::Expr, path: &syn::ExprPath, args: &[&syn::Expr]) -> Value {
+        let (Some(segment), Some((receiver, rest))) = (path.path.segments.last(), args.split_first()) else {
+            return self.unknown_function(path, &text(path));
+        };
+        let value = self.expr(receiver);
+        self.call_method(Call { whole, name: &segment.ident, receiver, args: rest }, value)
+    }
+
+    fn unknown_function(&mut self, path: &syn::ExprPath, name: &str) -> Value {
+        let known = OWN.iter().map(|o| o.0).chain(self.items.functions.keys().map(String::as_str));
+        let help = match spellings::closest(name, known.chain(self.scope.names())) {
+            Some(close) => format!("a function with a similar name is `{close}`"),
+            None => "write it in the same `#[bilevel]` module, or write out its body here".to_owned(),
+        };
+        self.fail(path, messages::UNKNOWN_FUNCTION, &[name, &help])
+    }
+
+    /// Applies what stands in the place of a function to values: a closure, a name, or a path such as `f64::exp`.
+    pub(super) fn apply(&mut self, f: &syn::Expr, args: Vec<Value>, arg_exprs: &[&syn::Expr]) -> Value {
+        if let syn::Expr::Path(path) = f {
+            let segments: Vec<String> = path.path.segments.iter().map(|s| s.ident.unraw().to_string()).collect();
+            if let [name] = &segments[..] {
+                if let Some(value) = self.scope.get(name).cloned() {
+                    return self.apply_value(f, value, args, arg_exprs);
+                }
+                if let Some(item) = self.items.functions.get(name).copied() {
+                    return self.inline(f, item, args, arg_exprs);
+                }
+            }
+            if let ([.., ty, _], Some(segment), [first, ..]) = (&segments[..], path.path.segments.last(), arg_exprs)
+                && elem_named(ty).is_some()
+                && args.len() == 1
+            {
+                let receiver = args.into_iter().next().unwrap_or(Value::Poison);
+                return self.call_method(Call { whole: f, name: &segment.ident, receiver: first, args: &[] }, receiver);
+            }
+            return self.unknown_function(path, &segments.join("::"));
+        }
+        let value = self.expr(f);
+        self.apply_value(f, value, args, arg_exprs)
+    }
+
+    fn apply_value(&mut self, f: &syn::Expr, value: Value, args: Vec<Value>, arg_exprs: &[&syn::Expr]) -> Value {
+        let Value::Closure(closure) = value else {
+            if value.is_poisoned() {
+                return Value::Poison;
+            }
+            let found = self.describe(&value);
+            return self.fail(f, messages::EXPECTED_KIND, &["a function or closure", &found, "call a function of the module"]);
+        };
+        let (closure, captured) = (&closure.0, &closure.1);
+        if closure.inputs.len() != args.len() {
+            let takes = format!("{} arguments", closure.inputs.len());
+            return self.fail(f, messages::ARGUMENT_COUNT, &["the closure", &takes, &args.len().to_string()]);
+        }
+        let outer = std::mem::replace(&mut self.scope, captured.clone());
+        let mark = self.scope.mark();
+        let outer_mark = self.closure.as_ref().map(|c| c.mark);
+        if let Some(c) = &mut self.closure {
+            c.mark = mark;
+        }
+        for ((pat, value), expr) in closure.inputs.iter().zip(args).zip(arg_exprs) {
+            let value = match pat {
+                syn::Pat::Type(typed) => match self.annotation(&typed.ty) {
+                    Some(form) => self.conform(value, &form, expr).unwrap_or(Value::Poison),
+                    None => value,
+                },
+                _ => value,
+            };
+            self.bind_parameter(pat, value);
+        }
+        let before = self.scope.values();
+        let result = self.expr(&closure.body);
+        // A closure that assigns to what it captures changes the variable of the place where it is defined, which the copy here is not.
+        let changed = (0..mark).any(|k| !self.scope.at(k).value.is_same(&before[k]));
+        self.scope = outer;
+        if let (Some(c), Some(mark)) = (&mut self.closure, outer_mark) {
+            c.mark = mark;
+        }
+        if changed {
+            let help = "give the value back instead";
+            return self.fail(
+                &closure.body,
+                messages::UNSUPPORTED_STATEMENT,
+                &["an assignment to a variable outside of the closure", help],
+            );
+        }
+        result
+    }
+
+    /// Binds a closure's parameter without giving the argument a name: it has its own.
+    fn bind_parameter(&mut self, pat: &syn::Pat, value: Value) {
+        match pat {
+            syn::Pat::Ident(p) if p.subpat.is_none() => self.scope.bind(p.ident.unraw().to_string(), value),
+            syn::Pat::Type(p) => self.bind_parameter(&p.pat, value),
+            syn::Pat::Reference(p) => self.bind_parameter(&p.pat, value),
+            syn::Pat::Paren(p) => self.bind_parameter(&p.pat, value),
+            other => self.bind(other, value),
+        }
+    }
+
+    /// A call of another function of the module: its body, with its parameters standing for the arguments.
+    fn inline(&mut self, f: &syn::Expr, item: &syn::ItemFn, args: Vec<Value>, arg_exprs: &[&syn::Expr]) -> Value {
+        let name = item.sig.ident.unraw().to_string();
+        if self.calls.contains(&name) {
+            return self.fail(f, messages::RECURSION, &[&name]);
+        }
+        if self.faulty.contains(&name) {
+            return Value::Poison;
+        }
+        let before = self.diags.n_errors();
+        let Some(signature) = parse_signature(item, Use::Called, self.diags) else {
+            self.faulty.insert(name);
+            return Value::Poison;
+        };
+        if signature.params.len() != args.len() {
+            let takes = format!("{} arguments", signature.params.len());
+            return self.fail(f, messages::ARGUMENT_COUNT, &[&name, &takes, &args.len().to_string()]);
+        }
+        let mut conformed = Vec::new();
+        for ((param, value), expr) in signature.params.iter().zip(args).zip(arg_exprs) {
+            let value = self.conform_argument(value, &param.form, &name, expr);
+            conformed.push((param.name.unraw().to_string(), value));
+        }
+        let outer = std::mem::take(&mut self.scope);
+        let outer_mark = self.closure.as_ref().map(|c| c.mark);
+        if let Some(c) = &mut self.closure {
+            c.mark = 0;
+        }
+        for (name, value) in conformed {
+            self.scope.bind(name, value);
+        }
+        self.calls.push(name.clone());
+        let value = self.function_body(&item.block);
+        self.calls.pop();
+        self.scope = outer;
+        if let (Some(c), Some(mark)) = (&mut self.closure, outer_mark) {
+            c.mark = mark;
+        }
+        if value.is_poisoned() || self.diags.n_errors() > before {
+            self.faulty.insert(name);
+            return Value::Poison;
+        }
+        self.conform(value, &signature.output, &super::tail_of(item)).unwrap_or(Value::Poison)
+    }
+
+    fn conform_argument(&mut self, value: Value, form: &crate::syntax::Form, _function: &str, at: &syn::Expr) -> Value {
+        self.conform(value, form, at).unwrap_or(Value::Poison)
+    }
+
+    /// The crate's own functions of arrays.
+    fn own_function(&mut self, whole: &syn::Expr, name: &str, args: &[&syn::Expr]) -> Value {
+        let n_args = OWN.iter().find(|o| o.0 == name).map_or(0, |o| o.1);
+        let arrays: Vec<Option<ValueId>> = args.iter().map(|a| self.array_argument(name, a)).collect();
+        if args.len() != n_args {
+            let takes = if n_args == 1 { "one argument" } else { "two arguments" };
+            return self.fail(whole, messages::ARGUMENT_COUNT, &[name, takes, &args.len().to_string()]);
+        }
+        let Some(arrays) = arrays.into_iter().collect::<Option<Vec<_>>>() else { return Value::Poison };
+        let value = match name {
+            "log_sum_exp" => self.log_sum_exp(whole, arrays[0]),
+            "softmax" => self.softmax(whole, arrays[0]),
+            "cross_entropy" => self.cross_entropy(whole, arrays[0], arrays[1], args),
+            _ => self.mse(whole, arrays[0], arrays[1], args),
+        };
+        Operand::wrap(value, false)
+    }
+
+    fn array_argument(&mut self, function: &str, e: &syn::Expr) -> Option<ValueId> {
+        match self.expr(e) {
+            Value::Tensor(v) if self.b.ty(v).rank() > 0 => Some(v),
+            Value::Poison => None,
+            other => {
+                let found = self.describe(&other);
+                let expected = format!("an array as an argument of `{function}`");
+                self.error(e, messages::EXPECTED_KIND, &[&expected, &found, "pass an array"]);
+                None
+            }
+        }
+    }
+
+    /// `ln(sum(exp(x)))` over the last axis.
+    fn log_sum_exp(&mut self, whole: &syn::Expr, x: ValueId) -> Option<ValueId> {
+        let axis = self.b.ty(x).rank() - 1;
+        self.emit(whole, Reduce::LogSumExp { axes: vec![axis] }, &[x])
+    }
+
+    /// `exp(x - log_sum_exp(x))` over the last axis.
+    fn softmax(&mut self, whole: &syn::Expr, x: ValueId) -> Option<ValueId> {
+        let ty = self.b.ty(x).clone();
+        let axes: Vec<usize> = (0..ty.rank() - 1).collect();
+        let normalizer = self.part(whole, Reduce::LogSumExp { axes: vec![ty.rank() - 1] }, &[x])?;
+        let normalizer = self.part(whole, crate::ir::Shape::Broadcast { axes, dims: ty.dims }, &[normalizer])?;
+        let shifted = self.part(whole, Elementwise::Sub, &[x, normalizer])?;
+        self.emit(whole, Elementwise::Exp, &[shifted])
+    }
+
+    /// The mean over rows of `log_sum_exp(row) - row[label]`.
+    fn cross_entropy(&mut self, whole: &syn::Expr, logits: ValueId, labels: ValueId, args: &[&syn::Expr]) -> Option<ValueId> {
+        let (x, y) = (self.b.ty(logits).clone(), self.b.ty(labels).clone());
+        if (x.rank(), y.rank()) != (2, 1) {
+            let (m, n) = (describe_rank(x.rank()), describe_rank(y.rank()));
+            let help = "the logits are a matrix with one row per sample, the labels a vector";
+            self.error(whole, messages::RANK_MISMATCH, &[&text(args[0]), &m, &text(args[1]), &n, &text(whole), help]);
+            return None;
+        }
+        if y.elem != Elem::Usize || !x.elem.is_float() {
+            let (at, v, expected, help) = if y.elem != Elem::Usize {
+                (args[1], labels, "labels of type `usize`", "convert them outside: `labels.mapv(|l| l as usize)`")
+            } else {
+                (args[0], logits, "logits that are floats", "pass the scores before `softmax`")
+            };
+            let found = self.describe(&Value::Tensor(v));
+            self.error(at, messages::EXPECTED_KIND, &[expected, &found, help]);
+            return None;
+        }
+        if !self.unify(x.dims[0], y.dims[0], whole, args[0], args[1]) {
+            return None;
+        }
+        let normalizer = self.part(whole, Reduce::LogSumExp { axes: vec![1] }, &[logits])?;
+        let picked = self.part(whole, Index::TakeAlong { axis: 1 }, &[logits, labels])?;
+        let losses = self.part(whole, Elementwise::Sub, &[normalizer, picked])?;
+        self.mean_value(whole, losses, vec![0])
+    }
+
+    /// The mean over rows of the squared distance.
+    fn mse(&mut self, whole: &syn::Expr, a: ValueId, b: ValueId, args: &[&syn::Expr]) -> Option<ValueId> {
+        let (x, y) = (self.b.ty(a).clone(), self.b.ty(b).clone());
+        if x.rank() != y.rank() {
+            let (m, n) = (describe_rank(x.rank()), describe_rank(y.rank()));
+            let help = "both must have one shape";
+            self.error(whole, messages::RANK_MISMATCH, &[&text(args[0]), &m, &text(args[1]), &n, &text(whole), help]);
+            return None;
+        }
+        if x.elem != y.elem || !x.elem.is_float() {
+            self.error(whole, messages::ELEMENT_MISMATCH, &[&text(args[0]), x.elem.name(), &text(args[1]), y.elem.name()]);
+            return None;
+        }
+        for (&m, &n) in x.dims.iter().zip(&y.dims) {
+            if !self.unify(m, n, whole, args[0], args[1]) {
+                return None;
+            }
+        }
+        let difference = self.part(whole, Elementwise::Sub, &[a, b])?;
+        let square = self.part(whole, Elementwise::Mul, &[difference, difference])?;
+        let n_rows = {
+            let rows = self.b.ty(square).with_dims(vec![self.b.ty(square).dims[0]]);
+            self.b.count(&rows, &[0])
+        };
+        let sum = self.part(whole, Reduce::Sum { axes: (0..x.rank()).collect() }, &[square])?;
+        self.emit(whole, Elementwise::Div, &[sum, n_rows])
+    }
+}

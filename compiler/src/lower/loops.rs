@@ -1,0 +1,267 @@
+//! `for` over a range of integers.
+
+use std::collections::BTreeSet;
+
+use syn::ext::IdentExt;
+use syn::visit::Visit;
+
+use super::value::{Number, Value, describe_type};
+use super::{Lowering, span_of, text};
+use crate::diagnostics::messages;
+use crate::ir::{Control, Dim, Elem, Elementwise, Note, Op, Type, ValueId};
+
+/// A range: how many turns, from where, and in which direction.
+struct Range {
+    trip: Dim,
+    /// The index of the first position; `None` for 0.
+    start: Option<ValueId>,
+    reverse: bool,
+}
+
+impl Lowering<'_> {
+    /// `for i in a..b { … }`
+    pub(super) fn for_loop(&mut self, e: &syn::ExprForLoop) -> Value {
+        if self.closure.is_some() {
+            return self.fail(&e.for_token, messages::ELEMENT_LOOP, &[]);
+        }
+        let range = self.range(&e.expr);
+        let carried = self.carried(e);
+        // A literal is given its type before the loop changes it.
+        for &k in &carried {
+            let value = self.scope.at(k).value.clone();
+            let leaves: Option<Vec<Value>> = value
+                .leaves()
+                .map(|leaves| leaves.into_iter().map(|l| self.leaf(l, None, &e.expr).map_or(Value::Poison, Value::Tensor)).collect());
+            if let Some(leaves) = leaves {
+                let value = value.with_leaves(&mut leaves.into_iter());
+                self.assign_to(k, value);
+            }
+        }
+        let initial: Vec<Value> = carried.iter().map(|&k| self.scope.at(k).value.clone()).collect();
+        let args: Vec<ValueId> = initial.iter().flat_map(tensors).collect();
+        let before = self.scope.values();
+        let mark = self.scope.mark();
+
+        self.b.open();
+        let index = self.index_parameter(&e.pat, range.as_ref());
+        for (&k, value) in carried.iter().zip(&initial) {
+            let parameters: Vec<Value> = tensors(value)
+                .into_iter()
+                .map(|v| {
+                    let note = Note { name: Some(self.scope.at(k).name.as_str().into()), source: None, span: span_of(&e.expr) };
+                    Value::Tensor(self.b.param(self.b.ty(v).clone(), note))
+                })
+                .collect();
+            self.scope.assign(k, value.with_leaves(&mut parameters.into_iter()));
+        }
+        self.bind(&e.pat, index);
+        let value = self.block(&e.body);
+        if !matches!(value, Value::Unit | Value::Poison) {
+            let found = self.describe(&value);
+            self.error(&e.body, messages::EXPECTED_KIND, &["nothing at the end of a loop's body", &found, "end it with a semicolon"]);
+        }
+        let last: Vec<Value> = carried.iter().map(|&k| self.scope.at(k).value.clone()).collect();
+        let mut results = Vec::new();
+        let mut failed = range.is_none();
+        for ((&k, first), last) in carried.iter().zip(&initial).zip(&last) {
+            match self.next_leaves(e, k, first, last) {
+                Some(leaves) => results.extend(leaves),
+                None => failed = true,
+            }
+        }
+        let body = self.b.close(results);
+        self.forget_inner_lengths();
+        self.scope.cut(mark);
+        self.scope.restore(&before);
+        let Some(range) = range.filter(|_| !failed) else {
+            for &k in &carried {
+                self.scope.assign(k, Value::Poison);
+            }
+            return Value::Poison;
+        };
+        self.b.set_default_note(Note { name: None, source: Some(loop_text(e).into()), span: span_of(&e.for_token) });
+        let op = Op::Control(Control::For { trip: self.b.current_dim(range.trip), reverse: range.reverse });
+        match self.b.try_stmt(op, args, vec![body]) {
+            Ok(outs) => {
+                let mut outs = outs.into_iter().map(Value::Tensor);
+                for (&k, value) in carried.iter().zip(&initial) {
+                    let value = value.with_leaves(&mut outs);
+                    self.assign_to(k, value);
+                }
+                Value::Unit
+            }
+            Err(why) => self.fail(&e.for_token, messages::OPERANDS, &[&loop_text(e), &why.0]),
+        }
+    }
+
+    /// The variables of the surrounding blocks that the loop may change, in the order of their declaration.
+    fn carried(&mut self, e: &syn::ExprForLoop) -> Vec<usize> {
+        let mut names = Assigned(BTreeSet::new());
+        names.visit_block(&e.body);
+        let mut positions: Vec<usize> = names.0.iter().filter_map(|n| self.scope.position(n)).collect();
+        positions.sort_unstable();
+        positions.retain(|&k| self.scope.at(k).value.leaves().is_some());
+        positions
+    }
+
+    /// The range that is looped over.
+    fn range(&mut self, e: &syn::Expr) -> Option<Range> {
+        match e {
+            syn::Expr::Paren(p) => self.range(&p.expr),
+            syn::Expr::Group(p) => self.range(&p.expr),
+            syn::Expr::MethodCall(call) if call.method == "rev" && call.args.is_empty() => {
+                let range = self.range(&call.receiver)?;
+                Some(Range { reverse: !range.reverse, ..range })
+            }
+            syn::Expr::Range(range) => match (&range.start, &range.end) {
+                (Some(start), Some(end)) => self.bounds(start, end, matches!(range.limits, syn::RangeLimits::Closed(_)), e),
+                _ => {
+                    self.error(e, messages::LOOP_RANGE, &[&text(e)]);
+                    None
+                }
+            },
+            _ => {
+                self.error(e, messages::LOOP_RANGE, &[&text(e)]);
+                None
+            }
+        }
+    }
+
+    fn bounds(&mut self, start: &syn::Expr, end: &syn::Expr, closed: bool, e: &syn::Expr) -> Option<Range> {
+        let (first, last) = (self.expr(start), self.expr(end));
+        if let (Value::Number(Number::Int(a)), Value::Number(Number::Int(b))) = (&first, &last) {
+            let turns = (b - a + i64::from(closed)).max(0);
+            let start = if *a == 0 { None } else { Some(self.constant(Number::Int(*a), Elem::Usize, start)?) };
+            return Some(Range { trip: Dim::Const(turns as u64), start, reverse: false });
+        }
+        let name = match &e {
+            _ if closed => "turns".to_owned(),
+            _ => "n_turns".to_owned(),
+        };
+        if !closed && matches!(first, Value::Number(Number::Int(0))) {
+            return Some(Range { trip: self.dim_of_length(&last, &name, end)?, start: None, reverse: false });
+        }
+        // The number of turns is `max(start, end) - start`, which an empty range makes zero.
+        let a = self.usize_value(first, start)?;
+        let mut b = self.usize_value(last, end)?;
+        if closed {
+            let one = self.constant(Number::Int(1), Elem::Usize, end)?;
+            b = self.part(e, Elementwise::Add, &[b, one])?;
+        }
+        let b = self.part(e, Elementwise::Max, &[a, b])?;
+        let turns = self.emit(e, Elementwise::Sub, &[b, a])?;
+        let trip = self.dim_of_length(&Value::Tensor(turns), &name, e)?;
+        Some(Range { trip, start: Some(a), reverse: false })
+    }
+
+    fn usize_value(&mut self, value: Value, at: &syn::Expr) -> Option<ValueId> {
+        match value {
+            Value::Number(n @ Number::Int(_)) => self.constant(n, Elem::Usize, at),
+            Value::Tensor(v) if *self.b.ty(v) == Type::scalar(Elem::Usize) => Some(v),
+            Value::Poison => None,
+            other => {
+                let found = self.describe(&other);
+                self.error(at, messages::EXPECTED_KIND, &["a bound of type `usize`", &found, "loop over `usize`"]);
+                None
+            }
+        }
+    }
+
+    /// The loop's index: its parameter, plus the start of the range.
+    fn index_parameter(&mut self, pat: &syn::Pat, range: Option<&Range>) -> Value {
+        let name = match pat {
+            syn::Pat::Ident(p) => Some(p.ident.unraw().to_string().as_str().into()),
+            _ => None,
+        };
+        let start = range.and_then(|r| r.start);
+        let note = Note { name: if start.is_none() { name } else { None }, source: None, span: span_of(pat) };
+        let turn = self.b.param(Type::scalar(Elem::Usize), note);
+        match start {
+            None => Value::Tensor(turn),
+            Some(start) => self.emit(pat, Elementwise::Add, &[start, turn]).map_or(Value::Poison, Value::Tensor),
+        }
+    }
+
+    /// What a carried variable stands for after a turn, of the type it had before.
+    fn next_leaves(&mut self, e: &syn::ExprForLoop, k: usize, first: &Value, last: &Value) -> Option<Vec<ValueId>> {
+        if first.is_poisoned() || last.is_poisoned() {
+            return None;
+        }
+        let name = self.scope.at(k).name.clone();
+        let mut out = Vec::new();
+        let (xs, ys) = (first.leaves()?, last.leaves());
+        let Some(ys) = ys.filter(|ys| ys.len() == xs.len()) else {
+            let (first, last) = (self.describe(first), self.describe(last));
+            self.error(&e.for_token, messages::CARRIED_TYPE, &[&name, &first, &last]);
+            return None;
+        };
+        for (x, y) in xs.into_iter().zip(ys) {
+            let x = self.leaf(x, None, &e.expr)?;
+            let y = self.leaf(y, Some(self.b.ty(x).elem), &e.expr)?;
+            let (x_ty, y_ty) = (self.b.ty(x).clone(), self.b.ty(y).clone());
+            if (x_ty.elem, x_ty.rank()) != (y_ty.elem, y_ty.rank()) {
+                self.error(&e.for_token, messages::CARRIED_TYPE, &[&name, &describe_type(&x_ty), &describe_type(&y_ty)]);
+                return None;
+            }
+            for (&i, &j) in x_ty.dims.iter().zip(&y_ty.dims) {
+                if !self.unify(i, j, &e.expr, &e.expr, &e.expr) {
+                    return None;
+                }
+            }
+            out.push(y);
+        }
+        Some(out)
+    }
+}
+
+/// The IR values in a tree of tensors.
+fn tensors(value: &Value) -> Vec<ValueId> {
+    let ids = value.leaves().unwrap_or_default().into_iter().filter_map(|leaf| match leaf {
+        Value::Tensor(v) | Value::Lane(v) => Some(v),
+        Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
+        Value::Closure(_) | Value::Unit | Value::Poison => None,
+    });
+    ids.collect()
+}
+
+/// The head of a loop, for the comment on it.
+fn loop_text(e: &syn::ExprForLoop) -> String {
+    format!("for {} in {}", text(&e.pat), text(&e.expr))
+}
+
+/// Names that statements assign to.
+struct Assigned(BTreeSet<String>);
+
+impl Assigned {
+    fn place(&mut self, mut e: &syn::Expr) {
+        loop {
+            e = match e {
+                syn::Expr::Paren(p) => &p.expr,
+                syn::Expr::Group(p) => &p.expr,
+                syn::Expr::Unary(u) => &u.expr,
+                syn::Expr::Index(i) => &i.expr,
+                syn::Expr::Field(f) => &f.base,
+                syn::Expr::Path(path) => {
+                    self.0.extend(path.path.get_ident().map(|i| i.unraw().to_string()));
+                    return;
+                }
+                _ => return,
+            };
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Assigned {
+    fn visit_expr_assign(&mut self, e: &'ast syn::ExprAssign) {
+        self.place(&e.left);
+        syn::visit::visit_expr_assign(self, e);
+    }
+
+    fn visit_expr_binary(&mut self, e: &'ast syn::ExprBinary) {
+        use syn::BinOp as B;
+        if matches!(e.op, B::AddAssign(_) | B::SubAssign(_) | B::MulAssign(_) | B::DivAssign(_) | B::RemAssign(_)) {
+            self.place(&e.left);
+        }
+        syn::visit::visit_expr_binary(self, e);
+    }
+}

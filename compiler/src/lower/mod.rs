@@ -1,0 +1,376 @@
+//! Lowering: a function of the user's becomes IR.
+//!
+//! Expressions are read in the order of evaluation. Each gives a [`Value`]: mostly a tensor of the IR, but also what has no place there, such as an
+//! `Axis(1)` or a literal whose type is not known yet. References, views and clones are erased, since the IR is pure. A mutable variable is a name that
+//! stands for another value after each assignment; branches and loops give back what they changed.
+//!
+//! Lengths are symbols, one for each axis of each parameter, and become equal where the code requires it (`x.dot(&w)` makes `x_cols` and `w_rows` one
+//! dimension). Broadcasting follows `ndarray`'s rules for axes that are known to differ: a missing axis and an axis of the constant length one.
+//!
+//! An error makes its expression [`Value::Poison`], which silences what depends on it; everything independent is still read, so that all errors
+//! appear together.
+
+mod branches;
+mod constructors;
+mod dependence;
+mod expr;
+mod functions;
+mod loops;
+mod methods;
+mod operators;
+mod scope;
+mod spellings;
+mod stmt;
+mod value;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+pub use dependence::depends_on;
+
+use crate::diagnostics::{Diagnostics, Message, messages};
+use crate::ir::builder::TypeError;
+use crate::ir::{Builder, Dim, DimId, Elem, Literal, Note, Op, Shape, Type, ValueId};
+use crate::syntax::{Form, Lowered, Signature, source_text};
+use scope::Scope;
+use value::{Number, Value, describe_type};
+
+/// What a function may refer to beside its parameters: the other items of its module.
+#[derive(Clone, Debug, Default)]
+pub struct Items<'a> {
+    functions: BTreeMap<String, &'a syn::ItemFn>,
+    consts: BTreeMap<String, &'a syn::ItemConst>,
+}
+
+impl<'a> Items<'a> {
+    /// The functions and constants among the items of a module.
+    pub fn of(items: &'a [syn::Item]) -> Self {
+        let mut out = Items::default();
+        for item in items {
+            match item {
+                syn::Item::Fn(f) => {
+                    out.functions.insert(f.sig.ident.unraw().to_string(), f);
+                }
+                syn::Item::Const(c) => {
+                    out.consts.insert(c.ident.unraw().to_string(), c);
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+}
+
+/// Lowers a function whose signature has been read. `None` if there was an error, which is then in `diags`.
+pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags: &mut Diagnostics) -> Option<Lowered> {
+    let before = diags.n_errors();
+    let mut lowering = Lowering {
+        b: Builder::new(signature.name.unraw().to_string()),
+        diags,
+        items,
+        scope: Scope::default(),
+        calls: vec![signature.name.unraw().to_string()],
+        default_float: default_float(&signature),
+        lengths: HashMap::new(),
+        computed: HashSet::new(),
+        known: HashMap::new(),
+        closure: None,
+        faulty: HashSet::new(),
+        depth: 0,
+    };
+    for param in &signature.params {
+        let name = param.name.unraw().to_string();
+        let value = lowering.parameter(&param.form, &name, param.name.span());
+        lowering.scope.bind(name, value);
+    }
+    let value = lowering.function_body(&item.block);
+    let results = lowering.results(&value, &signature, item)?;
+    if lowering.diags.n_errors() > before {
+        return None;
+    }
+    let func = lowering.b.finish(results);
+    Some(Lowered { func, signature })
+}
+
+/// The float type of literals that nothing else gives a type.
+fn default_float(signature: &Signature) -> Elem {
+    let leaves = signature.params.iter().map(|p| &p.form).chain([&signature.output]).flat_map(Form::leaves);
+    let floats: HashSet<Elem> = leaves.map(|(elem, _)| elem).filter(|e| e.is_float()).collect();
+    if floats.len() == 1 && floats.contains(&Elem::F32) { Elem::F32 } else { Elem::F64 }
+}
+
+/// The context of lowering one function.
+struct Lowering<'a> {
+    b: Builder,
+    diags: &'a mut Diagnostics,
+    items: &'a Items<'a>,
+    scope: Scope,
+    /// The functions being lowered, outermost first, to find recursion.
+    calls: Vec<String>,
+    default_float: Elem,
+    /// Values that are the length of a dimension, and the depth of nested bodies at which the dimension is known.
+    lengths: HashMap<ValueId, (Dim, usize)>,
+    /// Dimensions bound by a statement, which no argument can be checked against.
+    computed: HashSet<DimId>,
+    /// Integer constants, for axes and exponents that are named.
+    known: HashMap<ValueId, i64>,
+    closure: Option<Closure>,
+    /// Helper functions whose errors have been reported.
+    faulty: HashSet<String>,
+    /// How deep the expression is nested.
+    depth: usize,
+}
+
+/// The element-wise closure being lowered.
+#[derive(Clone, Debug)]
+struct Closure {
+    /// The shape of the array it is mapped over.
+    dims: Vec<Dim>,
+    /// What was bound before the closure cannot be assigned in it.
+    mark: usize,
+    /// For which elements the present place is reached: the conjunction of the conditions around it.
+    reached: Option<ValueId>,
+}
+
+impl Lowering<'_> {
+    /// A parameter as a value: one IR parameter per leaf, with a dimension for each axis.
+    fn parameter(&mut self, form: &Form, name: &str, span: Span) -> Value {
+        match form {
+            Form::Scalar(elem) => {
+                let note = Note { name: Some(name.into()), source: None, span };
+                Value::Tensor(self.b.param(Type::scalar(*elem), note))
+            }
+            Form::Array { elem, rank, .. } => {
+                let suffix = |k: usize| match (rank, k) {
+                    (1, _) => "len".to_owned(),
+                    (2, 0) => "rows".to_owned(),
+                    (2, _) => "cols".to_owned(),
+                    _ => format!("dim{k}"),
+                };
+                let dims: Vec<Dim> = (0..*rank).map(|k| Dim::Sym(self.b.dim(&format!("{name}_{}", suffix(k))))).collect();
+                let note = Note { name: Some(name.into()), source: None, span };
+                Value::Tensor(self.b.param(Type::tensor(*elem, dims), note))
+            }
+            Form::Tuple(parts) => {
+                let parts = parts.iter().enumerate().map(|(k, part)| self.parameter(part, &format!("{name}_{k}"), span));
+                Value::Tuple(parts.collect())
+            }
+        }
+    }
+
+    /// The body of a function: a block whose last statement may be `return value;`.
+    fn function_body(&mut self, block: &syn::Block) -> Value {
+        let mark = self.scope.mark();
+        let value = match block.stmts.split_last() {
+            Some((syn::Stmt::Expr(syn::Expr::Return(ret), _), rest)) => {
+                self.statements(rest);
+                match &ret.expr {
+                    Some(value) => self.expr(value),
+                    None => Value::Unit,
+                }
+            }
+            _ => self.statements(&block.stmts),
+        };
+        self.scope.cut(mark);
+        value
+    }
+
+    /// The results of the whole function as IR values, checked against the signature.
+    fn results(&mut self, value: &Value, signature: &Signature, item: &syn::ItemFn) -> Option<Vec<ValueId>> {
+        let value = self.conform(value.clone(), &signature.output, &tail_of(item))?;
+        let mut results = Vec::new();
+        for leaf in value.leaves()? {
+            match leaf {
+                Value::Tensor(v) | Value::Lane(v) => results.push(v),
+                Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => return None,
+                Value::Closure(_) | Value::Unit | Value::Poison => return None,
+            }
+        }
+        Some(results)
+    }
+
+    /// The value in the form of a signature or annotation, literals given their type; `None` and an error if it does not fit.
+    fn conform(&mut self, value: Value, form: &Form, at: &dyn ToTokens) -> Option<Value> {
+        if value.is_poisoned() {
+            return None;
+        }
+        match (value, form) {
+            (Value::Number(n), Form::Scalar(elem)) => self.constant(n, *elem, at).map(Value::Tensor),
+            (Value::Tuple(parts), Form::Tuple(forms)) if parts.len() == forms.len() => {
+                let parts: Vec<Option<Value>> = parts.into_iter().zip(forms).map(|(p, f)| self.conform(p, f, at)).collect();
+                parts.into_iter().collect::<Option<Vec<_>>>().map(Value::Tuple)
+            }
+            (Value::Tensor(v), Form::Scalar(elem)) if *self.b.ty(v) == Type::scalar(*elem) => Some(Value::Tensor(v)),
+            (Value::Lane(v), Form::Scalar(elem)) if self.b.ty(v).elem == *elem => Some(Value::Lane(v)),
+            (Value::Tensor(v), Form::Array { elem, rank, .. }) if (self.b.ty(v).elem, self.b.ty(v).rank()) == (*elem, *rank) => {
+                Some(Value::Tensor(v))
+            }
+            (Value::Option(_, method), _) => {
+                self.error(at, messages::OPTION_NOT_UNWRAPPED, &[&text(at), method]);
+                None
+            }
+            (value, form) => {
+                let found = self.describe(&value);
+                self.error(at, messages::RESULT_TYPE, &[&text(at), &describe_form(form), &found]);
+                None
+            }
+        }
+    }
+
+    /// Appends a statement that computes the expression `at`. An error of types that lowering did not foresee is reported.
+    fn emit(&mut self, at: &dyn ToTokens, op: impl Into<Op>, args: &[ValueId]) -> Option<ValueId> {
+        let source = Some(text(at).into());
+        self.append(Note { name: None, source, span: span_of(at) }, at, op.into(), args)
+    }
+
+    /// Appends a statement that is a part of computing the expression `at`.
+    fn part(&mut self, at: &dyn ToTokens, op: impl Into<Op>, args: &[ValueId]) -> Option<ValueId> {
+        self.append(Note::at(span_of(at)), at, op.into(), args)
+    }
+
+    fn append(&mut self, note: Note, at: &dyn ToTokens, op: Op, args: &[ValueId]) -> Option<ValueId> {
+        self.b.set_default_note(note);
+        match self.b.try_stmt(op, args.to_vec(), Vec::new()) {
+            Ok(outs) => outs.first().copied(),
+            Err(TypeError(why)) => {
+                self.error(at, messages::OPERANDS, &[&text(at), &why]);
+                None
+            }
+        }
+    }
+
+    /// A literal of a known type.
+    fn constant(&mut self, number: Number, elem: Elem, at: &dyn ToTokens) -> Option<ValueId> {
+        let literal = match (number, elem) {
+            (Number::Float(wide, _), Elem::F64) => Literal::Float(wide),
+            (Number::Float(_, narrow), Elem::F32) => Literal::Float(f64::from(narrow)),
+            // rustc refuses integers for floats and the reverse; what is generated for them does not matter.
+            (Number::Int(i), Elem::F64) => Literal::Float(i as f64),
+            (Number::Int(i), Elem::F32) => Literal::Float(f64::from(i as f32)),
+            (Number::Int(i), Elem::I64) => Literal::Int(i),
+            (Number::Int(i), Elem::Usize) if i >= 0 => Literal::Int(i),
+            (Number::Int(_), Elem::Usize | Elem::Bool) | (Number::Float(..), Elem::Usize | Elem::I64 | Elem::Bool) => {
+                self.error(at, messages::NUMBER_TOO_LARGE, &[&text(at)]);
+                return None;
+            }
+        };
+        let value = self.emit(at, Op::Const(elem, literal), &[])?;
+        if let Literal::Int(i) = literal {
+            self.known.insert(value, i);
+        }
+        Some(value)
+    }
+
+    /// The length of a dimension as a `usize`.
+    fn length(&mut self, dim: Dim, at: &dyn ToTokens) -> Option<ValueId> {
+        let dim = self.b.current_dim(dim);
+        let value = self.emit(at, Shape::DimSize { dim }, &[])?;
+        self.lengths.insert(value, (dim, self.b.depth()));
+        Some(value)
+    }
+
+    /// The dimension whose length a `usize` is: that of an array if it came from one, else a new one that the value binds.
+    fn dim_of_length(&mut self, length: &Value, name: &str, at: &dyn ToTokens) -> Option<Dim> {
+        match length {
+            Value::Number(Number::Int(i)) if *i >= 0 => Some(Dim::Const(*i as u64)),
+            Value::Tensor(v) if *self.b.ty(*v) == Type::scalar(Elem::Usize) => {
+                if let Some(&(dim, _)) = self.lengths.get(v) {
+                    return Some(self.b.current_dim(dim));
+                }
+                if let Some(&i) = self.known.get(v) {
+                    return Some(Dim::Const(i as u64));
+                }
+                let dim = self.b.dim(name);
+                self.b.set_default_note(Note::at(span_of(at)));
+                self.b.stmt(Shape::BindDim { dim }, &[*v], Vec::new());
+                self.computed.insert(dim);
+                self.lengths.insert(*v, (Dim::Sym(dim), self.b.depth()));
+                Some(Dim::Sym(dim))
+            }
+            Value::Poison => None,
+            other => {
+                let found = self.describe(other);
+                self.error(at, messages::EXPECTED_KIND, &["a length of type `usize`", &found, "write for example `x.len()`"]);
+                None
+            }
+        }
+    }
+
+    /// Forgets lengths that are only known inside of bodies that have been closed.
+    fn forget_inner_lengths(&mut self) {
+        let depth = self.b.depth();
+        self.lengths.retain(|_, (_, d)| *d <= depth);
+    }
+
+    /// Gives a value the user's name for it, if it has none.
+    fn name(&mut self, value: &Value, name: &str) {
+        match value {
+            Value::Tensor(v) | Value::Lane(v) => {
+                let note = self.b.note(*v).clone();
+                if note.name.is_none() {
+                    self.b.set_note(*v, Note { name: Some(name.into()), ..note });
+                }
+            }
+            Value::Option(inner, _) => self.name(inner, name),
+            Value::Number(_) | Value::Tuple(_) | Value::Lengths(_) | Value::Axis(_) | Value::Closure(_) | Value::Unit | Value::Poison => {}
+        }
+    }
+
+    /// A value as a user would say it, with its article.
+    fn describe(&self, value: &Value) -> String {
+        match value {
+            Value::Tensor(v) => describe_type(self.b.ty(*v)),
+            Value::Lane(v) => describe_type(&Type::scalar(self.b.ty(*v).elem)),
+            Value::Number(Number::Float(..)) => format!("an `{}`", self.default_float),
+            Value::Number(Number::Int(_)) => "an integer".to_owned(),
+            Value::Tuple(parts) => format!("a tuple of {}", parts.len()),
+            Value::Option(..) => "an `Option`".to_owned(),
+            Value::Lengths(_) => "a shape".to_owned(),
+            Value::Axis(_) => "an axis".to_owned(),
+            Value::Closure(_) => "a closure".to_owned(),
+            Value::Unit => "nothing".to_owned(),
+            Value::Poison => "an expression with an error".to_owned(),
+        }
+    }
+
+    fn error(&mut self, at: &dyn ToTokens, message: Message, particulars: &[&str]) {
+        self.diags.error(at.to_token_stream(), message, particulars);
+    }
+
+    /// Reports an error and gives the value that silences what follows from it.
+    fn fail(&mut self, at: &dyn ToTokens, message: Message, particulars: &[&str]) -> Value {
+        self.error(at, message, particulars);
+        Value::Poison
+    }
+}
+
+/// A form as a user would say it, with its article.
+fn describe_form(form: &Form) -> String {
+    match form {
+        Form::Scalar(Elem::Bool | Elem::Usize) | Form::Tuple(_) => format!("a `{form}`"),
+        Form::Scalar(_) | Form::Array { .. } => format!("an `{form}`"),
+    }
+}
+
+/// The user's tokens as text.
+fn text(at: &dyn ToTokens) -> String {
+    source_text(at.to_token_stream())
+}
+
+/// The place of an expression: that of its operator or method, which is where a reader looks for the operation.
+fn span_of(at: &dyn ToTokens) -> Span {
+    at.to_token_stream().span()
+}
+
+/// The tokens of the value that a function gives back, for messages about it.
+fn tail_of(item: &syn::ItemFn) -> proc_macro2::TokenStream {
+    match item.block.stmts.last() {
+        Some(syn::Stmt::Expr(syn::Expr::Return(ret), _)) if ret.expr.is_some() => ret.expr.to_token_stream(),
+        Some(syn::Stmt::Expr(tail, None)) => tail.to_token_stream(),
+        Some(_) | None => item.sig.output.to_token_stream(),
+    }
+}

@@ -1,0 +1,223 @@
+//! Statements: blocks, `let`, assignment.
+
+use syn::ext::IdentExt;
+
+use super::operators::Operand;
+use super::value::Value;
+use super::{Lowering, describe_form, text};
+use crate::diagnostics::{Diagnostics, messages};
+use crate::ir::{Elem, Type};
+use crate::syntax::Form;
+use crate::syntax::signature::parse_form;
+
+impl Lowering<'_> {
+    /// A block as an expression.
+    pub(super) fn block(&mut self, block: &syn::Block) -> Value {
+        let mark = self.scope.mark();
+        let value = self.statements(&block.stmts);
+        self.scope.cut(mark);
+        value
+    }
+
+    /// Statements in the open block; the value of the last one, if it has no semicolon.
+    pub(super) fn statements(&mut self, stmts: &[syn::Stmt]) -> Value {
+        let mut value = Value::Unit;
+        for stmt in stmts {
+            value = match stmt {
+                syn::Stmt::Local(local) => {
+                    self.local(local);
+                    Value::Unit
+                }
+                syn::Stmt::Expr(e, None) => self.expr(e),
+                syn::Stmt::Expr(e, Some(_)) => {
+                    self.expr(e);
+                    Value::Unit
+                }
+                syn::Stmt::Macro(m) => {
+                    let value = self.macro_call(&m.mac);
+                    if m.semi_token.is_some() { Value::Unit } else { value }
+                }
+                syn::Stmt::Item(item) => {
+                    self.item(item);
+                    Value::Unit
+                }
+            };
+        }
+        value
+    }
+
+    /// An item inside a function: imports say nothing here, constants are values.
+    fn item(&mut self, item: &syn::Item) {
+        match item {
+            syn::Item::Use(_) => {}
+            syn::Item::Const(c) => {
+                let value = self.const_item(c);
+                self.scope.bind(c.ident.unraw().to_string(), value);
+            }
+            other => {
+                let help = "move it out of the function";
+                self.error(other, messages::UNSUPPORTED_STATEMENT, &["an item of this kind", help]);
+            }
+        }
+    }
+
+    fn local(&mut self, local: &syn::Local) {
+        let (pat, annotation) = match &local.pat {
+            syn::Pat::Type(typed) => (&*typed.pat, Some(&*typed.ty)),
+            pat => (pat, None),
+        };
+        let Some(init) = &local.init else {
+            let shown = text(pat);
+            self.error(local, messages::LET_WITHOUT_VALUE, &[&shown]);
+            self.bind(pat, Value::Poison);
+            return;
+        };
+        if let Some((else_token, _)) = &init.diverge {
+            let help = "bind plain names";
+            self.error(else_token, messages::UNSUPPORTED_STATEMENT, &["`let … else`", help]);
+        }
+        let mut value = self.expr_of_type(&init.expr, annotation);
+        if let Some(form) = annotation.and_then(|ty| self.annotation(ty)) {
+            value = self.annotated(value, &form, pat, &init.expr);
+        }
+        self.bind(pat, value);
+    }
+
+    /// What a `let` annotation or a `const` says of its type; `None` where it says nothing that the compiler can read, which rustc then checks.
+    pub(super) fn annotation(&mut self, ty: &syn::Type) -> Option<Form> {
+        let mut unheard = Diagnostics::new();
+        let form = parse_form(ty, &mut unheard);
+        let _ = unheard.finish();
+        form
+    }
+
+    /// The value of a `let` with an annotation, which gives literals their type and must agree with everything else.
+    fn annotated(&mut self, value: Value, form: &Form, pat: &syn::Pat, init: &syn::Expr) -> Value {
+        if value.is_poisoned() {
+            return Value::Poison;
+        }
+        match &value {
+            Value::Number(n) => match form {
+                Form::Scalar(elem) => return self.constant(*n, *elem, init).map_or(Value::Poison, Value::Tensor),
+                Form::Array { .. } | Form::Tuple(_) => {}
+            },
+            Value::Tuple(_) | Value::Option(..) => return self.conform(value, form, init).unwrap_or(Value::Poison),
+            Value::Tensor(v) => {
+                let ty = self.b.ty(*v);
+                if form.leaves() == [(ty.elem, ty.rank())] && !matches!(form, Form::Tuple(_)) {
+                    return value;
+                }
+            }
+            Value::Lane(v) => {
+                if *form == Form::Scalar(self.b.ty(*v).elem) {
+                    return value;
+                }
+            }
+            Value::Lengths(_) | Value::Axis(_) | Value::Closure(_) | Value::Unit | Value::Poison => {}
+        }
+        let found = self.describe(&value);
+        self.fail(init, messages::ANNOTATION, &[&text(pat), &describe_form(form), &found])
+    }
+
+    /// Binds the names of a pattern.
+    pub(super) fn bind(&mut self, pat: &syn::Pat, value: Value) {
+        match pat {
+            syn::Pat::Ident(p) if p.subpat.is_none() && p.by_ref.is_none() => {
+                let name = p.ident.unraw().to_string();
+                self.name(&value, &name);
+                self.scope.bind(name, value);
+            }
+            syn::Pat::Wild(_) => {}
+            syn::Pat::Paren(p) => self.bind(&p.pat, value),
+            syn::Pat::Reference(p) => self.bind(&p.pat, value),
+            syn::Pat::Type(p) => self.bind(&p.pat, value),
+            syn::Pat::Tuple(tuple) => {
+                let parts = match value {
+                    Value::Tuple(parts) if parts.len() == tuple.elems.len() => parts,
+                    Value::Poison => vec![Value::Poison; tuple.elems.len()],
+                    other => {
+                        let found = self.describe(&other);
+                        let expected = format!("a tuple of {}", tuple.elems.len());
+                        self.error(pat, messages::EXPECTED_KIND, &[&expected, &found, "write one name for each part"]);
+                        vec![Value::Poison; tuple.elems.len()]
+                    }
+                };
+                for (pat, part) in tuple.elems.iter().zip(parts) {
+                    self.bind(pat, part);
+                }
+            }
+            other => {
+                self.error(other, messages::UNSUPPORTED_PATTERN, &[&text(other)]);
+            }
+        }
+    }
+
+    /// `x = e`
+    pub(super) fn assign(&mut self, assign: &syn::ExprAssign) -> Value {
+        let value = self.expr(&assign.right);
+        if matches!(&*assign.left, syn::Expr::Infer(_)) {
+            return Value::Unit;
+        }
+        let Some(position) = self.place(&assign.left) else { return Value::Unit };
+        // A literal takes the type of what it replaces.
+        let old = self.scope.at(position).value.clone();
+        let value = match (&value, self.elem_of(&old)) {
+            (Value::Number(n), Some(elem)) => Operand::wrap(self.constant(*n, elem, &assign.right), false),
+            _ => value,
+        };
+        self.assign_to(position, value);
+        Value::Unit
+    }
+
+    /// Gives the variable at a position a new value.
+    pub(super) fn assign_to(&mut self, position: usize, value: Value) {
+        let name = self.scope.at(position).name.clone();
+        self.name(&value, &name);
+        self.scope.assign(position, value);
+    }
+
+    /// The variable that an assignment changes.
+    pub(super) fn place(&mut self, left: &syn::Expr) -> Option<usize> {
+        let mut e = left;
+        loop {
+            e = match e {
+                syn::Expr::Paren(p) => &p.expr,
+                syn::Expr::Group(p) => &p.expr,
+                syn::Expr::Unary(syn::ExprUnary { op: syn::UnOp::Deref(_), expr, .. }) => expr,
+                _ => break,
+            };
+        }
+        let name = match e {
+            syn::Expr::Path(path) => path.path.get_ident().map(|i| i.unraw().to_string()),
+            _ => None,
+        };
+        let Some(name) = name else {
+            self.error(left, messages::ASSIGN_TO_PLACE, &[&text(left)]);
+            return None;
+        };
+        let Some(position) = self.scope.position(&name) else {
+            self.error(left, messages::UNKNOWN_NAME, &[&name]);
+            return None;
+        };
+        if self.closure.as_ref().is_some_and(|c| position < c.mark) {
+            let help = "make the value from the elements alone, and reduce the array outside, for example with `.sum()`";
+            self.error(left, messages::UNSUPPORTED_STATEMENT, &["an assignment to a variable outside of the closure", help]);
+            return None;
+        }
+        Some(position)
+    }
+
+    /// A condition: one truth value, or one per element inside of a closure.
+    pub(super) fn condition(&mut self, e: &syn::Expr) -> Option<Operand> {
+        match self.expr(e) {
+            Value::Tensor(v) if *self.b.ty(v) == Type::scalar(Elem::Bool) => Some(Operand { value: v, lane: false }),
+            Value::Lane(v) if self.b.ty(v).elem == Elem::Bool => Some(Operand { value: v, lane: true }),
+            Value::Poison => None,
+            other => {
+                let found = self.describe(&other);
+                self.error(e, messages::CONDITION, &[&found]);
+                None
+            }
+        }
+    }
+}
