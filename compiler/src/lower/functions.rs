@@ -273,7 +273,7 @@ impl Lowering<'_> {
         self.mean_value(whole, losses, vec![0])
     }
 
-    /// The mean over rows of the squared distance.
+    /// The mean over all elements of the squared difference.
     fn mse(&mut self, whole: &syn::Expr, a: ValueId, b: ValueId, args: &[&syn::Expr]) -> Option<ValueId> {
         let (x, y) = (self.b.ty(a).clone(), self.b.ty(b).clone());
         if x.rank() != y.rank() {
@@ -293,11 +293,6 @@ impl Lowering<'_> {
         }
         let difference = self.part(whole, Elementwise::Sub, &[a, b])?;
         let square = self.part(whole, Elementwise::Mul, &[difference, difference])?;
-        let n_rows = {
-            let rows = self.b.ty(square).with_dims(vec![self.b.ty(square).dims[0]]);
-            self.b.count(&rows, &[0])
-        };
-        let sum = self.part(whole, Reduce::Sum { axes: (0..x.rank()).collect() }, &[square])?;
-        self.emit(whole, Elementwise::Div, &[sum, n_rows])
+        self.mean_value(whole, square, (0..x.rank()).collect())
     }
 }
