@@ -77,8 +77,8 @@ pub enum Error {
     NonFinite {
         /// What it was, for example `the inner loss`.
         quantity: &'static str,
-        /// The step at which it was first seen.
-        step: usize,
+        /// The step of the inner solver at which it was first seen, if it was there.
+        step: Option<usize>,
         /// Its value.
         value: f64,
     },
@@ -109,14 +109,14 @@ pub enum Error {
         /// The iteration of the linear solver that showed it.
         iteration: usize,
     },
-    /// A linear solver stopped with a residual above its tolerance.
+    /// A linear solver stopped far from a solution.
     LinearSolverNotConverged {
-        /// Iterations made.
-        iterations: usize,
         /// The recomputed residual relative to the right-hand side.
         residual: f64,
-        /// The tolerance asked for.
-        tolerance: f64,
+        /// The largest residual with which a hypergradient is still given.
+        limit: f64,
+        /// Iterations made.
+        iterations: usize,
     },
     /// A setting of a method or solver has a value that it cannot have.
     InvalidSetting {
@@ -165,7 +165,11 @@ impl fmt::Display for Error {
                 write!(f, "`{name}` is {value}, but must lie in 0..{limit}")
             }
             Error::NonFinite { quantity, step, value } => {
-                write!(f, "{quantity} became {value} at step {step}: scale the data, start closer to a solution or add regularisation")
+                write!(f, "{quantity} is {value}")?;
+                if let Some(step) = step {
+                    write!(f, " at step {step} of the inner solver")?;
+                }
+                f.write_str(": scale the data, start closer to a solution or add a penalty")
             }
             Error::UnboundedBelow { step, value, norm } => write!(
                 f,
@@ -182,10 +186,10 @@ impl fmt::Display for Error {
                 "the Hessian of the inner loss is not positive definite (curvature {curvature:e} along a direction met in iteration \
                  {iteration}): the inner variable is no strict minimum; add a penalty or solve the inner problem further"
             ),
-            Error::LinearSolverNotConverged { iterations, residual, tolerance } => write!(
+            Error::LinearSolverNotConverged { residual, limit, iterations } => write!(
                 f,
-                "the linear system of the hypergradient is not solved: after {iterations} iterations its relative residual is \
-                 {residual:e} and not {tolerance:e}; raise `max_iterations` or `tolerance`"
+                "the linear system of the hypergradient is not solved: after {iterations} iterations its relative residual is {residual:e}, \
+                 and above {limit:e} a hypergradient would be meaningless; raise `max_iterations` or add a penalty that improves its condition"
             ),
             Error::InvalidSetting { setting, value, requirement } => {
                 write!(f, "`{setting}` is {value}, but must be {requirement}")

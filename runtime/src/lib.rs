@@ -5,14 +5,19 @@ mod float;
 pub mod functions;
 mod kernels;
 pub mod linear;
+pub mod methods;
 pub mod params;
 pub mod problem;
+pub mod report;
 #[doc(hidden)]
 pub mod rt;
 pub mod solve;
+pub mod solver;
 pub mod vector;
 
 pub use error::Error;
 pub use float::Float;
 pub use params::Params;
 pub use problem::BilevelProblem;
+pub use report::Report;
+pub use solver::ProblemExt;

@@ -8,6 +8,12 @@ use crate::Float;
 /// Partial sums kept side by side.
 const N_LANES: usize = 8;
 
+/// `n` zeros
+#[must_use]
+pub fn zeros<T: Float>(n: usize) -> Vec<T> {
+    vec![T::zero(); n]
+}
+
 /// `xᵀy`
 #[must_use]
 pub fn dot<T: Float>(x: &[T], y: &[T]) -> T {

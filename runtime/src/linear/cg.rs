@@ -29,8 +29,7 @@ pub struct CgMemory<T> {
 impl<T: Float> CgMemory<T> {
     /// Memory for systems of `n` unknowns.
     pub(crate) fn new(n: usize) -> Self {
-        let zeros = vec![T::zero(); n];
-        CgMemory { rhs: zeros.clone(), residual: zeros.clone(), direction: zeros.clone(), product: zeros }
+        CgMemory { rhs: vector::zeros(n), residual: vector::zeros(n), direction: vector::zeros(n), product: vector::zeros(n) }
     }
 
     /// Starts from zero, with the right-hand side scaled to norm one as residual. Gives the norm; where it is 0 or not finite, there is no such scale.
@@ -59,11 +58,6 @@ impl Cg {
     /// The tolerance in use for a float type.
     pub(crate) fn tolerance_for<T: Float>(&self) -> T {
         self.tolerance.map_or_else(|| T::EPSILON.powf(T::from_f64(2.0 / 3.0)), T::from_f64)
-    }
-
-    /// Whether the user chose where the iteration stops, and so asked for whatever it has reached there.
-    pub(crate) fn is_truncated_by_choice(&self) -> bool {
-        self.max_iterations.is_some()
     }
 }
 
@@ -107,6 +101,7 @@ impl<T: Float> LinearSolver<T> for Cg {
                     }
                     LinearStop::Stagnated
                 }
+                LinearStop::MaxIterations if self.max_iterations.is_some() => LinearStop::Truncated,
                 stop => stop,
             };
             return iteration.outcome(stop, rhs_norm, residual);
@@ -332,6 +327,14 @@ mod tests {
         for (x, d) in x.iter().zip(&diagonal) {
             assert!((x * d - 1.0).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn a_truncated_solve_gives_the_iterate_it_has_reached() {
+        let mut operator = hilbert::<f64>(6);
+        let (_, outcome) = solve(Cg::default().max_iterations(2), &mut operator, &[1.0, 0.0, 2.0, 0.0, 3.0, 0.0]);
+        assert_eq!((outcome.stop, outcome.n_iterations, operator.n_products), (LinearStop::Truncated, 2, 3));
+        assert!(outcome.relative_residual > 1e-10 && outcome.relative_residual < 1.0);
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod cg;
 pub(crate) use cg::truncated_cg;
 pub use cg::{Cg, CgMemory};
 
+use std::fmt;
+
 use crate::{Error, Float};
 
 /// The linear map `v ↦ H v`.
@@ -67,7 +69,9 @@ pub struct LinearOutcome {
 pub enum LinearStop {
     /// The recomputed residual is within the tolerance, or as small as rounding allows.
     Converged,
-    /// The iterations allowed were made.
+    /// The iterations that the user allowed were made.
+    Truncated,
+    /// The iterations allowed where the user set no number were made.
     MaxIterations,
     /// Rounding keeps the recomputed residual above the tolerance.
     Stagnated,
@@ -75,4 +79,17 @@ pub enum LinearStop {
     NegativeCurvature,
     /// The right-hand side or a product was NaN or infinite.
     NonFinite,
+}
+
+impl fmt::Display for LinearStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LinearStop::Converged => "converged",
+            LinearStop::Truncated => "truncated",
+            LinearStop::MaxIterations => "all iterations used",
+            LinearStop::Stagnated => "stagnated",
+            LinearStop::NegativeCurvature => "negative curvature",
+            LinearStop::NonFinite => "not finite",
+        })
+    }
 }

@@ -1,7 +1,7 @@
 //! Adam, as an outer optimiser.
 
 use super::OuterOptimizer;
-use crate::{Error, Float};
+use crate::{Error, Float, vector};
 
 /// Adam: `λ ← λ − α m̂ / (√v̂ + ε)` for the running means `m̂` of the gradient and `v̂` of its square, both corrected for their start at zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +60,7 @@ impl<T: Float> OuterOptimizer<T> for Adam {
                 return Err(Error::InvalidSetting { setting, value, requirement: "at least 0 and below 1" });
             }
         }
-        Ok(AdamState { mean: vec![T::zero(); n], mean_square: vec![T::zero(); n], n_steps: 0 })
+        Ok(AdamState { mean: vector::zeros(n), mean_square: vector::zeros(n), n_steps: 0 })
     }
 
     fn step(&self, state: &mut AdamState<T>, gradient: &[T], variable: &mut [T]) {

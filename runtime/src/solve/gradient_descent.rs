@@ -69,8 +69,7 @@ impl<T: Float> InnerSolver<T> for GradientDescent {
 
     fn memory(&self, n: usize) -> Result<GradientDescentMemory<T>, Error> {
         self.check()?;
-        let zeros = vec![T::zero(); n];
-        Ok(GradientDescentMemory { gradient: zeros.clone(), trial: zeros.clone(), trial_gradient: zeros })
+        Ok(GradientDescentMemory { gradient: vector::zeros(n), trial: vector::zeros(n), trial_gradient: vector::zeros(n) })
     }
 
     fn minimize(&self, objective: &mut impl Objective<T>, w: &mut [T], memory: &mut Self::Memory) -> Result<InnerOutcome, Error> {

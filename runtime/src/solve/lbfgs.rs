@@ -59,12 +59,11 @@ impl<T: Float> InnerSolver<T> for Lbfgs {
         if self.memory == 0 {
             return Err(Error::InvalidSetting { setting: "Lbfgs::memory", value: 0.0, requirement: "at least 1" });
         }
-        let zeros = vec![T::zero(); n];
         Ok(LbfgsMemory {
-            gradient: zeros.clone(),
-            direction: zeros.clone(),
-            trial: zeros.clone(),
-            trial_gradient: zeros,
+            gradient: vector::zeros(n),
+            direction: vector::zeros(n),
+            trial: vector::zeros(n),
+            trial_gradient: vector::zeros(n),
             history: History::new(self.memory, n),
         })
     }
@@ -131,10 +130,10 @@ impl<T: Float> History<T> {
     fn new(capacity: usize, n: usize) -> Self {
         History {
             n,
-            steps: vec![T::zero(); capacity * n],
-            changes: vec![T::zero(); capacity * n],
-            rho: vec![T::zero(); capacity],
-            alpha: vec![T::zero(); capacity],
+            steps: vector::zeros(capacity * n),
+            changes: vector::zeros(capacity * n),
+            rho: vector::zeros(capacity),
+            alpha: vector::zeros(capacity),
             n_pairs: 0,
             next: 0,
             scale: T::one(),

@@ -99,13 +99,21 @@ pub enum InnerStop {
     NoProgress,
 }
 
-impl fmt::Display for InnerStop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl InnerStop {
+    /// The reason in words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             InnerStop::Converged => "converged",
             InnerStop::MaxIterations => "all iterations used",
             InnerStop::NoProgress => "no further progress",
-        })
+        }
+    }
+}
+
+impl fmt::Display for InnerStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -205,7 +213,7 @@ impl<T: Float> Watch<T> {
         } else {
             return Ok(());
         };
-        Err(Error::NonFinite { quantity, step: self.n_iterations, value: value.to_f64() })
+        Err(Error::NonFinite { quantity, step: Some(self.n_iterations), value: value.to_f64() })
     }
 
     fn unbounded(&self, value: T, norm: T) -> Error {

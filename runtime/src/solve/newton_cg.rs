@@ -53,12 +53,11 @@ impl<T: Float> InnerSolver<T> for NewtonCg {
 
     fn memory(&self, n: usize) -> Result<NewtonCgMemory<T>, Error> {
         check_tolerance("NewtonCg::tolerance", self.tolerance)?;
-        let zeros = vec![T::zero(); n];
         Ok(NewtonCgMemory {
-            gradient: zeros.clone(),
-            direction: zeros.clone(),
-            trial: zeros.clone(),
-            trial_gradient: zeros,
+            gradient: vector::zeros(n),
+            direction: vector::zeros(n),
+            trial: vector::zeros(n),
+            trial_gradient: vector::zeros(n),
             cg: CgMemory::new(n),
         })
     }
@@ -68,7 +67,7 @@ impl<T: Float> InnerSolver<T> for NewtonCg {
         let mut value = objective.value_and_grad(w, gradient);
         let tolerance = gradient_tolerance(self.tolerance);
         // Steps that converge superlinearly and then stop progressing have met rounding.
-        let mut watch = Watch::new(tolerance, self.max_iterations, 4, w, value, gradient)?;
+        let mut watch = Watch::new(tolerance, self.max_iterations, 1, w, value, gradient)?;
         let mut forcing = Forcing::new();
         loop {
             let gradient_norm = vector::norm(gradient);
@@ -103,7 +102,7 @@ impl<T: Float> InnerSolver<T> for NewtonCg {
                     watch.check_finite(last_value, gradient_norm)?;
                     if stop == LinearStop::NonFinite {
                         let quantity = "a product with the Hessian of the inner loss";
-                        return Err(Error::NonFinite { quantity, step: watch.n_iterations, value: f64::NAN });
+                        return Err(Error::NonFinite { quantity, step: Some(watch.n_iterations), value: f64::NAN });
                     }
                     return Ok(watch.outcome(InnerStop::NoProgress, value, gradient_norm));
                 }

@@ -228,8 +228,11 @@ fn fixed_steps_contract_as_they_should() {
     assert_eq!((outcome.stop, outcome.n_iterations, w[0]), (InnerStop::MaxIterations, 10, 1.0 - 0.5_f64.powi(10)));
 }
 
-fn every_solver(check: impl Fn(&dyn Fn(&mut [f64], fn(f64) -> (f64, f64, f64)) -> Result<InnerOutcome, Error>)) {
-    fn run(solver: &impl InnerSolver<f64>, w: &mut [f64], f: fn(f64) -> (f64, f64, f64)) -> Result<InnerOutcome, Error> {
+/// A function of one number: its value, slope and curvature.
+type Curve = fn(f64) -> (f64, f64, f64);
+
+fn every_solver(check: impl Fn(&dyn Fn(&mut [f64], Curve) -> Result<InnerOutcome, Error>)) {
+    fn run(solver: &impl InnerSolver<f64>, w: &mut [f64], f: Curve) -> Result<InnerOutcome, Error> {
         let mut objective = function(
             move |w: &[f64], g: &mut [f64]| {
                 let (value, slope, _) = f(w[0]);
@@ -247,7 +250,7 @@ fn every_solver(check: impl Fn(&dyn Fn(&mut [f64], fn(f64) -> (f64, f64, f64)) -
 
 #[test]
 fn losses_without_a_minimum_are_recognised() {
-    let cases: [(&str, f64, fn(f64) -> (f64, f64, f64)); 5] = [
+    let cases: [(&str, f64, Curve); 5] = [
         ("-w", 0.0, |w| (-w, -1.0, 0.0)),
         ("-w²", 0.3, |w| (-w * w, -2.0 * w, -2.0)),
         ("w³", -1.0, |w| (w.powi(3), 3.0 * w * w, 6.0 * w)),
@@ -266,9 +269,9 @@ fn losses_without_a_minimum_are_recognised() {
 fn non_finite_losses_are_errors() {
     every_solver(|solve| {
         let error = solve(&mut [1.0], |_| (f64::NAN, 1.0, 1.0)).unwrap_err();
-        assert!(matches!(error, Error::NonFinite { quantity: "the inner loss", step: 0, .. }), "{error}");
+        assert!(matches!(error, Error::NonFinite { quantity: "the inner loss", step: Some(0), .. }), "{error}");
         let error = solve(&mut [1.0], |_| (1.0, f64::INFINITY, 1.0)).unwrap_err();
-        assert!(matches!(error, Error::NonFinite { quantity: "the gradient of the inner loss", step: 0, .. }), "{error}");
+        assert!(matches!(error, Error::NonFinite { quantity: "the gradient of the inner loss", step: Some(0), .. }), "{error}");
         // Finite at the start only.
         let error = solve(&mut [1.0], |w| (if w == 1.0 { 1.0 } else { f64::NAN }, 1.0, 1.0)).unwrap_err();
         assert!(matches!(error, Error::NonFinite { quantity: "the inner loss", .. }), "{error}");

@@ -1,0 +1,93 @@
+//! The kernels of one problem together with their workspace, counted.
+
+use crate::linear::Operator;
+use crate::solve::Objective;
+use crate::{BilevelProblem, Error};
+
+/// A problem with the workspace of its kernels. Counts what it computes.
+pub struct Kernels<'p, P: BilevelProblem> {
+    problem: &'p P,
+    workspace: P::Workspace,
+    n_gradients: usize,
+    n_products: usize,
+}
+
+impl<'p, P: BilevelProblem> Kernels<'p, P> {
+    /// Checks the data and the shapes of the variables, and makes the workspace.
+    ///
+    /// # Errors
+    /// As [`BilevelProblem::workspace`].
+    pub fn new(problem: &'p P, inner: &P::Inner, outer: &P::Outer) -> Result<Self, Error> {
+        Ok(Kernels { problem, workspace: problem.workspace(inner, outer)?, n_gradients: 0, n_products: 0 })
+    }
+
+    /// Inner gradients and curvature products computed since the last call of this function.
+    pub fn take_counts(&mut self) -> (usize, usize) {
+        (std::mem::take(&mut self.n_gradients), std::mem::take(&mut self.n_products))
+    }
+
+    /// The inner loss as a function of `w`, at a fixed `λ`.
+    pub fn inner_loss<'a>(&'a mut self, outer: &'a [P::Float]) -> InnerLoss<'a, 'p, P> {
+        InnerLoss { kernels: self, outer }
+    }
+
+    /// `g(w, λ)`, and its gradients `∂_w g` and `∂_λ g`.
+    pub fn outer_value_and_grad(
+        &mut self,
+        inner: &[P::Float],
+        outer: &[P::Float],
+        inner_bar: &mut [P::Float],
+        outer_bar: &mut [P::Float],
+    ) -> P::Float {
+        self.problem.outer_value_and_grad(&mut self.workspace, inner, outer, inner_bar, outer_bar)
+    }
+
+    /// Linearizes the gradients of the inner loss at a point. The result is the Hessian as an operator; its product with a solution also
+    /// writes the mixed product `∇²_λw f · v` to `mixed`.
+    pub(super) fn hessian<'a>(&'a mut self, inner: &[P::Float], outer: &[P::Float], mixed: &'a mut [P::Float]) -> Hessian<'a, 'p, P> {
+        self.problem.inner_curvature(&mut self.workspace, inner, outer);
+        Hessian { kernels: self, mixed }
+    }
+
+    fn curvature_apply(&mut self, v: &[P::Float], product: &mut [P::Float], mixed: Option<&mut [P::Float]>) {
+        self.n_products += 1;
+        self.problem.curvature_apply(&mut self.workspace, v, product, mixed);
+    }
+}
+
+/// The inner loss `f(·, λ)` of a problem.
+pub struct InnerLoss<'a, 'p, P: BilevelProblem> {
+    kernels: &'a mut Kernels<'p, P>,
+    outer: &'a [P::Float],
+}
+
+impl<P: BilevelProblem> Objective<P::Float> for InnerLoss<'_, '_, P> {
+    fn value_and_grad(&mut self, w: &[P::Float], gradient: &mut [P::Float]) -> P::Float {
+        self.kernels.n_gradients += 1;
+        self.kernels.problem.inner_value_and_grad(&mut self.kernels.workspace, w, self.outer, gradient)
+    }
+
+    fn curvature(&mut self, w: &[P::Float]) {
+        self.kernels.problem.inner_curvature(&mut self.kernels.workspace, w, self.outer);
+    }
+
+    fn curvature_apply(&mut self, v: &[P::Float], product: &mut [P::Float]) {
+        self.kernels.curvature_apply(v, product, None);
+    }
+}
+
+/// The Hessian `∇²_ww f` of the inner loss, and the mixed product with the last solution.
+pub(super) struct Hessian<'a, 'p, P: BilevelProblem> {
+    kernels: &'a mut Kernels<'p, P>,
+    mixed: &'a mut [P::Float],
+}
+
+impl<P: BilevelProblem> Operator<P::Float> for Hessian<'_, '_, P> {
+    fn apply(&mut self, v: &[P::Float], product: &mut [P::Float]) {
+        self.kernels.curvature_apply(v, product, None);
+    }
+
+    fn apply_to_solution(&mut self, x: &[P::Float], product: &mut [P::Float]) {
+        self.kernels.curvature_apply(x, product, Some(self.mixed));
+    }
+}

@@ -1,0 +1,348 @@
+//! What users call: one problem with a method and an inner solver.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use crate::methods::{Check, Differences, Kernels, Method, Point};
+use crate::params::check_finite;
+use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, OuterOptimizer};
+use crate::{BilevelProblem, Error, Float, Params, Report, vector};
+
+/// Gives every problem its solvers.
+pub trait ProblemExt: BilevelProblem + Sized {
+    /// A solver that makes hypergradients by `method`, with [`Lbfgs`] for the inner problem until [`Solver::inner`] chooses another.
+    fn solver<M: Method<Self>>(&self, method: M) -> Solver<'_, Self, M, Lbfgs> {
+        Solver { problem: self, method, inner_solver: Lbfgs::default(), start: Start::Warm, on_step: None, session: None }
+    }
+}
+
+impl<P: BilevelProblem> ProblemExt for P {}
+
+/// Solves one problem: hypergradients at a point, or the whole outer minimisation.
+///
+/// The workspace is made at the first call and kept, so that later calls with variables of the same shapes allocate only their results.
+/// Every call starts from the variables given to it: results do not depend on the calls before.
+pub struct Solver<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> {
+    problem: &'p P,
+    method: M,
+    inner_solver: I,
+    start: Start,
+    on_step: Option<OnStep<'p, P>>,
+    session: Option<Session<'p, P, M, I>>,
+}
+
+type OnStep<'p, P> = Box<dyn FnMut(&Step<'_, P>) -> ControlFlow<()> + 'p>;
+
+/// Where the inner solve of each outer step starts, in [`Solver::minimize`].
+///
+/// Where the inner problem has one minimum for each `λ`, both lead to the same result, and a warm start is faster. Where it has several,
+/// they can differ: a warm start stays near the minimum that it followed, and carries what it learnt from earlier outer variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Start {
+    /// From the result of the step before.
+    #[default]
+    Warm,
+    /// From the inner variable given to [`Solver::minimize`], at every step.
+    Cold,
+}
+
+/// A hypergradient, the point it belongs to, and how far it can be trusted.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Hypergradient<T, Outer, Inner> {
+    /// The outer loss at the inner solution.
+    pub value: T,
+    /// Its derivative with respect to the outer variable.
+    pub gradient: Outer,
+    /// The inner solution.
+    pub inner: Inner,
+    /// How well everything was solved.
+    pub report: Report,
+}
+
+/// The hypergradient of a problem.
+pub type HypergradientOf<P> = Hypergradient<<P as BilevelProblem>::Float, <P as BilevelProblem>::Outer, <P as BilevelProblem>::Inner>;
+
+/// The result of the outer minimisation of a problem.
+pub type TunedOf<P> = Tuned<<P as BilevelProblem>::Float, <P as BilevelProblem>::Outer, <P as BilevelProblem>::Inner>;
+
+/// An inner solution.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Solved<Inner> {
+    /// The inner variable.
+    pub inner: Inner,
+    /// How the solve went.
+    pub outcome: InnerOutcome,
+}
+
+/// The result of an outer minimisation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Tuned<T, Outer, Inner> {
+    /// The outer variable with the lowest outer loss of all that were visited.
+    pub outer: Outer,
+    /// The inner solution there.
+    pub inner: Inner,
+    /// The outer loss there.
+    pub value: T,
+    /// The number of steps after which it was visited.
+    pub best_step: usize,
+    /// Every step that was made.
+    pub trace: Vec<TraceEntry<T>>,
+}
+
+/// One step of an outer minimisation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TraceEntry<T> {
+    /// The outer loss before the step.
+    pub value: T,
+    /// `‖h‖₂` of the hypergradient `h` before the step.
+    pub gradient_norm: T,
+    /// Time since the minimisation began.
+    pub seconds: f64,
+    /// How well everything was solved, and what it cost.
+    pub report: Report,
+}
+
+/// What the function given to [`Solver::on_step`] sees.
+pub struct Step<'a, P: BilevelProblem> {
+    /// Counts from 0.
+    pub index: usize,
+    /// The number of steps asked for.
+    pub n_steps: usize,
+    /// Value, gradient norm, time and report of this step.
+    pub entry: &'a TraceEntry<P::Float>,
+    variables: (&'a [P::Float], &'a [P::Float]),
+    forms: (&'a P::Outer, &'a P::Inner),
+}
+
+impl<P: BilevelProblem> Step<'_, P> {
+    /// The outer variable at which the hypergradient was made.
+    #[must_use]
+    pub fn outer(&self) -> P::Outer {
+        self.forms.0.with_elements(self.variables.0)
+    }
+
+    /// The inner solution there.
+    #[must_use]
+    pub fn inner(&self) -> P::Inner {
+        self.forms.1.with_elements(self.variables.1)
+    }
+}
+
+impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P, M, I> {
+    /// Solves the inner problem by `inner_solver`.
+    #[must_use]
+    pub fn inner<J: InnerSolver<P::Float>>(self, inner_solver: J) -> Solver<'p, P, M, J> {
+        let Solver { problem, method, start, on_step, .. } = self;
+        Solver { problem, method, inner_solver, start, on_step, session: None }
+    }
+
+    /// Chooses where the inner solves of [`minimize`](Self::minimize) start. Default: [`Start::Warm`].
+    #[must_use]
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Calls `f` in every step of [`minimize`](Self::minimize), after the hypergradient and before the outer variable moves. Where it breaks, the minimisation
+    /// ends with the best result so far.
+    #[must_use]
+    pub fn on_step(mut self, f: impl FnMut(&Step<'_, P>) -> ControlFlow<()> + 'p) -> Self {
+        self.on_step = Some(Box::new(f));
+        self
+    }
+
+    /// Solves the inner problem from `inner` for the outer variable `outer`.
+    ///
+    /// # Errors
+    /// Variables or data that do not fit or are not finite; an inner loss that is not finite or unbounded below. A solver that ran out of
+    /// iterations is not an error here: see [`InnerOutcome::stop`].
+    pub fn solve_inner(&mut self, outer: &P::Outer, inner: &P::Inner) -> Result<Solved<P::Inner>, Error> {
+        let session = Session::open(&mut self.session, self.problem, &self.method, &self.inner_solver, outer, inner)?;
+        let mut loss = session.kernels.inner_loss(&session.outer);
+        let outcome = self.inner_solver.minimize(&mut loss, &mut session.inner, &mut session.inner_memory)?;
+        Ok(Solved { inner: inner.with_elements(&session.inner), outcome })
+    }
+
+    /// The outer loss at the inner solution for `outer`, and its gradient with respect to `outer`. The inner solve starts from `inner`.
+    ///
+    /// # Errors
+    /// Variables or data that do not fit or are not finite, and whatever makes the hypergradient unreliable: see the method.
+    pub fn hypergradient(&mut self, outer: &P::Outer, inner: &P::Inner) -> Result<HypergradientOf<P>, Error> {
+        let session = Session::open(&mut self.session, self.problem, &self.method, &self.inner_solver, outer, inner)?;
+        let (value, report) = session.hypergradient(&self.method, &self.inner_solver)?;
+        Ok(Hypergradient { value, gradient: outer.with_elements(&session.gradient), inner: inner.with_elements(&session.inner), report })
+    }
+
+    /// Compares the hypergradient with central differences of the re-solved problem, along four directions.
+    ///
+    /// # Errors
+    /// As [`hypergradient`](Self::hypergradient).
+    pub fn check(&mut self, outer: &P::Outer, inner: &P::Inner) -> Result<Check, Error> {
+        self.check_with(outer, inner, &Differences::default())
+    }
+
+    /// Compares the hypergradient with central differences of the re-solved problem. Each of them solves the inner problem by Newton's method, as
+    /// exactly as rounding allows, from the solution at `outer`.
+    ///
+    /// # Errors
+    /// As [`hypergradient`](Self::hypergradient), and [`Error::InvalidSetting`].
+    pub fn check_with(&mut self, outer: &P::Outer, inner: &P::Inner, differences: &Differences) -> Result<Check, Error> {
+        let Solver { problem, method, inner_solver, session, .. } = self;
+        let session = Session::open(session, problem, method, inner_solver, outer, inner)?;
+        session.hypergradient(method, inner_solver)?;
+        let newton = NewtonCg::default().tolerance(0.0);
+        let mut newton_memory = newton.memory(session.inner.len())?;
+        let mut inner = session.inner.clone();
+        let Session { kernels, method_memory, inner: solution, outer, gradient, .. } = session;
+        differences.check(outer, gradient, |outer| {
+            inner.copy_from_slice(solution);
+            method.value(kernels, method_memory, (&newton, &mut newton_memory), Point { outer, inner: &mut inner })
+        })
+    }
+
+    /// Minimises the outer loss over the outer variable by `n_steps` steps of `optimizer`, from `outer`; the first inner solve starts from
+    /// `inner`. The result is the point with the lowest outer loss among the start and the ends of all steps.
+    ///
+    /// # Errors
+    /// [`Error::OuterStep`] with the step and what failed in it: see [`hypergradient`](Self::hypergradient). [`Error::InvalidSetting`] of the optimiser.
+    pub fn minimize(
+        &mut self,
+        outer: &P::Outer,
+        inner: &P::Inner,
+        optimizer: impl OuterOptimizer<P::Float>,
+        n_steps: usize,
+    ) -> Result<TunedOf<P>, Error> {
+        let Solver { problem, method, inner_solver, start, on_step, session } = self;
+        let session = Session::open(session, problem, method, inner_solver, outer, inner)?;
+        let mut state = optimizer.state(session.outer.len())?;
+        let first_inner = session.inner.clone();
+        let mut best = Best::new(&session.outer, &first_inner);
+        let mut trace = Vec::with_capacity(n_steps);
+        let began = Instant::now();
+        for index in 0..n_steps {
+            if *start == Start::Cold {
+                session.inner.copy_from_slice(&first_inner);
+            }
+            let (value, report) = session.hypergradient(method, inner_solver).map_err(in_step(index))?;
+            best.offer(value, index, session);
+            let gradient_norm = vector::norm(&session.gradient);
+            trace.push(TraceEntry { value, gradient_norm, seconds: began.elapsed().as_secs_f64(), report });
+            if let (Some(on_step), Some(entry)) = (on_step.as_mut(), trace.last()) {
+                let variables = (&session.outer[..], &session.inner[..]);
+                if on_step(&Step { index, n_steps, entry, variables, forms: (outer, inner) }).is_break() {
+                    return Ok(best.tuned(outer, inner, trace));
+                }
+            }
+            optimizer.step(&mut state, &session.gradient, &mut session.outer);
+            check_finite(P::OUTER_NAME, &session.outer).map_err(in_step(index))?;
+        }
+        if *start == Start::Cold {
+            session.inner.copy_from_slice(&first_inner);
+        }
+        let value = session.value(method, inner_solver).map_err(in_step(n_steps))?;
+        best.offer(value, n_steps, session);
+        Ok(best.tuned(outer, inner, trace))
+    }
+}
+
+fn in_step(step: usize) -> impl FnOnce(Error) -> Error {
+    move |source| Error::OuterStep { step, source: Box::new(source) }
+}
+
+/// The best point of an outer minimisation so far.
+struct Best<T> {
+    value: T,
+    step: usize,
+    outer: Vec<T>,
+    inner: Vec<T>,
+}
+
+impl<T: Float> Best<T> {
+    fn new(outer: &[T], inner: &[T]) -> Self {
+        Best { value: T::infinity(), step: 0, outer: outer.to_vec(), inner: inner.to_vec() }
+    }
+
+    fn offer<P: BilevelProblem<Float = T>, M: Method<P>, I: InnerSolver<T>>(&mut self, value: T, step: usize, at: &Session<'_, P, M, I>) {
+        if value < self.value {
+            self.value = value;
+            self.step = step;
+            self.outer.copy_from_slice(&at.outer);
+            self.inner.copy_from_slice(&at.inner);
+        }
+    }
+
+    fn tuned<O: Params<T>, W: Params<T>>(self, outer: &O, inner: &W, trace: Vec<TraceEntry<T>>) -> Tuned<T, O, W> {
+        Tuned {
+            outer: outer.with_elements(&self.outer),
+            inner: inner.with_elements(&self.inner),
+            value: self.value,
+            best_step: self.step,
+            trace,
+        }
+    }
+}
+
+/// Kernels and vectors for variables of the same shapes, kept between calls.
+struct Session<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> {
+    inner_shapes: Vec<Vec<usize>>,
+    outer_shapes: Vec<Vec<usize>>,
+    kernels: Kernels<'p, P>,
+    method_memory: M::Memory,
+    inner_memory: I::Memory,
+    inner: Vec<P::Float>,
+    outer: Vec<P::Float>,
+    gradient: Vec<P::Float>,
+}
+
+impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Session<'p, P, M, I> {
+    /// The session in the slot, or a new one where the shapes have changed, with the elements of these variables.
+    fn open<'s>(
+        slot: &'s mut Option<Self>,
+        problem: &'p P,
+        method: &M,
+        inner_solver: &I,
+        outer: &P::Outer,
+        inner: &P::Inner,
+    ) -> Result<&'s mut Self, Error> {
+        let (inner_shapes, outer_shapes) = (inner.shapes(), outer.shapes());
+        let kept = slot.take().filter(|kept| kept.inner_shapes == inner_shapes && kept.outer_shapes == outer_shapes);
+        let session = match kept {
+            Some(session) => session,
+            None => {
+                let (n_inner, n_outer) = (inner.n_elements(), outer.n_elements());
+                Session {
+                    inner_shapes,
+                    outer_shapes,
+                    kernels: Kernels::new(problem, inner, outer)?,
+                    method_memory: method.memory(n_inner, n_outer)?,
+                    inner_memory: inner_solver.memory(n_inner)?,
+                    inner: vector::zeros(n_inner),
+                    outer: vector::zeros(n_outer),
+                    gradient: vector::zeros(n_outer),
+                }
+            }
+        };
+        let session = slot.insert(session);
+        inner.write_to(&mut session.inner);
+        outer.write_to(&mut session.outer);
+        check_finite(P::INNER_NAME, &session.inner)?;
+        check_finite(P::OUTER_NAME, &session.outer)?;
+        Ok(session)
+    }
+
+    fn hypergradient(&mut self, method: &M, inner_solver: &I) -> Result<(P::Float, Report), Error> {
+        let point = Point { outer: &self.outer, inner: &mut self.inner };
+        let inner_solver = (inner_solver, &mut self.inner_memory);
+        method.hypergradient(&mut self.kernels, &mut self.method_memory, inner_solver, point, &mut self.gradient)
+    }
+
+    fn value(&mut self, method: &M, inner_solver: &I) -> Result<P::Float, Error> {
+        let point = Point { outer: &self.outer, inner: &mut self.inner };
+        method.value(&mut self.kernels, &mut self.method_memory, (inner_solver, &mut self.inner_memory), point)
+    }
+}

@@ -1,0 +1,6 @@
+//! The runtime as generated code and users see it, on problems written by hand.
+
+mod hypergradient;
+mod minimize;
+mod problems;
+mod solvers;
