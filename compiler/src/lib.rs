@@ -13,3 +13,5 @@ pub mod lower;
 pub mod ops;
 pub mod optimize;
 pub mod syntax;
+#[doc(hidden)]
+pub mod testing;

@@ -9,6 +9,7 @@ mod eval_elementwise;
 mod index;
 mod product;
 mod reduce;
+pub mod sample;
 mod shape;
 
 use crate::ir::builder::TypeError;
