@@ -3,6 +3,7 @@
 use super::split::{self, Lengths, Split};
 use super::{DeriveError, jvp};
 use crate::ir::{Func, Note};
+use crate::optimize::optimize;
 
 /// A function and its derivative, separated: what does not depend on the tangents is computed once, and applied many times.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ pub fn linearize(f: &Func, wrt: &[usize]) -> Result<Linearized, DeriveError> {
     let Split { mut known, mut unknown, n_residuals } = split::split(&jvp, &params, &results)?;
     known.name = format!("{}_primal", f.name);
     unknown.name = format!("{}_linear", f.name);
-    Ok(Linearized { primal: known, linear: unknown, n_residuals })
+    Ok(Linearized { primal: optimize(&known), linear: optimize(&unknown), n_residuals })
 }
 
 /// [`linearize`] for callers that put both parts into one function (see [`split::divide`]), with a choice of the notes on tangents.
@@ -38,6 +39,7 @@ pub(super) fn split_tangents(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) 
 
 /// The forward mode of `f`, and the positions of the parameters and results of `f` in it.
 fn forward(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> (Func, Vec<usize>, Vec<usize>) {
-    let jvp = jvp::labelled(f, wrt, label);
+    // What is shared here is one residual instead of two.
+    let jvp = optimize(&jvp::labelled(f, wrt, label));
     (jvp, (0..f.params().len()).collect(), (0..f.results().len()).collect())
 }

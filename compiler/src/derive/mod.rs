@@ -7,7 +7,8 @@
 //! linearize = split ∘ jvp          vjp, grad = transpose ∘ linearize          hvp = jvp ∘ grad
 //! ```
 //!
-//! Every function here takes ordinary IR and gives ordinary IR, so any order of nesting is free.
+//! Every function here takes ordinary IR and gives ordinary IR, so any order of nesting is free. The compositions run
+//! [`optimize`](crate::optimize) between their steps and on what they give.
 //!
 //! # Conventions
 //! - The derivative at a kink is the one that the operation's documentation in [`ir::op`](crate::ir::op) states; at a pole, and outside of the domain of a function,
@@ -28,6 +29,7 @@ use std::fmt;
 
 use crate::ir::verify::debug_verify;
 use crate::ir::{Body, Builder, Dim, Func, Literal, Note, Op, Stmt, Type, ValueId};
+use crate::optimize::optimize;
 
 pub use jvp::jvp;
 pub use linearity::linearity;
@@ -114,7 +116,7 @@ pub fn hvp(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
     // The results are the value, the gradient, and the tangents of both.
     hvp.body.results.drain(..wrt.len() + 2);
     hvp.name = format!("{}_hvp", f.name);
-    Ok(checked(hvp, "hvp"))
+    Ok(optimize(&hvp))
 }
 
 /// The results of `f` and the cotangents of the parameters in `wrt`, for cotangents of the float results that `seed` makes from their types and
@@ -134,7 +136,7 @@ fn reverse(
     let mut results = splice(&mut b, &parts.known, &args);
     let residuals = results.split_off(f.results().len());
     results.extend(transpose::pull_back(&mut b, &parts.unknown, &residuals, &bars));
-    Ok(checked(b.finish(results), "reverse mode"))
+    Ok(optimize(&b.finish(results)))
 }
 
 /// `f`, verified in debug builds.
