@@ -99,7 +99,6 @@ pub mod messages {
         RECURSION = "B0504", "`{0}` calls itself, directly or through others, and its derivative would not end", "write the repetition as a `for` loop";
         ARGUMENT_COUNT = "B0505", "`{0}` takes {1}, found {2}", "see its documentation for the order";
         METHOD_ON_NUMBER = "B0506", "`{0}` is a method of arrays, and its receiver `{1}` is {2}", "call it on an array, or leave it out";
-        UNQUALIFIED_CONSTANT = "B0507", "the macro cannot tell where `{0}` comes from", "write its full path: `std::{1}::consts::{0}`";
 
         // Types and shapes.
         RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";
@@ -130,6 +129,9 @@ pub mod messages {
 
         // Derivatives.
         NOT_DIFFERENTIABLE = "B0801", "this cannot be differentiated exactly: {0}", "rewrite the expression, or leave the parameters it depends on out of `wrt`";
+
+        // The compiler itself.
+        DEFECT = "B0901", "the compiler failed on this item: {0}", "please report it with the item; a smaller function may go through";
     }
 }
 

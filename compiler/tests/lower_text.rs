@@ -25,7 +25,7 @@ func train(%w: f64[w_rows, w_cols], %log_l2: f64[w_rows, w_cols], %x: f64[x_rows
   %4: f64 = reduce_sum[0, 1](%3)  // (log_l2.exp() * w * w).sum()
   %5: f64 = 0.5  // 0.5
   %penalty: f64 = mul(%5, %4)  // 0.5 * (log_l2.exp() * w * w).sum()
-  %6: f64[x_rows, w_cols] = einsum[ab,bc->ac](%x, %w)  // x.dot(w)
+  %6: f64[x_rows, w_cols] = einsum[ij,jk->ik](%x, %w)  // x.dot(w)
   %7: f64[x_rows] = log_sum_exp[1](%6)
   %8: f64[x_rows] = take_along[1](%6, %y)
   %9: f64[x_rows] = sub(%7, %8)

@@ -1,1 +1,41 @@
-//! The macros.
+//! The macros of `bilevel`: `#[differentiable]` and `#[bilevel]`.
+//!
+//! This crate is only a shell, since a proc-macro crate can be neither tested in-process nor used by other tools. The compiler is the
+//! library `bilevel-compiler`.
+
+use proc_macro::TokenStream;
+
+/// Generates derivatives of a function.
+///
+/// The function stays as it is. Beside it appears a module of the same name with
+///
+/// | item | meaning |
+/// | --- | --- |
+/// | `f::jvp(a, b, a_dot, b_dot) -> (y, y_dot)` | forward mode |
+/// | `f::vjp(a, b, y_bar) -> (y, (a_bar, b_bar))` | reverse mode |
+/// | `f::grad(a, b) -> (a_bar, b_bar)` | gradient; only if the result is one number |
+/// | `f::value_and_grad(a, b) -> (y, (a_bar, b_bar))` | value and gradient; only if the result is one number |
+/// | `f::hvp(a, b, a_dot, b_dot) -> (a_hvp, b_hvp)` | product of the Hessian and a vector; only if the result is one number |
+/// | `f::linearize(a, b) -> impl Fn(a_dot, b_dot) -> y_dot` | evaluate once, apply many times |
+///
+/// All parameters of floating-point type are differentiated, or those in `#[differentiable(wrt(a, b))]`; with one, its derivative comes
+/// bare and not as a tuple. Integers, truth values and arrays of them are data.
+///
+/// `#[differentiable(crate = path)]` says where this crate is found, if not at `::bilevel`.
+#[proc_macro_attribute]
+pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
+    bilevel_compiler::differentiable(attr.into(), item.into()).into()
+}
+
+/// Generates a bilevel problem from an inline module.
+///
+/// One function of the module is the inner loss, `#[inner(minimize = w)]`, and one the outer loss, `#[outer(minimize = lambda)]`; several variables
+/// are written `minimize(w, b)`. A parameter of the same name in both is the same thing. Parameters that are no variables are data, and become the
+/// fields of the generated struct `Problem`, which implements `bilevel::BilevelProblem`: arrays by reference, numbers by value. Other functions and
+/// constants of the module may be used by the losses.
+///
+/// `#[bilevel(crate = path)]` says where this crate is found, if not at `::bilevel`.
+#[proc_macro_attribute]
+pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
+    bilevel_compiler::bilevel(attr.into(), item.into()).into()
+}

@@ -10,6 +10,7 @@ use super::{Lowering, text};
 use crate::diagnostics::messages;
 use crate::ir::{Elem, Elementwise, Index, Type};
 use crate::syntax::signature::elem_named;
+use crate::syntax::{Assumed, Origin};
 
 /// How deep expressions may be nested, so that no program makes the compiler run out of stack.
 const MAX_DEPTH: usize = 200;
@@ -137,8 +138,13 @@ impl Lowering<'_> {
     }
 
     fn unknown_name(&mut self, path: &syn::ExprPath, name: &str) -> Value {
-        if math_constant(name).is_some() {
-            return self.fail(path, messages::UNQUALIFIED_CONSTANT, &[name, self.default_float.name()]);
+        if let (Some(number), Some(ident)) = (math_constant(name), path.path.get_ident()) {
+            let (elem, origin) = match self.default_float {
+                Elem::F32 => (Elem::F32, Origin::F32Constant),
+                _ => (Elem::F64, Origin::F64Constant),
+            };
+            self.assumed.push(Assumed { name: ident.clone(), origin });
+            return self.constant(number, elem, path).map_or(Value::Poison, Value::Tensor);
         }
         self.fail(path, messages::UNKNOWN_NAME, &[name])
     }

@@ -9,6 +9,7 @@ use super::{Lowering, spellings, text};
 use crate::diagnostics::messages;
 use crate::ir::{Elem, Elementwise, Index, Reduce, ValueId};
 use crate::syntax::signature::{Use, elem_named, parse_signature};
+use crate::syntax::{Assumed, Origin};
 
 /// The crate's own functions, with how many arguments each takes.
 const OWN: &[(&str, usize)] = &[("log_sum_exp", 1), ("softmax", 1), ("cross_entropy", 2), ("mse", 2)];
@@ -35,7 +36,12 @@ impl Lowering<'_> {
                 self.apply(f, values, &args)
             }
             [.., "Axis"] => self.axis_call(e),
-            [.., name] if OWN.iter().any(|o| o.0 == name) => self.own_function(&whole, name, &args),
+            [name] if OWN.iter().any(|o| o.0 == name) => {
+                let assumed = path.path.segments.iter().map(|s| Assumed { name: s.ident.clone(), origin: Origin::OwnFunction });
+                self.assumed.extend(assumed);
+                self.own_function(&whole, name, &args)
+            }
+            ["bilevel", .., name] if OWN.iter().any(|o| o.0 == name) => self.own_function(&whole, name, &args),
             [.., ty, _] if elem_named(ty).is_some() => self.method_as_function(&whole, path, &args),
             [.., ty, constructor] if ty.starts_with("Array") => self.constructor(&whole, path, ty, constructor, &args, None),
             _ => {
@@ -169,7 +175,7 @@ impl Lowering<'_> {
         }
         let mut conformed = Vec::new();
         for ((param, value), expr) in signature.params.iter().zip(args).zip(arg_exprs) {
-            let value = self.conform_argument(value, &param.form, &name, expr);
+            let value = self.conform(value, &param.form, expr).unwrap_or(Value::Poison);
             conformed.push((param.name.unraw().to_string(), value));
         }
         let outer = std::mem::take(&mut self.scope);
@@ -192,10 +198,6 @@ impl Lowering<'_> {
             return Value::Poison;
         }
         self.conform(value, &signature.output, &super::tail_of(item)).unwrap_or(Value::Poison)
-    }
-
-    fn conform_argument(&mut self, value: Value, form: &crate::syntax::Form, _function: &str, at: &syn::Expr) -> Value {
-        self.conform(value, form, at).unwrap_or(Value::Poison)
     }
 
     /// The crate's own functions of arrays.

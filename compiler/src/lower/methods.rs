@@ -402,10 +402,10 @@ impl Lowering<'_> {
         };
         let (x_ty, y_ty) = (self.b.ty(x).clone(), self.b.ty(y).clone());
         let spec = match (x_ty.rank(), y_ty.rank()) {
-            (1, 1) => "a,a->",
-            (1, 2) => "a,ab->b",
-            (2, 1) => "ab,b->a",
-            (2, 2) => "ab,bc->ac",
+            (1, 1) => "i,i->",
+            (1, 2) => "i,ij->j",
+            (2, 1) => "ij,j->i",
+            (2, 2) => "ij,jk->ik",
             (m, n) => {
                 let (m, n) = (describe_rank(m), describe_rank(n));
                 let help = "`dot` multiplies vectors and matrices";

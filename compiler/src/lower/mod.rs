@@ -35,7 +35,7 @@ pub use dependence::depends_on;
 use crate::diagnostics::{Diagnostics, Message, messages};
 use crate::ir::builder::TypeError;
 use crate::ir::{Builder, Dim, DimId, Elem, Literal, Note, Op, Shape, Type, ValueId};
-use crate::syntax::{Form, Lowered, Signature, source_text};
+use crate::syntax::{Assumed, Form, Lowered, Signature, source_text};
 use scope::Scope;
 use value::{Number, Value, describe_type};
 
@@ -81,6 +81,7 @@ pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags:
         closure: None,
         faulty: HashSet::new(),
         depth: 0,
+        assumed: Vec::new(),
     };
     for param in &signature.params {
         let name = param.name.unraw().to_string();
@@ -92,8 +93,9 @@ pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags:
     if lowering.diags.n_errors() > before {
         return None;
     }
+    let assumed = std::mem::take(&mut lowering.assumed);
     let func = lowering.b.finish(results);
-    Some(Lowered { func, signature })
+    Some(Lowered { func, signature, assumed })
 }
 
 /// The float type of literals that nothing else gives a type.
@@ -123,6 +125,8 @@ struct Lowering<'a> {
     faulty: HashSet<String>,
     /// How deep the expression is nested.
     depth: usize,
+    /// Names taken for items that the macro does not see.
+    assumed: Vec<Assumed>,
 }
 
 /// The element-wise closure being lowered.

@@ -4,6 +4,8 @@ pub mod attributes;
 pub mod problem;
 pub mod signature;
 mod source;
+pub mod witness;
 
-pub use signature::{Form, Lowered, Param, Signature};
+pub use problem::ProblemIr;
+pub use signature::{Assumed, Differentiable, Form, Lowered, Origin, Param, Signature};
 pub use source::source_text;

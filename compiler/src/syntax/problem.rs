@@ -45,6 +45,8 @@ pub struct ProblemIr {
     pub data: Vec<Variable>,
     /// The float type of the losses and variables.
     pub float: Elem,
+    /// Where generated code finds this crate.
+    pub crate_path: syn::Path,
 }
 
 /// A variable or data of a problem.
@@ -195,9 +197,6 @@ pub fn assign_roles(inner_loss: (&Loss, &Signature), outer_loss: (&Loss, &Signat
     for name in &inner.minimize {
         match variable(&name.to_string()) {
             Some(v) if v.in_inner.is_some() => {
-                if v.in_outer.is_none() && inner.minimize.len() == 1 {
-                    diags.error(&outer.item.sig.ident, messages::INNER_NOT_IN_OUTER, &[&name.to_string(), &outer_fn]);
-                }
                 check_variable("inner", &v, diags);
                 inner_variables.push(v);
             }

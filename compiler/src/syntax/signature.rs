@@ -16,6 +16,57 @@ pub struct Lowered {
     pub func: Func,
     /// The signature.
     pub signature: Signature,
+    /// Names that lowering took for functions of this crate or constants of the standard library, as the user wrote them; see
+    /// [`witness`](super::witness).
+    pub assumed: Vec<Assumed>,
+}
+
+/// A bare name that was taken for something outside of what the macro sees.
+#[derive(Clone, Debug)]
+pub struct Assumed {
+    /// The name, with the user's span.
+    pub name: syn::Ident,
+    /// The module that the name is expected to come from, as a path from the crate `bilevel` or from `core`.
+    pub origin: Origin,
+}
+
+/// Where an assumed name comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A function of this crate.
+    OwnFunction,
+    /// A constant of `core::f64::consts`.
+    F64Constant,
+    /// A constant of `core::f32::consts`.
+    F32Constant,
+}
+
+/// A function to differentiate: what `#[differentiable]` was put on.
+#[derive(Clone, Debug)]
+pub struct Differentiable {
+    /// The function.
+    pub lowered: Lowered,
+    /// Positions of the parameters to differentiate, ascending; there is at least one.
+    pub wrt: Vec<usize>,
+    /// Where generated code finds this crate.
+    pub crate_path: syn::Path,
+}
+
+impl Differentiable {
+    /// Positions in `lowered.func` of the leaves of the parameters to differentiate, ascending. Leaves that are not floats are left out.
+    pub fn wrt_leaves(&self) -> Vec<usize> {
+        let mut out = Vec::new();
+        let mut at = 0;
+        for (k, param) in self.lowered.signature.params.iter().enumerate() {
+            for (elem, _) in param.form.leaves() {
+                if self.wrt.contains(&k) && elem.is_float() {
+                    out.push(at);
+                }
+                at += 1;
+            }
+        }
+        out
+    }
 }
 
 /// The signature of a function that the compiler accepts.

@@ -1,0 +1,129 @@
+//! From the tokens under an attribute to what is to be generated: reads, checks and lowers functions and problems.
+
+use proc_macro2::TokenStream;
+
+use crate::diagnostics::{Diagnostics, messages};
+use crate::ir::Func;
+use crate::lower::{Items, depends_on, lower};
+use crate::syntax::attributes::{parse_bilevel, parse_differentiable};
+use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module};
+use crate::syntax::signature::{Use, parse_signature};
+use crate::syntax::{Differentiable, Lowered, ProblemIr, Signature, source_text};
+
+/// The function under `#[differentiable(attr)]`; `None` if there was an error, which is then in `diags`.
+pub fn read_function(attr: TokenStream, item: &syn::ItemFn, diags: &mut Diagnostics) -> Option<Differentiable> {
+    let before = diags.n_errors();
+    let args = parse_differentiable(attr, diags);
+    let signature = parse_signature(item, Use::Differentiated, diags)?;
+    let wrt = match &args.wrt {
+        Some(names) => names.iter().filter_map(|name| wrt_position(name, &signature, diags)).collect(),
+        None => (0..signature.params.len()).filter(|&k| signature.params[k].form.is_differentiable()).collect::<Vec<_>>(),
+    };
+    if wrt.is_empty() && diags.n_errors() == before {
+        diags.error(&signature.name, messages::NOTHING_TO_DIFFERENTIATE, &[&signature.name.to_string()]);
+    }
+    let lowered = lower(item, signature, &Items::default(), diags)?;
+    if diags.n_errors() > before {
+        return None;
+    }
+    let mut wrt = wrt;
+    wrt.sort_unstable();
+    Some(Differentiable { lowered, wrt, crate_path: args.crate_path.unwrap_or_else(default_crate_path) })
+}
+
+fn wrt_position(name: &syn::Ident, signature: &Signature, diags: &mut Diagnostics) -> Option<usize> {
+    let text = name.to_string();
+    let Some(position) = signature.params.iter().position(|p| p.name == *name) else {
+        diags.error(name, messages::UNKNOWN_WRT, &[&text, &signature.name.to_string(), &signature.param_names()]);
+        return None;
+    };
+    let param = &signature.params[position];
+    if !param.form.is_differentiable() {
+        diags.error(name, messages::WRT_NOT_FLOAT, &[&text, &source_text(&param.ty)]);
+        return None;
+    }
+    Some(position)
+}
+
+/// The problem under `#[bilevel(attr)]`: the module as it is given back to the user, and what is to be generated; `None` if there was an error, which is
+/// then in `diags`.
+pub fn read_problem(attr: TokenStream, item: syn::ItemMod, diags: &mut Diagnostics) -> (syn::ItemMod, Option<ProblemIr>) {
+    let args = parse_bilevel(attr, diags);
+    let module = parse_module(item, diags);
+    let problem = lower_problem(&module, args.crate_path.unwrap_or_else(default_crate_path), diags);
+    (module.item, problem)
+}
+
+fn lower_problem(module: &Module, crate_path: syn::Path, diags: &mut Diagnostics) -> Option<ProblemIr> {
+    let before = diags.n_errors();
+    let nothing = Vec::new();
+    let items = Items::of(module.item.content.as_ref().map_or(&nothing, |(_, items)| items));
+    // Both losses are read and lowered whatever the errors in the other, so that all errors appear together.
+    let signature = |loss: &Option<Loss>, diags: &mut Diagnostics| {
+        loss.as_ref().and_then(|loss| parse_signature(&loss.item, Use::Differentiated, diags).map(|signature| (loss.clone(), signature)))
+    };
+    let inner = signature(&module.inner, diags);
+    let outer = signature(&module.outer, diags);
+    let roles = match (&inner, &outer) {
+        (Some((inner, inner_sig)), Some((outer, outer_sig))) => assign_roles((inner, inner_sig), (outer, outer_sig), diags),
+        _ => None,
+    };
+    let lowered = |function: Option<(Loss, Signature)>, diags: &mut Diagnostics| {
+        let (loss, signature) = function?;
+        lower(&loss.item, signature, &items, diags)
+    };
+    let inner = lowered(inner, diags);
+    let outer = lowered(outer, diags);
+    let (inner, outer, roles) = (inner?, outer?, roles?);
+    check_dependence(module, &inner, &outer, &roles.inner, &roles.outer, diags);
+    if diags.n_errors() > before {
+        return None;
+    }
+    Some(ProblemIr {
+        name: module.item.ident.clone(),
+        inner,
+        outer,
+        inner_variables: roles.inner,
+        outer_variables: roles.outer,
+        data: roles.data,
+        float: roles.float,
+        crate_path,
+    })
+}
+
+/// The variables must reach the losses, or there is nothing to solve.
+fn check_dependence(
+    module: &Module,
+    inner: &Lowered,
+    outer: &Lowered,
+    inner_variables: &[Variable],
+    outer_variables: &[Variable],
+    diags: &mut Diagnostics,
+) {
+    let reaches = |func: &Func, first: Option<usize>, variable: &Variable| {
+        let Some(first) = first else { return false };
+        (0..variable.param.form.leaves().len()).any(|k| depends_on(func, func.params()[first + k]))
+    };
+    // The attribute is where the variable was named; the error stands there.
+    let named = |loss: &Option<Loss>, variable: &Variable| {
+        let names = loss.iter().flat_map(|l| &l.minimize);
+        names.into_iter().find(|n| **n == variable.param.name).cloned().unwrap_or_else(|| variable.param.name.clone())
+    };
+    for v in inner_variables.iter().filter(|v| !reaches(&inner.func, v.in_inner, v)) {
+        let particulars = [v.param.name.to_string(), inner.signature.name.to_string()];
+        diags.error(named(&module.inner, v), messages::INNER_UNUSED, &[&particulars[0], &particulars[1]]);
+    }
+    for v in outer_variables.iter().filter(|v| v.in_inner.is_some() && !reaches(&inner.func, v.in_inner, v)) {
+        let particulars = [v.param.name.to_string(), inner.signature.name.to_string()];
+        diags.error(named(&module.outer, v), messages::OUTER_UNUSED, &[&particulars[0], &particulars[1]]);
+    }
+    if !inner_variables.iter().any(|v| reaches(&outer.func, v.in_outer, v)) {
+        let names: Vec<String> = inner_variables.iter().map(|v| v.param.name.to_string()).collect();
+        let names = names.join("`, `");
+        diags.error(&outer.signature.name, messages::INNER_NOT_IN_OUTER, &[&names, &outer.signature.name.to_string()]);
+    }
+}
+
+fn default_crate_path() -> syn::Path {
+    syn::parse_quote!(::bilevel)
+}

@@ -1,0 +1,88 @@
+//! Witnesses: code that rustc type-checks in the place of the user's function, so that what the macro assumed from tokens alone is true.
+//!
+//! A macro sees names, not types. `Array2<f64>` could be an alias or come from another version of `ndarray`, and `cross_entropy` could be a function of
+//! the user's. The witness of a parameter converts the user's type, token for token, to the type that the generated code works with. The witness of a name
+//! imports it from two places at once, which rustc accepts exactly if both are one item. Both give an error at the user's token.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::signature::{Form, Lowered, Origin};
+
+/// The witnesses of a function, as an item to stand beside it.
+pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Path) -> TokenStream {
+    let mut checks = TokenStream::new();
+    for param in &lowered.signature.params {
+        checks.extend(type_check(&param.ty, &param.form, crate_path));
+    }
+    if let syn::ReturnType::Type(_, ty) = output {
+        checks.extend(type_check(ty, &lowered.signature.output, crate_path));
+    }
+    let names = name_checks(lowered, crate_path);
+    quote! {
+        #[doc(hidden)]
+        #[allow(unused, clippy::all, clippy::pedantic)]
+        const _: () = {
+            #checks
+            #names
+        };
+    }
+}
+
+/// A function that only compiles if `ty` is what `form` says.
+fn type_check(ty: &syn::Type, form: &Form, crate_path: &syn::Path) -> TokenStream {
+    let span = ty.span();
+    let value = quote_spanned!(span=> value);
+    let conversions = conversions(form, &quote_spanned!(span=> #value), span, crate_path);
+    let ty = ty.to_token_stream();
+    quote_spanned!(span=> const _: () = { fn check(#value: #ty) { #conversions } };)
+}
+
+/// A `let` per leaf that converts a reference to the user's value to a reference to the expected type.
+fn conversions(form: &Form, value: &TokenStream, span: proc_macro2::Span, crate_path: &syn::Path) -> TokenStream {
+    match form {
+        Form::Scalar(elem) => {
+            let elem = syn::Ident::new(elem.name(), span);
+            quote_spanned!(span=> let _: &::core::primitive::#elem = &#value;)
+        }
+        Form::Array { elem, rank, .. } => {
+            let elem = syn::Ident::new(elem.name(), span);
+            let rank = syn::Ident::new(&format!("Ix{rank}"), span);
+            let expected = quote_spanned!(span=> #crate_path::ndarray::ArrayRef<::core::primitive::#elem, #crate_path::ndarray::#rank>);
+            quote_spanned!(span=> let _: &#expected = &#value;)
+        }
+        Form::Tuple(parts) => {
+            let parts = parts.iter().enumerate().map(|(k, part)| {
+                let k = syn::Index { index: k as u32, span };
+                conversions(part, &quote_spanned!(span=> #value.#k), span, crate_path)
+            });
+            parts.collect()
+        }
+    }
+}
+
+/// A module in which every assumed name is imported from where the user's code stands and from where it is assumed to come from.
+fn name_checks(lowered: &Lowered, crate_path: &syn::Path) -> TokenStream {
+    let origins = [
+        (Origin::OwnFunction, quote!(functions), quote!(#crate_path::functions)),
+        (Origin::F64Constant, quote!(f64_constants), quote!(::core::f64::consts)),
+        (Origin::F32Constant, quote!(f32_constants), quote!(::core::f32::consts)),
+    ];
+    let mut modules = TokenStream::new();
+    for (origin, module, path) in origins {
+        let mut seen: Vec<String> = Vec::new();
+        let mut uses = TokenStream::new();
+        for assumed in lowered.assumed.iter().filter(|a| a.origin == origin) {
+            let name = &assumed.name;
+            if !seen.contains(&name.to_string()) {
+                seen.push(name.to_string());
+                uses.extend(quote_spanned!(name.span()=> use #name as _;));
+            }
+        }
+        if !uses.is_empty() {
+            modules.extend(quote!(mod #module { use super::*; use #path::*; #uses }));
+        }
+    }
+    modules
+}
