@@ -1,1 +1,66 @@
-//! x
+//! A differentiation compiler for Rust: exact gradients of training problems that sit inside other training problems.
+//!
+//! A bilevel problem has an inner loss, minimized over some variables, and an outer loss at the inner solution, minimized over others: the
+//! hyperparameters of a training run and its validation loss, a learned initialisation and the tasks that start from it. `bilevel` compiles both
+//! losses, ordinary Rust functions over [`ndarray`], to derivatives of any order, and from these makes the exact gradient of the outer
+//! problem, the hypergradient.
+//!
+//! ```
+//! use bilevel::prelude::*;
+//!
+//! #[bilevel]
+//! pub mod ridge {
+//!     use super::*;
+//!
+//!     /// Training loss: squared error with its own penalty on every feature.
+//!     #[inner(minimize = w)]
+//!     pub fn train(w: &Array1<f64>, log_l2: &Array1<f64>, x: &Array2<f64>, y: &Array1<f64>) -> f64 {
+//!         mse(&x.dot(w), y) + (log_l2.exp() * w * w).sum()
+//!     }
+//!
+//!     /// Validation loss.
+//!     #[outer(minimize = log_l2)]
+//!     pub fn validate(w: &Array1<f64>, x_val: &Array2<f64>, y_val: &Array1<f64>) -> f64 {
+//!         mse(&x_val.dot(w), y_val)
+//!     }
+//! }
+//! # fn main() {
+//! // The functions are what they were: plain Rust.
+//! let w = array![0.5, -0.5];
+//! let loss = ridge::validate(&w, &array![[1.0, 1.0]], &array![1.0]);
+//! assert_eq!(loss, 1.0);
+//! # }
+//! ```
+//!
+//! # Where things are
+//!
+//! - [`macro@bilevel`] turns a module into a problem, [`macro@differentiable`] gives one function its derivatives.
+//! - [`prelude`] has everything that a program with a problem needs.
+//! - [`functions`] has the functions that the compiler knows beside those of the standard library and `ndarray`.
+//! - [`ProblemExt`], on every generated `Problem`, makes a [`Solver`](solver::Solver) from a [method](methods) and an [optimiser](solve).
+//!
+//! # What it does not know
+//!
+//! The crate is only a facade. The compiler is `bilevel-compiler` and knows nothing of the runtime; the runtime is `bilevel-runtime` and knows
+//! nothing of the compiler. Generated code is all that stands between them, and it names only `bilevel::rt`.
+
+pub use bilevel_macros::{bilevel, differentiable};
+pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
+pub use bilevel_runtime::{functions, linear, methods, ndarray, params, report, solve, solver, vector};
+
+pub use bilevel_runtime::functions::{cross_entropy, log_sum_exp, mse, softmax};
+
+#[doc(hidden)]
+pub use bilevel_runtime::rt;
+
+/// Everything that a program with a problem needs: `use bilevel::prelude::*;`.
+pub mod prelude {
+    pub use bilevel_macros::{bilevel, differentiable};
+
+    pub use bilevel_runtime::functions::{ArrayFunctions, ScalarFunctions, cross_entropy, log_sum_exp, mse, softmax};
+    pub use bilevel_runtime::methods::Implicit;
+    pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};
+    pub use bilevel_runtime::{BilevelProblem, ProblemExt, Report};
+
+    pub use bilevel_runtime::ndarray::{self, Array0, Array1, Array2, ArrayView0, ArrayView1, ArrayView2, Axis, array, s};
+}

@@ -21,3 +21,6 @@ pub use params::Params;
 pub use problem::BilevelProblem;
 pub use report::Report;
 pub use solver::ProblemExt;
+
+/// The `ndarray` that the crate was built with.
+pub use ndarray;
