@@ -179,7 +179,7 @@ impl fmt::Display for Error {
             Error::InnerNotConverged { gradient_norm, limit, iterations, reason } => write!(
                 f,
                 "the inner problem is not solved: after {iterations} iterations ({reason}) its gradient has norm {gradient_norm:e}, \
-                 and above {limit:e} a hypergradient would be meaningless; raise `max_iterations` or choose another inner solver"
+                 and above {limit:e} a hypergradient would be meaningless; lower the inner `tolerance`, raise `max_iterations` or choose another inner solver"
             ),
             Error::NotPositiveDefinite { curvature, iteration } => write!(
                 f,

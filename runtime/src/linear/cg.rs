@@ -318,6 +318,17 @@ mod tests {
         assert_eq!((outcome.stop, outcome.n_iterations), (LinearStop::NegativeCurvature, 0));
     }
 
+    /// As in a softmax whose shift nothing penalises: the least-norm solution.
+    #[test]
+    fn a_singular_system_with_a_solution_is_solved() {
+        let rows = vec![vec![2.0, -1.0, -1.0], vec![-1.0, 3.0, -2.0], vec![-1.0, -2.0, 3.0]];
+        let (x, outcome) = solve(Cg::default().tolerance(1e-12), &mut Dense::new(rows), &[4.0, -7.0, 3.0]);
+        assert_eq!(outcome.stop, LinearStop::Converged, "{outcome:?}");
+        for (x, expected) in x.iter().zip([4.0_f64 / 3.0, -5.0 / 3.0, 1.0 / 3.0]) {
+            assert!((x - expected).abs() < 1e-12, "{x} and not {expected}");
+        }
+    }
+
     #[test]
     fn an_ill_conditioned_system_ends_at_the_accuracy_that_rounding_allows() {
         let diagonal: Vec<f64> = (0..60).map(|i| 10_f64.powf(-8.0 * f64::from(i) / 59.0)).collect();

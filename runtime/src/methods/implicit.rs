@@ -11,15 +11,20 @@ use crate::{BilevelProblem, Error, Float, Report, vector};
 
 /// No hypergradient is given where `‖∇_w f‖` exceeds this times `1 + ‖w‖` and the tolerance of the inner solver.
 const STATIONARITY_LIMIT: f64 = 1e-3;
+/// No hypergradient is given where `w` is certainly farther from the minimum than this times `1 + ‖w‖`.
+const DISTANCE_LIMIT: f64 = 1e-2;
 /// No hypergradient is given where the linear solver ends by itself with a larger relative residual.
 const RESIDUAL_LIMIT: f64 = 1e-3;
 
 /// The implicit hypergradient `∂_λ g − Mᵀ H⁻¹ ∂_w g` at the inner solution.
 ///
 /// It needs a strict minimum: `H` positive definite. Settings of the inner solver have no influence on it, as long as that finds the minimum.
-/// What the inner solver leaves is in the [`Report`]; it is an error where it did not meet its tolerance and `‖∇_w f‖ > 10⁻³ (1 + ‖w‖)`. So is a linear
-/// system with a relative residual above 10⁻³, unless the iterations were limited on purpose with [`max_iterations`](Implicit::max_iterations), and every
-/// direction of zero or negative curvature.
+/// What the solvers leave is in the [`Report`], and these are errors:
+/// - an inner solver that did not meet its tolerance, where `‖∇_w f‖ > 10⁻³ (1 + ‖w‖)`;
+/// - whatever the tolerance was, `‖∇_w f‖ > 10⁻² L (1 + ‖w‖)` for the largest curvature `L` seen: the minimum is at least `‖∇_w f‖ / L` away. This catches
+///   tolerances that are too large for the scale of the loss;
+/// - a linear system with a relative residual above 10⁻³, unless the iterations were limited on purpose with [`max_iterations`](Implicit::max_iterations);
+/// - any direction of zero or negative curvature.
 ///
 /// Memory: three vectors of the size of `w`, one of the size of `λ`, and those of the linear solver.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +109,9 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>> Method<P> for Implicit<L> {
         let mut hessian = kernels.hessian(inner, outer, mixed);
         let linear = self.linear.solve(&mut hessian, inner_bar, solution, linear_memory);
         check_linear(&linear)?;
+        if let Some(largest_curvature) = linear.largest_curvature {
+            check_stationary(&inner_outcome, DISTANCE_LIMIT * largest_curvature, inner)?;
+        }
         vector::axpy(-P::Float::from_f64(linear.rhs_norm), mixed, gradient);
         check_finite("the hypergradient", gradient)?;
 
@@ -120,16 +128,20 @@ fn solve_inner<P: BilevelProblem, I: InnerSolver<P::Float>>(
     inner: &mut [P::Float],
 ) -> Result<InnerOutcome, Error> {
     let outcome = inner_solver.minimize(&mut kernels.inner_loss(outer), inner, inner_memory)?;
-    let limit = STATIONARITY_LIMIT * (1.0 + vector::norm(inner).to_f64());
-    if outcome.is_converged() || outcome.gradient_norm <= limit {
-        return Ok(outcome);
+    if !outcome.is_converged() {
+        check_stationary(&outcome, STATIONARITY_LIMIT, inner)?;
     }
-    Err(Error::InnerNotConverged {
-        gradient_norm: outcome.gradient_norm,
-        limit,
-        iterations: outcome.n_iterations,
-        reason: outcome.stop.as_str(),
-    })
+    Ok(outcome)
+}
+
+/// Fails where the gradient at the inner solution exceeds the limit times `1 + ‖w‖`.
+fn check_stationary<T: Float>(outcome: &InnerOutcome, relative_limit: f64, inner: &[T]) -> Result<(), Error> {
+    let limit = relative_limit * (1.0 + vector::norm(inner).to_f64());
+    if outcome.gradient_norm <= limit {
+        return Ok(());
+    }
+    let &InnerOutcome { gradient_norm, n_iterations: iterations, stop, .. } = outcome;
+    Err(Error::InnerNotConverged { gradient_norm, limit, iterations, reason: stop.as_str() })
 }
 
 fn check_linear(outcome: &LinearOutcome) -> Result<(), Error> {

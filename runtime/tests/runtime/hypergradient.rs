@@ -220,6 +220,20 @@ fn an_inner_solve_that_is_far_off_is_refused_and_one_that_is_near_is_reported() 
     assert!(!h.report.inner.is_converged() && h.report.inner.gradient_norm > 1e-7, "{}", h.report);
 }
 
+/// With a loss of size 10⁻¹² every point meets a tolerance of 10⁻⁸; that must not pass for a solution.
+#[test]
+fn a_tolerance_too_large_for_the_loss_is_noticed() {
+    let tiny = Scalar {
+        inner: |w, lambda| (1e-12 * ((w - 1.0).powi(2) + lambda * w * w), 2e-12 * (w - 1.0 + lambda * w)),
+        curvature: |w, lambda| (2e-12 * (1.0 + lambda), 2e-12 * w),
+        ..Scalar::T1
+    };
+    let error = error_of(&tiny, 0.2, 5.0);
+    assert!(matches!(error, Error::InnerNotConverged { reason: "converged", .. }), "{error}");
+    let h = tiny.solver(Implicit::cg()).inner(Lbfgs::default().tolerance(1e-22)).hypergradient(&0.2, &5.0).unwrap();
+    assert!((h.gradient + 0.8 / 1.2_f64.powi(3)).abs() < 1e-9, "{}", h.gradient);
+}
+
 #[test]
 fn non_finite_numbers_are_refused_with_their_place() {
     let problem = Quadratic::<f64>::exact();
