@@ -1,61 +1,15 @@
 //! Derivatives of written-out functions: the shapes that the transformations give, and values against differences.
 
 use bilevel_compiler::derive::{grad, hvp, jvp, linearity, linearize, transpose, vjp};
-use bilevel_compiler::ir::eval::{Tensor, eval};
-use bilevel_compiler::ir::text::parse;
-use bilevel_compiler::ir::verify::verify;
+use bilevel_compiler::ir::eval::Tensor;
 use bilevel_compiler::ir::{Elem, Func, Literal, Op, Stmt};
-
-fn read(text: &str) -> Func {
-    let f = parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    verify(&f).unwrap_or_else(|v| panic!("{v:?}\n{f}"));
-    f
-}
-
-fn run(f: &Func, args: &[Tensor]) -> Vec<Tensor> {
-    eval(f, args).unwrap_or_else(|e| panic!("{e}\n{f}"))
-}
-
-fn dot(a: &Tensor, b: &Tensor) -> f64 {
-    a.as_f64().iter().zip(b.as_f64()).map(|(x, y)| x * y).sum()
-}
+use bilevel_compiler::testing::check::{assert_near, difference, inner, read, run};
 
 /// Numbers without a pattern, between 0.5 and 1.5.
 fn numbers(shape: &[usize], salt: u64) -> Tensor {
     let n = shape.iter().product::<usize>() as u64;
     let value = |k: u64| 0.5 + ((k + 1 + 31 * salt) as f64 * 0.754_877_666).fract();
     Tensor::f64s(shape, (0..n).map(value).collect())
-}
-
-/// `a + t b`
-fn moved(a: &Tensor, b: &Tensor, t: f64) -> Tensor {
-    Tensor::f64s(&a.shape, a.as_f64().iter().zip(b.as_f64()).map(|(x, y)| x + t * y).collect())
-}
-
-/// The derivative of the results of `f` along `dots` by central differences, extrapolated once.
-fn difference(f: &Func, args: &[Tensor], wrt: &[usize], dots: &[Tensor]) -> Vec<Vec<f64>> {
-    let at = |t: f64| {
-        let mut args = args.to_vec();
-        for (&k, dot) in wrt.iter().zip(dots) {
-            args[k] = moved(&args[k], dot, t);
-        }
-        run(f, &args)
-    };
-    let slope = |h: f64| -> Vec<Vec<f64>> {
-        let pair = |(p, q): (Tensor, Tensor)| p.to_f64().iter().zip(q.to_f64()).map(|(p, q)| (p - q) / (2.0 * h)).collect();
-        at(h).into_iter().zip(at(-h)).map(pair).collect()
-    };
-    let (coarse, fine) = (slope(4e-4), slope(2e-4));
-    coarse.iter().zip(&fine).map(|(c, f)| c.iter().zip(f).map(|(c, f)| (4.0 * f - c) / 3.0).collect()).collect()
-}
-
-#[track_caller]
-fn assert_close(have: &[f64], want: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(have.len(), want.len(), "{what}");
-    let scale = want.iter().fold(1.0f64, |m, x| m.max(x.abs()));
-    for (h, w) in have.iter().zip(want) {
-        assert!((h - w).abs() <= tolerance * scale, "{what}: {have:?} instead of {want:?}");
-    }
 }
 
 /// All derivatives of a function with float results: forward mode against differences, and the others against forward mode.
@@ -67,36 +21,27 @@ fn check_all(f: &Func, args: &[Tensor], wrt: &[usize]) {
     let forward = jvp(f, wrt).unwrap();
     let out = run(&forward, &with(&dots));
     let (values, tangents) = out.split_at(f.results().len());
-    for (t, d) in tangents.iter().zip(difference(f, args, wrt, &dots)) {
-        assert_close(t.as_f64(), &d, 1e-7, "tangent against differences");
-    }
+    assert_near(tangents, &difference(f, args, wrt, &dots).0, 1e-9, "tangent against differences");
 
     let parts = linearize(f, wrt).unwrap();
-    let n_held: Vec<usize> = (parts.n_residuals..parts.linear.n_params()).collect();
-    linearity(&parts.linear, &n_held).unwrap_or_else(|e| panic!("{e}\n{}", parts.linear));
+    let tangent_params: Vec<usize> = (parts.n_residuals..parts.linear.n_params()).collect();
+    linearity(&parts.linear, &tangent_params).unwrap_or_else(|e| panic!("{e}\n{}", parts.linear));
     let mut out = run(&parts.primal, args);
     let residuals = out.split_off(values.len());
     assert_eq!(out, values);
-    for (have, want) in run(&parts.linear, &[residuals, dots.clone()].concat()).iter().zip(tangents) {
-        assert_close(have.as_f64(), want.as_f64(), 1e-13, "linearize against jvp");
-    }
+    assert_near(&run(&parts.linear, &[residuals, dots.clone()].concat()), tangents, 1e-13, "linearize against jvp");
 
     let bars: Vec<Tensor> = values.iter().enumerate().map(|(k, v)| numbers(&v.shape, k as u64 + 19)).collect();
     let reverse = vjp(f, wrt).unwrap();
-    let out = run(&reverse, &with(&bars));
-    let cotangents = &out[values.len()..];
-    let forwards: f64 = tangents.iter().zip(&bars).map(|(t, b)| dot(t, b)).sum();
-    let backwards: f64 = cotangents.iter().zip(&dots).map(|(c, d)| dot(c, d)).sum();
+    let cotangents = run(&reverse, &with(&bars)).split_off(values.len());
+    let (forwards, backwards) = (inner(tangents, &bars), inner(&cotangents, &dots));
     assert!((forwards - backwards).abs() <= 1e-12 * forwards.abs().max(1.0), "adjoint identity: {forwards} and {backwards}\n{reverse}");
 
     // Reverse mode once more, differentiated forwards: a second derivative.
     let second = jvp(&reverse, wrt).unwrap();
-    let out = run(&second, &[with(&bars), dots.clone()].concat());
-    let seconds = &out[2 * values.len() + wrt.len()..];
-    let differences = difference(&reverse, &with(&bars), wrt, &dots);
-    for (s, d) in seconds.iter().zip(&differences[values.len()..]) {
-        assert_close(s.as_f64(), d, 1e-7, "second derivative against differences");
-    }
+    let seconds = run(&second, &[with(&bars), dots.clone()].concat()).split_off(2 * values.len() + wrt.len());
+    let differences = difference(&reverse, &with(&bars), wrt, &dots).0.split_off(values.len());
+    assert_near(&seconds, &differences, 1e-9, "second derivative against differences");
 }
 
 const STRAIGHT: &str = "
@@ -124,7 +69,7 @@ fn straight_line() {
     assert_eq!(gradient, want);
     let v = numbers(&[3, 2], 5);
     let product = run(&hvp(&f, &[1]).unwrap(), &[&args[..], std::slice::from_ref(&v)].concat());
-    assert_close(product[0].as_f64(), &difference(&grad(&f, &[1]).unwrap(), &args, &[1], &[v])[1], 1e-7, "hvp");
+    assert_near(&product, &difference(&grad(&f, &[1]).unwrap(), &args, &[1], &[v]).0[1..], 1e-9, "hvp");
 }
 
 /// A recurrence with a matrix from outside, elements of an outer array, a stacked result, and a carried value that has no tangent.
@@ -279,7 +224,7 @@ func f(%a: f64[n, m], %x: f64[m], %y: f64[n]) -> (%r) {
     let args = [numbers(&[3, 2], 1), numbers(&[2], 2), numbers(&[3], 3)];
     let once = transpose(&f, &[1, 2]).unwrap();
     let twice = transpose(&once, &[1]).unwrap();
-    assert_close(run(&twice, &args)[0].as_f64(), run(&f, &args)[0].as_f64(), 1e-15, "twice");
+    assert_near(&run(&twice, &args), &run(&f, &args), 1e-15, "twice");
     assert!(transpose(&f, &[0, 1]).unwrap_err().message.contains("not a linear function"));
     assert!(transpose(&f, &[1]).unwrap_err().message.contains("not a linear function"));
 }

@@ -3,10 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use bilevel_compiler::derive::{grad, hvp, jvp, linearity, linearize, vjp};
-use bilevel_compiler::ir::eval::{Tensor, eval};
+use bilevel_compiler::ir::eval::Tensor;
 use bilevel_compiler::ir::text::{parse, print, same};
 use bilevel_compiler::ir::verify::verify;
 use bilevel_compiler::ir::{Elem, Func};
+use bilevel_compiler::optimize::{dead::dead, hoist::hoist, optimize, share::share};
+use bilevel_compiler::testing::check::{assert_near, difference, inner, run, size};
 use bilevel_compiler::testing::{Limits, Program, Random, program};
 
 /// Seeds on which some version of a transformation was wrong.
@@ -30,65 +32,9 @@ fn for_programs(limits: Limits, property: impl Fn(&Program, &mut Random) -> bool
     assert!(unfit * 20 <= N_PROGRAMS, "{unfit} of {N_PROGRAMS} programs were unfit: the test compares too little");
 }
 
-fn run(f: &Func, args: &[Tensor]) -> Vec<Tensor> {
-    eval(f, args).unwrap_or_else(|e| panic!("{e}\n{f}"))
-}
-
-fn dot(a: &[Tensor], b: &[Tensor]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| a.to_f64().iter().zip(b.to_f64()).map(|(x, y)| x * y).sum::<f64>()).sum()
-}
-
-/// The sum of the absolute values of all elements, and one: what differences are measured by.
-fn size(a: &[Tensor]) -> f64 {
-    a.iter().flat_map(Tensor::to_f64).fold(1.0, |s, x| s + x.abs())
-}
-
-fn distance(a: &[Tensor], b: &[Tensor]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let of = |(a, b): (&Tensor, &Tensor)| -> f64 {
-        assert_eq!(a.shape, b.shape);
-        a.to_f64().iter().zip(b.to_f64()).map(|(x, y)| (x - y).abs()).sum()
-    };
-    a.iter().zip(b).map(of).sum()
-}
-
-#[track_caller]
-fn assert_near(a: &[Tensor], b: &[Tensor], tolerance: f64, what: &str) {
-    let (d, s) = (distance(a, b), size(a));
-    assert!(d <= tolerance * s, "{what}: differ by {d:e} of {s:e}\n{a:?}\n{b:?}");
-}
-
 /// A direction for each of some parameters.
 fn directions(p: &Program, random: &mut Random) -> Vec<Tensor> {
     p.wrt.iter().map(|&k| random.tensor(p.args[k].elem(), &p.args[k].shape)).collect()
-}
-
-fn moved(args: &[Tensor], wrt: &[usize], dots: &[Tensor], t: f64) -> Vec<Tensor> {
-    let mut args = args.to_vec();
-    for (&k, dot) in wrt.iter().zip(dots) {
-        let data = args[k].as_f64().iter().zip(dot.as_f64()).map(|(x, d)| x + t * d).collect();
-        args[k] = Tensor::f64s(&args[k].shape, data);
-    }
-    args
-}
-
-/// The derivative along `dots` by central differences of sixth order, and whether two step sizes agree on it: they do not next to a kink.
-fn difference(f: &Func, args: &[Tensor], wrt: &[usize], dots: &[Tensor]) -> (Vec<Tensor>, bool) {
-    let slope = |h: f64| -> Vec<Tensor> {
-        let at = |t: f64| run(f, &moved(args, wrt, dots, t));
-        let points: Vec<(f64, Vec<Tensor>)> =
-            [(45.0, 1.0), (-9.0, 2.0), (1.0, 3.0)].into_iter().flat_map(|(w, t)| [(w, at(t * h)), (-w, at(-t * h))]).collect();
-        let combine = |k: usize| {
-            let n = points[0].1[k].to_f64().len();
-            let element = |j: usize| points.iter().map(|(w, out)| w * out[k].to_f64()[j]).sum::<f64>() / (60.0 * h);
-            Tensor::f64s(&points[0].1[k].shape, (0..n).map(element).collect())
-        };
-        (0..points[0].1.len()).map(combine).collect()
-    };
-    let (coarse, fine) = (slope(1e-3), slope(5e-4));
-    let agree = distance(&coarse, &fine) <= 2e-8 * size(&fine);
-    (fine, agree)
 }
 
 #[test]
@@ -105,6 +51,27 @@ fn programs_are_well_formed_and_read_back() {
     }
 }
 
+/// Asserts that every pass, and all of them together, keep what a function gives, up to the rounding of reordered sums.
+fn assert_passes_keep(f: &Func, args: &[Tensor]) {
+    let before = run(f, args);
+    let passes: [(&str, fn(&Func) -> Func); 4] = [("share", share), ("hoist", hoist), ("dead", dead), ("optimize", optimize)];
+    for (name, pass) in passes {
+        let after = pass(f);
+        verify(&after).unwrap_or_else(|v| panic!("{name}: {v:?}\n{after}"));
+        assert_near(&before, &run(&after, args), 1e-13, name);
+    }
+}
+
+#[test]
+fn passes_keep_the_results() {
+    for_programs(Limits { n_draws: 8, elem: Elem::F64, control: true, scalar: false }, |p, random| {
+        assert_passes_keep(&p.func, &p.args);
+        let dots = directions(p, random);
+        assert_passes_keep(&jvp(&p.func, &p.wrt).unwrap(), &[&p.args[..], &dots].concat());
+        true
+    });
+}
+
 #[test]
 fn first_derivatives() {
     for_programs(Limits { n_draws: 8, elem: Elem::F64, control: true, scalar: false }, |p, random| {
@@ -118,8 +85,8 @@ fn first_derivatives() {
         let reverse = run(&vjp(&p.func, &p.wrt).unwrap(), &[&p.args[..], &bars].concat());
         let (values_again, cotangents) = reverse.split_at(n_results);
         assert_eq!(values, values_again);
-        let (forwards, backwards) = (dot(tangents, &bars), dot(cotangents, &dots));
-        let scale = size(tangents).max(size(cotangents));
+        let (forwards, backwards) = (inner(tangents, &bars), inner(cotangents, &dots));
+        let scale = size(tangents).max(size(cotangents)).max(1.0);
         assert!((forwards - backwards).abs() <= 1e-12 * scale, "adjoint identity: {forwards} and {backwards}");
 
         let parts = linearize(&p.func, &p.wrt).unwrap();
@@ -155,8 +122,8 @@ fn second_derivatives() {
         assert_near(&forward_over_reverse, &reverse_over_reverse, 1e-9, "reverse over reverse");
 
         let other = run(&hvp(&p.func, &p.wrt).unwrap(), &[&p.args[..], &u].concat());
-        let (uhv, vhu) = (dot(&u, &forward_over_reverse), dot(&v, &other));
-        let scale = size(&forward_over_reverse).max(size(&other));
+        let (uhv, vhu) = (inner(&u, &forward_over_reverse), inner(&v, &other));
+        let scale = size(&forward_over_reverse).max(size(&other)).max(1.0);
         assert!((uhv - vhu).abs() <= 1e-10 * scale, "symmetry: {uhv} and {vhu}");
 
         let (differences, fit) = difference(&gradient, &p.args, &p.wrt, &v);

@@ -1,7 +1,8 @@
-//! What the tests of several crates share: seeded random numbers, and random programs with arguments for them.
+//! What the tests of several crates share: seeded random numbers, random programs with arguments for them, and comparisons with differences.
 //!
 //! Not part of the interface.
 
+pub mod check;
 pub mod program;
 pub mod random;
 
