@@ -54,7 +54,8 @@ fn programs_are_well_formed_and_read_back() {
 /// Asserts that every pass, and all of them together, keep what a function gives, up to the rounding of reordered sums.
 fn assert_passes_keep(f: &Func, args: &[Tensor]) {
     let before = run(f, args);
-    let passes: [(&str, fn(&Func) -> Func); 4] = [("share", share), ("hoist", hoist), ("dead", dead), ("optimize", optimize)];
+    type Pass = fn(&Func) -> Func;
+    let passes: [(&str, Pass); 4] = [("share", share), ("hoist", hoist), ("dead", dead), ("optimize", optimize)];
     for (name, pass) in passes {
         let after = pass(f);
         verify(&after).unwrap_or_else(|v| panic!("{name}: {v:?}\n{after}"));
