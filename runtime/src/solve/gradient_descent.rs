@@ -75,7 +75,7 @@ impl<T: Float> InnerSolver<T> for GradientDescent {
     fn minimize(&self, objective: &mut impl Objective<T>, w: &mut [T], memory: &mut Self::Memory) -> Result<InnerOutcome, Error> {
         let GradientDescentMemory { gradient, trial, trial_gradient } = memory;
         let mut value = objective.value_and_grad(w, gradient);
-        let mut watch = Watch::new(gradient_tolerance(self.tolerance), self.max_iterations, 50, w, value, gradient)?;
+        let mut watch = Watch::new(gradient_tolerance(self.tolerance), self.max_iterations, 200, w, value, gradient)?;
         let mut last_values = [value; N_VALUES];
         let mut step = self.learning_rate.map_or_else(|| T::one().min(vector::norm(gradient).recip()), T::from_f64);
         loop {

@@ -73,7 +73,7 @@ impl<T: Float> InnerSolver<T> for Lbfgs {
         history.clear();
         let mut value = objective.value_and_grad(w, gradient);
         let tolerance = gradient_tolerance(self.tolerance);
-        let mut watch = Watch::new(tolerance, self.max_iterations, 50, w, value, gradient)?;
+        let mut watch = Watch::new(tolerance, self.max_iterations, 200, w, value, gradient)?;
         loop {
             let gradient_norm = vector::norm(gradient);
             if let Some(outcome) = watch.end(w, value, gradient_norm)? {
