@@ -173,23 +173,25 @@ impl fmt::Display for Error {
             }
             Error::UnboundedBelow { step, value, norm } => write!(
                 f,
-                "the inner loss is unbounded below: at step {step} it is {value:e} with an inner variable of norm {norm:e}; \
+                "the inner loss is unbounded below: at step {step} it is {value:.2e} with an inner variable of norm {norm:.2e}; \
                  add a penalty that makes a minimum exist"
             ),
             Error::InnerNotConverged { gradient_norm, limit, iterations, reason } => write!(
                 f,
-                "the inner problem is not solved: after {iterations} iterations ({reason}) its gradient has norm {gradient_norm:e}, \
-                 and above {limit:e} a hypergradient would be meaningless; lower the inner `tolerance`, raise `max_iterations` or choose another inner solver"
+                "the inner problem is not solved: after {iterations} iterations ({reason}) its gradient has norm {gradient_norm:.2e}, \
+                 and above {limit:.2e} a hypergradient would be meaningless; lower the inner `tolerance`, raise `max_iterations` or choose \
+                 another inner solver"
             ),
             Error::NotPositiveDefinite { curvature, iteration } => write!(
                 f,
-                "the Hessian of the inner loss is not positive definite (curvature {curvature:e} along a direction met in iteration \
+                "the Hessian of the inner loss is not positive definite (curvature {curvature:.2e} along a direction met in iteration \
                  {iteration}): the inner variable is no strict minimum; add a penalty or solve the inner problem further"
             ),
             Error::LinearSolverNotConverged { residual, limit, iterations } => write!(
                 f,
-                "the linear system of the hypergradient is not solved: after {iterations} iterations its relative residual is {residual:e}, \
-                 and above {limit:e} a hypergradient would be meaningless; raise `max_iterations` or add a penalty that improves its condition"
+                "the linear system of the hypergradient is not solved: after {iterations} iterations its relative residual is \
+                 {residual:.2e}, and above {limit:.2e} a hypergradient would be meaningless; raise `max_iterations` or add a penalty that \
+                 improves its condition"
             ),
             Error::InvalidSetting { setting, value, requirement } => {
                 write!(f, "`{setting}` is {value}, but must be {requirement}")

@@ -6,8 +6,8 @@ use crate::{Error, Float, Params};
 ///
 /// `#[bilevel]` implements it for the generated `Problem` struct. The kernels work on flat vectors, the elements of the variables leaf
 /// after leaf, and write into the caller's memory. Shapes, labels and finiteness of the data are checked once, in
-/// [`workspace`](Self::workspace); the kernels after that cannot fail and allocate nothing after their first turn. Whether the variables are
-/// finite is checked by the solver, at every call.
+/// [`workspace`](Self::workspace); the kernels after that cannot fail and allocate nothing after their first turn. Whether the variables
+/// are finite is checked by the solver, at every call.
 pub trait BilevelProblem {
     /// `f64` or `f32`.
     type Float: Float;
@@ -38,8 +38,8 @@ pub trait BilevelProblem {
         inner_bar: &mut [Self::Float],
     ) -> Self::Float;
 
-    /// Linearizes `(∇_w f, ∇_λ f)` at `(w, λ)` for [`curvature_apply`](Self::curvature_apply): all that does not depend on the direction is computed
-    /// here, once.
+    /// Linearizes `(∇_w f, ∇_λ f)` at `(w, λ)` for [`curvature_apply`](Self::curvature_apply): all that does not depend on the direction is
+    /// computed here, once.
     fn inner_curvature(&self, workspace: &mut Self::Workspace, inner: &[Self::Float], outer: &[Self::Float]);
 
     /// The fused product `P(v) = (∇²_ww f · v, ∇²_λw f · v)` at the point of the last [`inner_curvature`](Self::inner_curvature), in one

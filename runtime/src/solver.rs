@@ -148,8 +148,8 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
         self
     }
 
-    /// Calls `f` in every step of [`minimize`](Self::minimize), after the hypergradient and before the outer variable moves. Where it breaks, the minimisation
-    /// ends with the best result so far.
+    /// Calls `f` in every step of [`minimize`](Self::minimize), after the hypergradient and before the outer variable moves. Where it
+    /// breaks, the minimisation ends with the best result so far.
     #[must_use]
     pub fn on_step(mut self, f: impl FnMut(&Step<'_, P>) -> ControlFlow<()> + 'p) -> Self {
         self.on_step = Some(Box::new(f));
@@ -186,8 +186,8 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
         self.check_with(outer, inner, &Differences::default())
     }
 
-    /// Compares the hypergradient with central differences of the re-solved problem. Each of them solves the inner problem by Newton's method, as
-    /// exactly as rounding allows, from the solution at `outer`.
+    /// Compares the hypergradient with central differences of the re-solved problem. Each of them solves the inner problem by Newton's
+    /// method, as exactly as rounding allows, from the solution at `outer`.
     ///
     /// # Errors
     /// As [`hypergradient`](Self::hypergradient), and [`Error::InvalidSetting`].
@@ -209,7 +209,8 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
     /// `inner`. The result is the point with the lowest outer loss among the start and the ends of all steps.
     ///
     /// # Errors
-    /// [`Error::OuterStep`] with the step and what failed in it: see [`hypergradient`](Self::hypergradient). [`Error::InvalidSetting`] of the optimiser.
+    /// [`Error::OuterStep`] with the step and what failed in it: see [`hypergradient`](Self::hypergradient). [`Error::InvalidSetting`] of
+    /// the optimiser.
     pub fn minimize(
         &mut self,
         outer: &P::Outer,

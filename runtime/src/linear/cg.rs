@@ -1,8 +1,8 @@
 //! Conjugate gradients, for a symmetric positive definite operator.
 //!
-//! The iteration runs on the system divided by `‖b‖`, so that neither very large nor very small right-hand sides overflow its squares.
-//! It works on a residual that is updated, not recomputed, and which drifts from the true one by rounding: when it meets the tolerance, the true
-//! residual is computed, and if that does not meet it the iteration restarts from there.
+//! The iteration runs on the system divided by `‖b‖`, so that neither very large nor very small right-hand sides overflow its squares. It
+//! works on a residual that is updated, not recomputed, and which drifts from the true one by rounding: when it meets the tolerance, the
+//! true residual is computed, and if that does not meet it the iteration restarts from there.
 
 use super::{LinearOutcome, LinearSolver, LinearStop, Operator};
 use crate::{Error, Float, vector};
@@ -32,7 +32,8 @@ impl<T: Float> CgMemory<T> {
         CgMemory { rhs: vector::zeros(n), residual: vector::zeros(n), direction: vector::zeros(n), product: vector::zeros(n) }
     }
 
-    /// Starts from zero, with the right-hand side scaled to norm one as residual. Gives the norm; where it is 0 or not finite, there is no such scale.
+    /// Starts from zero, with the right-hand side scaled to norm one as residual. Gives the norm; where it is 0 or not finite, there is no
+    /// such scale.
     fn start(&mut self, b: &[T], unit_solution: &mut [T]) -> T {
         let rhs_norm = vector::norm(b);
         vector::divide(b, rhs_norm, &mut self.rhs);
@@ -109,7 +110,8 @@ impl<T: Float> LinearSolver<T> for Cg {
     }
 }
 
-/// Solves `H x̂ = b / ‖b‖` roughly, for a direction of descent: without the true residual, which costs a product. The tolerance is on the updated one.
+/// Solves `H x̂ = b / ‖b‖` roughly, for a direction of descent: without the true residual, which costs a product. The tolerance is on the
+/// updated one.
 pub(crate) fn truncated_cg<T: Float>(
     operator: &mut impl Operator<T>,
     b: &[T],

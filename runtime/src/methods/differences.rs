@@ -1,9 +1,9 @@
 //! Central differences of the re-solved problem: the check of every other method.
 //!
-//! Along a direction `d`, the differences `(Φ(λ + hd) − Φ(λ − hd)) / 2h` of the outer loss at the inner solution, `Φ(λ) = g(w(λ), λ)`, are taken for steps `h`
-//! that halve each time and extrapolated to `h = 0` (Richardson's method in Neville's table). As in Ridders' method, the entry of the table
-//! that agrees best with its neighbours is the result, and how well it agrees is its uncertainty: the choice does not look at the
-//! hypergradient that is checked.
+//! Along a direction `d`, the differences `(Φ(λ + hd) − Φ(λ − hd)) / 2h` of the outer loss at the inner solution, `Φ(λ) = g(w(λ), λ)`, are
+//! taken for steps `h` that halve each time and extrapolated to `h = 0` (Richardson's method in Neville's table). As in Ridders' method,
+//! the entry of the table that agrees best with its neighbours is the result, and how well it agrees is its uncertainty: the choice does
+//! not look at the hypergradient that is checked.
 
 use std::fmt;
 
@@ -28,14 +28,15 @@ impl Default for Differences {
 }
 
 impl Differences {
-    /// The number of directions; each costs eight solves of the inner problem. Default: 4. With no more outer variables than that, the directions are
-    /// the coordinates; otherwise each moves all variables at once, with random signs.
+    /// The number of directions; each costs eight solves of the inner problem. Default: 4. With no more outer variables than that, the
+    /// directions are the coordinates; otherwise each moves all variables at once, with random signs.
     pub fn directions(mut self, n_directions: usize) -> Self {
         self.n_directions = n_directions;
         self
     }
 
-    /// The first and largest step, for a variable of size one or more; smaller variables move by that fraction of themselves. Default: 0.02.
+    /// The first and largest step, for a variable of size one or more; smaller variables move by that fraction of themselves. Default:
+    /// 0.02.
     pub fn step(mut self, step: f64) -> Self {
         self.step = step;
         self

@@ -1,8 +1,8 @@
 //! Implicit differentiation: the hypergradient at a stationary point, without its history.
 //!
 //! `∇_w f(w*(λ), λ) = 0` gives `H dw*/dλ = −M` with `H = ∇²_ww f` and `M = ∂(∇_w f)/∂λ`, so that with `H q = ∂_w g` the hypergradient is
-//! `dg/dλ = ∂_λ g − Mᵀq`. Only `H` and `Mᵀ` as products are needed, and one pass gives both: the product that recomputes the residual of the
-//! solution also gives `Mᵀq`.
+//! `dg/dλ = ∂_λ g − Mᵀq`. Only `H` and `Mᵀ` as products are needed, and one pass gives both: the product that recomputes the residual of
+//! the solution also gives `Mᵀq`.
 
 use super::{Kernels, Method, Point};
 use crate::linear::{Cg, LinearOutcome, LinearSolver, LinearStop};
@@ -18,12 +18,13 @@ const RESIDUAL_LIMIT: f64 = 1e-3;
 
 /// The implicit hypergradient `∂_λ g − Mᵀ H⁻¹ ∂_w g` at the inner solution.
 ///
-/// It needs a strict minimum: `H` positive definite. Settings of the inner solver have no influence on it, as long as that finds the minimum.
-/// What the solvers leave is in the [`Report`], and these are errors:
+/// It needs a strict minimum: `H` positive definite. Settings of the inner solver have no influence on it, as long as that finds the
+/// minimum. What the solvers leave is in the [`Report`], and these are errors:
 /// - an inner solver that did not meet its tolerance, where `‖∇_w f‖ > 10⁻³ (1 + ‖w‖)`;
-/// - whatever the tolerance was, `‖∇_w f‖ > 10⁻² L (1 + ‖w‖)` for the largest curvature `L` seen: the minimum is at least `‖∇_w f‖ / L` away. This catches
-///   tolerances that are too large for the scale of the loss;
-/// - a linear system with a relative residual above 10⁻³, unless the iterations were limited on purpose with [`max_iterations`](Implicit::max_iterations);
+/// - whatever the tolerance was, `‖∇_w f‖ > 10⁻² L (1 + ‖w‖)` for the largest curvature `L` seen: the minimum is at least `‖∇_w f‖ / L`
+///   away. This catches tolerances that are too large for the scale of the loss;
+/// - a linear system with a relative residual above 10⁻³, unless the iterations were limited on purpose with
+///   [`max_iterations`](Implicit::max_iterations);
 /// - any direction of zero or negative curvature.
 ///
 /// Memory: three vectors of the size of `w`, one of the size of `λ`, and those of the linear solver.

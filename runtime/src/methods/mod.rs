@@ -42,7 +42,8 @@ pub trait Method<P: BilevelProblem> {
         point: Point<'_, P::Float>,
     ) -> Result<P::Float, Error>;
 
-    /// Solves the inner problem, gives the outer loss there and writes the hypergradient to `gradient`, which holds nothing of use after an error.
+    /// Solves the inner problem, gives the outer loss there and writes the hypergradient to `gradient`, which holds nothing of use after an
+    /// error.
     ///
     /// # Errors
     /// Whatever makes the hypergradient unreliable; see the method.

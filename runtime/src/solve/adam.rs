@@ -3,7 +3,8 @@
 use super::OuterOptimizer;
 use crate::{Error, Float, vector};
 
-/// Adam: `λ ← λ − α m̂ / (√v̂ + ε)` for the running means `m̂` of the gradient and `v̂` of its square, both corrected for their start at zero.
+/// Adam: `λ ← λ − α m̂ / (√v̂ + ε)` for the running means `m̂` of the gradient and `v̂` of its square, both corrected for their start at
+/// zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 pub struct Adam {

@@ -10,9 +10,9 @@ const N_VALUES: usize = 10;
 
 /// Gradient descent `w ← w − α ∇f`.
 ///
-/// As an inner solver the step `α` is the Barzilai–Borwein step `sᵀs / sᵀy` of the last two iterates, halved until the loss falls
-/// below the largest of its last ten values (the globalised Barzilai–Borwein method), unless [`new`](Self::new) has fixed it. As an outer optimiser it takes
-/// the fixed step of [`new`](Self::new).
+/// As an inner solver the step `α` is the Barzilai–Borwein step `sᵀs / sᵀy` of the last two iterates, halved until the loss falls below the
+/// largest of its last ten values (the globalised Barzilai–Borwein method), unless [`new`](Self::new) has fixed it. As an outer optimiser
+/// it takes the fixed step of [`new`](Self::new).
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 pub struct GradientDescent {

@@ -1,12 +1,12 @@
 //! Line search for the strong Wolfe conditions, that keeps working where rounding hides the decrease.
 //!
-//! With `φ(α) = f(w + αd)`, a step is accepted when `φ(α) ≤ φ(0) + c₁ α φ'(0)` and `|φ'(α)| ≤ c₂ |φ'(0)|`. Close to a minimum, differences of `φ`
-//! drown in rounding long before its slope does; where they have, the first condition is replaced by `φ'(α) ≤ (2c₁ − 1) φ'(0)`, which is
-//! the same on a parabola (the approximate Wolfe condition of Hager and Zhang).
+//! With `φ(α) = f(w + αd)`, a step is accepted when `φ(α) ≤ φ(0) + c₁ α φ'(0)` and `|φ'(α)| ≤ c₂ |φ'(0)|`. Close to a minimum, differences
+//! of `φ` drown in rounding long before its slope does; where they have, the first condition is replaced by `φ'(α) ≤ (2c₁ − 1) φ'(0)`,
+//! which is the same on a parabola (the approximate Wolfe condition of Hager and Zhang).
 //!
 //! The search keeps an interval whose lower end satisfies the first condition and descends towards the other end. Until there is another
-//! end the step grows; a function that still descends at [`unreachable_norm`](super::unreachable_norm) is unbounded below. Trial points are minimisers of
-//! the cubic through both ends, kept away from the ends.
+//! end the step grows; a function that still descends at [`unreachable_norm`](super::unreachable_norm) is unbounded below. Trial points are
+//! minimisers of the cubic through both ends, kept away from the ends.
 
 use super::{Objective, noise, unreachable_norm};
 use crate::{Float, vector};

@@ -7,10 +7,10 @@ use line_search::{Line, Search};
 
 /// Newton's method with the step `−H⁻¹∇f` by conjugate gradients and a line search for the strong Wolfe conditions.
 ///
-/// For ill-conditioned problems, and for very small tolerances: it converges superlinearly. Each linear system is solved to a relative residual
-/// of `0.9 (‖∇f‖ / ‖∇f at the iterate before‖)^1.618`, at most ½ (the second choice of Eisenstat and Walker). On negative curvature it descends along
-/// the iterate before it. An iteration costs one linearisation, a curvature product per iteration of conjugate gradients, and one evaluation in most cases;
-/// nine vectors of memory.
+/// For ill-conditioned problems, and for very small tolerances: it converges superlinearly. Each linear system is solved to a relative
+/// residual of `0.9 (‖∇f‖ / ‖∇f at the iterate before‖)^1.618`, at most ½ (the second choice of Eisenstat and Walker). On negative
+/// curvature it descends along the iterate before it. An iteration costs one linearisation, a curvature product per iteration of conjugate
+/// gradients, and one evaluation in most cases; nine vectors of memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 pub struct NewtonCg {
