@@ -26,6 +26,9 @@ pub enum Op {
 }
 
 /// Operations on each element. Operands have equal shapes (broadcasting is explicit); the operand count is [`Elementwise::arity`].
+///
+/// Where a derivative has a pole, as that of `ln(x)` at zero, or the function is not defined, it is taken as zero, so that a [`Select`](Elementwise::Select)
+/// around such a point has finite derivatives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Elementwise {
     /// `-x`
@@ -82,7 +85,7 @@ pub enum Elementwise {
     Div,
     /// `x % y`, integers only
     Rem,
-    /// `x` to the power `y`; the derivative in `y` is taken as zero where `x` is zero
+    /// `x` to the power `y`; the derivative in `y` is taken as zero where `x` is not positive
     Powf,
     /// angle of the point `(y, x)`, operands in the order of `y.atan2(x)`
     Atan2,
