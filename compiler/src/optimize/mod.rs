@@ -1,14 +1,15 @@
 //! Optimising passes: IR to IR, with the same meaning.
 //!
 //! [`optimize`] runs them until nothing changes. Each pass is also a public function of its own file, and gives correct IR whatever the others did:
-//! [`share`](share::share), [`hoist`](hoist::hoist), [`dead`](dead::dead).
+//! [`simplify`](simplify::simplify), [`share`](share::share), [`hoist`](hoist::hoist), [`dead`](dead::dead).
 //!
-//! What "the same meaning" is: results are equal; where the original fails at run time (an index out
+//! What "the same meaning" is: results are equal, except for the licences that [`simplify`] lists; where the original fails at run time (an index out
 //! of range, integer overflow) the optimised function may give a result instead, and it never fails where the original does not.
 
 pub mod dead;
 pub mod hoist;
 pub mod share;
+pub mod simplify;
 
 #[cfg(test)]
 mod testing;
@@ -24,7 +25,8 @@ const MAX_ROUNDS: usize = 20;
 /// A function with the same parameters and results that does less. Verified after each pass in debug builds.
 pub fn optimize(f: &Func) -> Func {
     type Pass = fn(&Func) -> Func;
-    let passes: [(&str, Pass); 3] = [("share", share::share), ("hoist", hoist::hoist), ("dead", dead::dead)];
+    let passes: [(&str, Pass); 4] =
+        [("simplify", simplify::simplify), ("share", share::share), ("hoist", hoist::hoist), ("dead", dead::dead)];
     debug_verify(f, "what came before `optimize`");
     let mut current = dead::dead(f);
     for _ in 0..MAX_ROUNDS {

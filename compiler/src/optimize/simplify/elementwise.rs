@@ -1,0 +1,374 @@
+//! Rules for element-wise operations.
+//!
+//! | rule | why it is allowed |
+//! | --- | --- |
+//! | an operation on literals is a literal | where exact, see [`fold`] |
+//! | `op(broadcast x, broadcast y)` → `broadcast(op(x, y))` over the axes that one of them has | exact |
+//! | `--x` → `x`, `x + -y` → `x - y`, `x - -y` → `x + y`, `-x * -y` → `x * y`; a minus sign is found inside products, too | exact |
+//! | `-(c * x)` → `-c * x` | exact |
+//! | `x + x` → `2 * x`; in a longer sum, too, and with literal factors: `c * x + y + d * x` → `y + (c+d) * x` | like terms |
+//! | `x + -0.0`, `x - 0.0`, `x * 1`, `x / 1`, `x * -1`, `-0.0 - x` | exact; `x + 0.0` stays, since it makes `0.0` of `-0.0` |
+//! | `x / c` → `x * (1/c)` for a power of two | exact |
+//! | `c * (d * x)` → `(c*d) * x`, `(c * x) * y` → `c * (x * y)`, `(c * x) / y` → `c * (x / y)` | powers of two |
+//! | `powi` to the powers 0, 1, 2 | exact |
+//! | `select` on a literal, of equal values, on a negated condition | exact |
+//! | `not not`, `x and true`, `x or false`, `x and x`, `max(x, x)`, integer `x + 0`, `x * 1`, `x * 0`, `x / 1`, `x - 0` | exact |
+//! | conversions to the same type, and there and back through a wider one | exact |
+
+use super::Rewriter;
+use crate::ir::eval::Tensor;
+use crate::ir::{Elem, Elementwise, Index, Literal, Op, Shape, ValueId};
+
+pub(super) fn rewrite(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Option<ValueId> {
+    if let Some(value) = fold(r, op, args) {
+        return Some(value);
+    }
+    if let Some(value) = before_broadcast(r, op, args) {
+        return Some(value);
+    }
+    use Elementwise as E;
+    let is_float = r.elem(args[0]).is_float();
+    match op {
+        E::Neg => negation(r, args[0]),
+        E::Add if is_float => addition(r, args[0], args[1]),
+        E::Sub if is_float => subtraction(r, args[0], args[1]),
+        E::Mul if is_float => multiplication(r, args[0], args[1]),
+        E::Div if is_float => division(r, args[0], args[1]),
+        E::Add | E::Sub | E::Mul | E::Div => of_integers(r, op, args[0], args[1]),
+        E::Powi(0) => {
+            let ty = r.ty(args[0]).clone();
+            Some(r.constant(&ty, Literal::Float(1.0)))
+        }
+        E::Powi(1) => Some(args[0]),
+        E::Powi(2) => Some(r.emit(E::Mul, &[args[0], args[0]])),
+        E::And | E::Or => of_truth_values(r, op, args[0], args[1]),
+        E::Not => match r.def(args[0]) {
+            Some((Op::Elementwise(E::Not), inner)) => Some(inner[0]),
+            Some(_) | None => None,
+        },
+        E::Max | E::Min => (args[0] == args[1]).then_some(args[0]),
+        E::Select => selection(r, args[0], args[1], args[2]),
+        E::Cast(to) => conversion(r, args[0], to),
+        E::Exp
+        | E::ExpM1
+        | E::Ln
+        | E::Ln1p
+        | E::Sqrt
+        | E::Sin
+        | E::Cos
+        | E::Tan
+        | E::Asin
+        | E::Acos
+        | E::Atan
+        | E::Sinh
+        | E::Cosh
+        | E::Tanh
+        | E::Sigmoid
+        | E::Softplus
+        | E::Abs
+        | E::Sign
+        | E::Relu
+        | E::Floor
+        | E::Powi(_)
+        | E::Rem
+        | E::Powf
+        | E::Atan2
+        | E::Lt
+        | E::Le
+        | E::Eq
+        | E::Ne => None,
+    }
+}
+
+/// An operation on literals. Integers and truth values are always combined, unless Rust would refuse it at run time; floats only by arithmetic and
+/// conversions whose result is exact, and in comparisons.
+fn fold(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Option<ValueId> {
+    let literals: Vec<Literal> = args.iter().map(|&a| r.literal(a)).collect::<Option<_>>()?;
+    let tensors: Vec<Tensor> = literals.iter().zip(args).map(|(&l, &a)| Tensor::literal(r.elem(a), l)).collect();
+    let value = Op::from(op).eval(&tensors.iter().collect::<Vec<_>>(), &|_| unreachable!("scalars have no dimensions")).ok()?;
+    let result = match value.elem() {
+        Elem::Bool => Literal::Bool(value.as_bool()[0]),
+        Elem::Usize | Elem::I64 => Literal::Int(value.as_int()[0]),
+        Elem::F64 | Elem::F32 => Literal::Float(value.to_f64()[0]),
+    };
+    let exact = match (result, &literals[..]) {
+        (Literal::Int(_) | Literal::Bool(_), _) => true,
+        (Literal::Float(z), &[Literal::Float(x)]) => op == Elementwise::Neg || (matches!(op, Elementwise::Cast(_)) && x == z),
+        (Literal::Float(z), &[Literal::Float(x), Literal::Float(y)]) => is_exact(op, x, y, z),
+        (Literal::Float(z), &[Literal::Int(i)]) => z as i128 == i128::from(i),
+        (Literal::Float(_), &[Literal::Bool(_)]) => true,
+        (Literal::Float(_), _) => false,
+    };
+    let ty = r.ty(args[0]).with_elem(value.elem());
+    exact.then(|| r.constant(&ty, result))
+}
+
+/// Whether `op` is one of the four operations, and `z` the exact value of `x op y`. (For `f32`, `z` has been rounded to it, so what is
+/// exact in `f64` is exact there.)
+fn is_exact(op: Elementwise, x: f64, y: f64, z: f64) -> bool {
+    // Below this size the error of a product may itself underflow.
+    let normal = z.is_finite() && (z.abs() > 1e-280 || (z == 0.0 && (x == 0.0 || y == 0.0)));
+    let sums_to = |y: f64| z.is_finite() && (x - (z - (z - x))) + (y - (z - x)) == 0.0;
+    (op == Elementwise::Add && sums_to(y))
+        || (op == Elementwise::Sub && sums_to(-y))
+        || (op == Elementwise::Mul && normal && x.mul_add(y, -z) == 0.0)
+        || (op == Elementwise::Div && normal && y != 0.0 && z.mul_add(y, -x) == 0.0)
+}
+
+/// Operands that are all broadcasts and leave an axis out: the operation comes first.
+fn before_broadcast(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Option<ValueId> {
+    let operands: Vec<(ValueId, Vec<usize>)> = args.iter().map(|&a| r.as_broadcast(a)).collect::<Option<_>>()?;
+    let dims = r.ty(args[0]).dims.clone();
+    let axes: Vec<usize> = (0..dims.len()).filter(|k| operands.iter().any(|(_, axes)| axes.contains(k))).collect();
+    if axes.len() == dims.len() {
+        return None;
+    }
+    let smaller: Vec<_> = axes.iter().map(|&k| dims[k]).collect();
+    let place = |k: &usize| axes.binary_search(k).expect("one of them");
+    let args: Vec<ValueId> = operands
+        .iter()
+        .map(|(x, of_x)| r.emit(Shape::Broadcast { axes: of_x.iter().map(place).collect(), dims: smaller.clone() }, &[*x]))
+        .collect();
+    let value = r.emit(op, &args);
+    Some(r.emit(Shape::Broadcast { axes, dims }, &[value]))
+}
+
+/// Whether there is a minus sign to remove without more work than there was.
+fn has_minus(r: &Rewriter, value: ValueId) -> bool {
+    use Elementwise as E;
+    match r.def(value) {
+        Some((Op::Elementwise(E::Neg), _)) => true,
+        Some((Op::Const(_, Literal::Float(x)), _)) => *x < 0.0,
+        Some((Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }), args)) => has_minus(r, args[0]),
+        Some((Op::Elementwise(E::Mul | E::Div), args)) => r.is_used_once(value) && args.iter().any(|&a| has_minus(r, a)),
+        Some((Op::Index(Index::PutAlong { .. }), args)) => r.is_used_once(value) && has_minus(r, args[0]),
+        Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _))
+        | None => false,
+    }
+}
+
+/// The value without the minus sign that [`has_minus`] has found.
+fn without_minus(r: &mut Rewriter, value: ValueId) -> ValueId {
+    let (op, mut args) = r.defs.get(&value).cloned().expect("there is a minus sign");
+    match op {
+        Op::Elementwise(Elementwise::Neg) => args[0],
+        Op::Const(elem, Literal::Float(x)) => r.emit(Op::Const(elem, Literal::Float(-x)), &[]),
+        op => {
+            let signed = usize::from(!has_minus(r, args[0]));
+            args[signed] = without_minus(r, args[signed]);
+            r.emit(op, &args)
+        }
+    }
+}
+
+fn negation(r: &mut Rewriter, x: ValueId) -> Option<ValueId> {
+    if let Some((Op::Elementwise(Elementwise::Neg), inner)) = r.def(x) {
+        return Some(inner[0]);
+    }
+    if !r.elem(x).is_float() {
+        return None;
+    }
+    if has_minus(r, x) {
+        return Some(without_minus(r, x));
+    }
+    let (c, y) = scaled(r, x)?;
+    (r.is_used_once(x)).then(|| scale(r, -c, y))
+}
+
+fn addition(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
+    for (x, y) in [(x, y), (y, x)] {
+        if is_literal(r, y, -0.0) {
+            return Some(x);
+        }
+        if has_minus(r, y) {
+            let y = without_minus(r, y);
+            return Some(r.emit(Elementwise::Sub, &[x, y]));
+        }
+    }
+    for (sum, y) in [(x, y), (y, x)] {
+        let (c, base) = scaled(r, y).unwrap_or((1.0, y));
+        if let Some((c, rest)) = take_term(r, sum, c, base, 8) {
+            let term = scale(r, c, base);
+            return Some(rest.map_or(term, |rest| r.emit(Elementwise::Add, &[rest, term])));
+        }
+    }
+    None
+}
+
+/// Finds a multiple of `base` among the terms of a sum: gives its factor plus `c`, and the sum without it.
+fn take_term(r: &mut Rewriter, sum: ValueId, c: f64, base: ValueId, depth: usize) -> Option<(f64, Option<ValueId>)> {
+    let (d, other) = scaled(r, sum).unwrap_or((1.0, sum));
+    if other == base {
+        let both = c + d;
+        return (both != 0.0 && is_exact(Elementwise::Add, c, d, both) && fits(r.elem(base), both)).then_some((both, None));
+    }
+    let (first, second) = match r.def(sum) {
+        Some((Op::Elementwise(Elementwise::Add), &[first, second])) if depth > 0 && r.is_used_once(sum) => (first, second),
+        Some(_) | None => return None,
+    };
+    for (part, other) in [(first, second), (second, first)] {
+        if let Some((c, rest)) = take_term(r, part, c, base, depth - 1) {
+            return Some((c, Some(rest.map_or(other, |rest| r.emit(Elementwise::Add, &[rest, other])))));
+        }
+    }
+    None
+}
+
+fn subtraction(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
+    if is_literal(r, y, 0.0) {
+        return Some(x);
+    }
+    if is_literal(r, x, -0.0) {
+        return Some(r.emit(Elementwise::Neg, &[y]));
+    }
+    has_minus(r, y).then(|| {
+        let y = without_minus(r, y);
+        r.emit(Elementwise::Add, &[x, y])
+    })
+}
+
+fn multiplication(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
+    for (c, x) in [(x, y), (y, x)] {
+        let Some(c) = r.float(c) else { continue };
+        if c == 1.0 {
+            return Some(x);
+        }
+        if c == -1.0 {
+            return Some(r.emit(Elementwise::Neg, &[x]));
+        }
+        if let Some((Op::Elementwise(Elementwise::Neg), inner)) = r.def(x) {
+            let inner = inner[0];
+            return Some(scale(r, -c, inner));
+        }
+        if let Some((d, y)) = scaled(r, x)
+            && (is_small_power_of_two(c) || is_small_power_of_two(d))
+            && is_exact(Elementwise::Mul, c, d, c * d)
+            && fits(r.elem(x), c * d)
+        {
+            return Some(scale(r, c * d, y));
+        }
+        return None;
+    }
+    if has_minus(r, x) && has_minus(r, y) {
+        let (x, y) = (without_minus(r, x), without_minus(r, y));
+        return Some(r.emit(Elementwise::Mul, &[x, y]));
+    }
+    for (p, y, swapped) in [(x, y, false), (y, x, true)] {
+        if let Some((c, x)) = movable_scale(r, p) {
+            let product = r.emit(Elementwise::Mul, &if swapped { [y, x] } else { [x, y] });
+            return Some(scale(r, c, product));
+        }
+    }
+    None
+}
+
+fn division(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
+    if let Some(c) = r.float(y) {
+        return match c {
+            1.0 => Some(x),
+            -1.0 => Some(r.emit(Elementwise::Neg, &[x])),
+            c if is_small_power_of_two(c) => Some(scale(r, 1.0 / c, x)),
+            _ => None,
+        };
+    }
+    if has_minus(r, x) && has_minus(r, y) {
+        let (x, y) = (without_minus(r, x), without_minus(r, y));
+        return Some(r.emit(Elementwise::Div, &[x, y]));
+    }
+    let (c, x) = movable_scale(r, x)?;
+    let quotient = r.emit(Elementwise::Div, &[x, y]);
+    Some(scale(r, c, quotient))
+}
+
+/// The literal and the other factor, if the value is a product with a literal.
+fn scaled(r: &Rewriter, value: ValueId) -> Option<(f64, ValueId)> {
+    match r.def(value)? {
+        (Op::Elementwise(Elementwise::Mul), &[x, y]) => match (r.float(x), r.float(y)) {
+            (Some(c), _) => Some((c, y)),
+            (None, Some(c)) => Some((c, x)),
+            (None, None) => None,
+        },
+        (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _) => None,
+    }
+}
+
+/// The same, if the factor may leave the product in which the value stands.
+fn movable_scale(r: &Rewriter, value: ValueId) -> Option<(f64, ValueId)> {
+    scaled(r, value).filter(|&(c, _)| is_small_power_of_two(c))
+}
+
+fn scale(r: &mut Rewriter, c: f64, x: ValueId) -> ValueId {
+    let ty = r.ty(x).clone();
+    let c = r.constant(&ty, Literal::Float(c));
+    r.emit(Elementwise::Mul, &[c, x])
+}
+
+/// Powers of two from 1/256 to 256, of either sign.
+fn is_small_power_of_two(c: f64) -> bool {
+    const MANTISSA: u64 = (1 << 52) - 1;
+    (1.0 / 256.0..=256.0).contains(&c.abs()) && c.to_bits() & MANTISSA == 0
+}
+
+fn fits(elem: Elem, x: f64) -> bool {
+    elem != Elem::F32 || f64::from(x as f32) == x
+}
+
+/// Whether every element is this very float, down to the sign of zero.
+fn is_literal(r: &Rewriter, value: ValueId, x: f64) -> bool {
+    r.literal(value) == Some(Literal::Float(x))
+}
+
+fn of_integers(r: &mut Rewriter, op: Elementwise, x: ValueId, y: ValueId) -> Option<ValueId> {
+    let int = |v: ValueId| match r.literal(v) {
+        Some(Literal::Int(i)) => Some(i),
+        Some(Literal::Float(_) | Literal::Bool(_)) | None => None,
+    };
+    match (op, int(x), int(y)) {
+        (Elementwise::Add | Elementwise::Sub, _, Some(0)) => Some(x),
+        (Elementwise::Add, Some(0), _) => Some(y),
+        (Elementwise::Mul | Elementwise::Div, _, Some(1)) => Some(x),
+        (Elementwise::Mul, Some(1), _) => Some(y),
+        (Elementwise::Mul, _, Some(0)) => Some(y),
+        (Elementwise::Mul, Some(0), _) => Some(x),
+        (_, _, _) => None,
+    }
+}
+
+fn of_truth_values(r: &mut Rewriter, op: Elementwise, x: ValueId, y: ValueId) -> Option<ValueId> {
+    if x == y {
+        return Some(x);
+    }
+    for (x, y) in [(x, y), (y, x)] {
+        if let Some(Literal::Bool(known)) = r.literal(y) {
+            // `x and true`, `x or false` are `x`; the others are the literal.
+            return Some(if known == (op == Elementwise::And) { x } else { y });
+        }
+    }
+    None
+}
+
+fn selection(r: &mut Rewriter, c: ValueId, x: ValueId, y: ValueId) -> Option<ValueId> {
+    if let Some(Literal::Bool(holds)) = r.literal(c) {
+        return Some(if holds { x } else { y });
+    }
+    if x == y {
+        return Some(x);
+    }
+    match r.def(c) {
+        Some((Op::Elementwise(Elementwise::Not), inner)) => {
+            let c = inner[0];
+            Some(r.emit(Elementwise::Select, &[c, y, x]))
+        }
+        Some(_) | None => None,
+    }
+}
+
+fn conversion(r: &mut Rewriter, x: ValueId, to: Elem) -> Option<ValueId> {
+    if r.elem(x) == to {
+        return Some(x);
+    }
+    match r.def(x) {
+        Some((Op::Elementwise(Elementwise::Cast(Elem::F64)), inner)) if to == Elem::F32 && r.elem(inner[0]) == Elem::F32 => Some(inner[0]),
+        Some(_) | None => None,
+    }
+}
