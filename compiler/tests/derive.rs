@@ -117,8 +117,8 @@ fn residuals_of_a_loop() {
             format!("{}{}", ty.elem, ty.rank())
         })
         .collect();
-    // The matrix, the scales, and for each turn the reciprocal of the broadcast time and the cosine.
-    assert_eq!(types, ["f642", "f641", "f642", "f642"], "{}", parts.linear);
+    // The matrix, the scales, and for each turn the reciprocal of the time and the cosine.
+    assert_eq!(types, ["f642", "f641", "f641", "f642"], "{}", parts.linear);
 }
 
 const NESTED: &str = "
