@@ -321,7 +321,7 @@ fn reductions_in_a_row_and_of_rearrangements() {
     licensed("%r: f64[n] = reduce_sum[1](%one)", "%r: f64[n] = reshape(%one)");
     rule("%r: f64[n] = reduce_max[](%x)", "%x");
     rule("%1: f64[n, m] = broadcast[0](%x) %r: f64[m] = log_sum_exp[0](%1)", "%1: f64 = log_sum_exp[0](%x) %r: f64[m] = broadcast[](%1)");
-    rule(
+    licensed(
         "%1: f64[n, m] = broadcast[0](%x) %r: f64 = reduce_sum[0, 1](%1)",
         "%1: f64 = reduce_sum[0](%x) %2: f64[m] = broadcast[](%1) %r: f64 = reduce_sum[0](%2)",
     );
