@@ -1,6 +1,8 @@
 //! Lowering means what Rust means: each function here is compiled by rustc and called, and its tokens are lowered and run by the reference
 //! evaluator; both must agree.
 
+#![allow(clippy::needless_return, clippy::neg_cmp_op_on_partial_ord, clippy::type_complexity, reason = "the spellings are what is tested")]
+
 use bilevel::prelude::*;
 use bilevel_compiler::diagnostics::Diagnostics;
 use bilevel_compiler::ir::eval::{Tensor, eval};

@@ -87,7 +87,7 @@ pub mod messages {
         LET_WITHOUT_VALUE = "B0405", "`{0}` is declared without a value", "give it a value where it is declared: `let {0} = …;`";
         ASSIGN_TO_PLACE = "B0406", "assigning to `{0}` is not available in this version", "build the array with whole-array operations, or assign to a variable declared by `let mut`";
         UNSUPPORTED_LITERAL = "B0407", "the literal `{0}` has no place in a differentiated function", "use float, integer and boolean literals";
-        UNSUPPORTED_OPERATOR = "B0408", "the operator `{0}` is not available on `{1}`", "{2}";
+        UNSUPPORTED_OPERATOR = "B0408", "the operator `{0}` is not available on {1}", "{2}";
         UNSUPPORTED_CAST = "B0409", "`as {0}` is not understood", "cast to `f64`, `f32`, `usize`, `i64` or `bool`";
         TOO_DEEP = "B0410", "this expression is nested too deeply", "name parts of it by `let`";
         CLOSURE_PLACE = "B0411", "a closure cannot stand here", "write it as the argument of `mapv`";
@@ -97,13 +97,13 @@ pub mod messages {
         UNKNOWN_FUNCTION = "B0502", "the function `{0}` is not known here: its body is outside of what the macro sees", "{1}";
         UNKNOWN_NAME = "B0503", "`{0}` is not a parameter, a `let`, or a constant that the macro can see", "pass it as a parameter";
         RECURSION = "B0504", "`{0}` calls itself, directly or through others, and its derivative would not end", "write the repetition as a `for` loop";
-        ARGUMENT_COUNT = "B0505", "`{0}` takes {1}, found {2}", "see its documentation for the order";
+        ARGUMENT_COUNT = "B0505", "`{0}` takes {1}, found {2}", "give it {1}";
         METHOD_ON_NUMBER = "B0506", "`{0}` is a method of arrays, and its receiver `{1}` is {2}", "call it on an array, or leave it out";
 
         // Types and shapes.
         RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";
         LENGTH_MISMATCH = "B0602", "`{0}` and `{1}` have different lengths here: {2} and {3}", "lengths that are joined by an operation must agree";
-        ELEMENT_MISMATCH = "B0603", "`{0}` is of type `{1}` and `{2}` of type `{3}`", "convert one of them, for example with `as {1}` or `.mapv(|v| v as {1})`";
+        ELEMENT_MISMATCH = "B0603", "`{0}` holds `{1}` and `{2}` holds `{3}`, which do not combine", "convert one of them, for example with `as {1}` or `.mapv(|v| v as {1})`";
         EXPECTED_KIND = "B0604", "expected {0}, found {1}", "{2}";
         ANNOTATION = "B0605", "`{0}` is annotated as `{1}`, but its value is {2}", "correct or remove the annotation";
         RESULT_TYPE = "B0606", "`{0}` should give back {1}, but gives back {2}", "change the result type in the signature, or the value";

@@ -117,7 +117,7 @@ fn check_dependence(
         let particulars = [v.param.name.to_string(), inner.signature.name.to_string()];
         diags.error(named(&module.outer, v), messages::OUTER_UNUSED, &[&particulars[0], &particulars[1]]);
     }
-    if !inner_variables.iter().any(|v| reaches(&outer.func, v.in_outer, v)) {
+    if !inner_variables.is_empty() && !inner_variables.iter().any(|v| reaches(&outer.func, v.in_outer, v)) {
         let names: Vec<String> = inner_variables.iter().map(|v| v.param.name.to_string()).collect();
         let names = names.join("`, `");
         diags.error(&outer.signature.name, messages::INNER_NOT_IN_OUTER, &[&names, &outer.signature.name.to_string()]);

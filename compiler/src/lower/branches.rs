@@ -195,7 +195,7 @@ impl Lowering<'_> {
             self.scope.restore(&before);
             return Value::Poison;
         };
-        let Some(condition) = self.to_lanes(condition, &closure.dims, &e.cond) else { return Value::Poison };
+        let Some(condition) = self.spread(condition, &closure.dims, &e.cond) else { return Value::Poison };
         let Some(opposite) = self.part(&e.cond, Elementwise::Not, &[condition]) else { return Value::Poison };
         let before = self.scope.values();
         let mut sides = Vec::new();
@@ -261,7 +261,7 @@ impl Lowering<'_> {
                     return self.fail(e, messages::ARRAY_IN_CLOSURE, &[&text(e)]);
                 }
             }
-            let (Some(x), Some(y)) = (self.to_lanes(x, &dims, e), self.to_lanes(y, &dims, e)) else { return Value::Poison };
+            let (Some(x), Some(y)) = (self.spread(x, &dims, e), self.spread(y, &dims, e)) else { return Value::Poison };
             if self.b.ty(x).elem != self.b.ty(y).elem {
                 let (x, y) = (self.b.ty(x).elem.name(), self.b.ty(y).elem.name());
                 return self.fail(e, messages::BRANCH_TYPES, &[&format!("`{x}`"), &format!("`{y}`")]);

@@ -134,12 +134,9 @@ impl Lowering<'_> {
             let start = if *a == 0 { None } else { Some(self.constant(Number::Int(*a), Elem::Usize, start)?) };
             return Some(Range { trip: Dim::Const(turns as u64), start, reverse: false });
         }
-        let name = match &e {
-            _ if closed => "turns".to_owned(),
-            _ => "n_turns".to_owned(),
-        };
+        let name = "turns";
         if !closed && matches!(first, Value::Number(Number::Int(0))) {
-            return Some(Range { trip: self.dim_of_length(&last, &name, end)?, start: None, reverse: false });
+            return Some(Range { trip: self.dim_of_length(&last, name, end)?, start: None, reverse: false });
         }
         // The number of turns is `max(start, end) - start`, which an empty range makes zero.
         let a = self.usize_value(first, start)?;
@@ -150,7 +147,7 @@ impl Lowering<'_> {
         }
         let b = self.part(e, Elementwise::Max, &[a, b])?;
         let turns = self.emit(e, Elementwise::Sub, &[b, a])?;
-        let trip = self.dim_of_length(&Value::Tensor(turns), &name, e)?;
+        let trip = self.dim_of_length(&Value::Tensor(turns), name, e)?;
         Some(Range { trip, start: Some(a), reverse: false })
     }
 
@@ -177,6 +174,8 @@ impl Lowering<'_> {
         let note = Note { name: if start.is_none() { name } else { None }, source: None, span: span_of(pat) };
         let turn = self.b.param(Type::scalar(Elem::Usize), note);
         match start {
+            // Without a range, the type of the elements is not known either.
+            None if range.is_none() => Value::Poison,
             None => Value::Tensor(turn),
             Some(start) => self.emit(pat, Elementwise::Add, &[start, turn]).map_or(Value::Poison, Value::Tensor),
         }

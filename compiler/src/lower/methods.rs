@@ -113,8 +113,9 @@ impl Lowering<'_> {
         }
         let instead = INSTEAD.iter().find(|i| i.0 == name).map(|i| i.1.to_owned());
         let close = || spellings::closest(name, spellings::method_names()).map(|c| format!("a method with a similar name is `{c}`"));
-        let help =
-            instead.or_else(close).unwrap_or_else(|| "write it with operators and the methods that `#[differentiable]` lists".to_owned());
+        let help = instead
+            .or_else(close)
+            .unwrap_or_else(|| "write it with operators and the methods that the documentation of `#[differentiable]` lists".to_owned());
         let found = self.describe(receiver);
         self.fail(call.name, messages::UNKNOWN_METHOD, &[name, &found, &help])
     }
@@ -159,7 +160,8 @@ impl Lowering<'_> {
     fn powi(&mut self, call: Call<'_>, receiver: Value) -> Value {
         let exponent = call.args[0];
         let x = self.operand(receiver, self.default_float, call.receiver);
-        let n = match self.literal_int(exponent) {
+        let is_cast = matches!(exponent, syn::Expr::Cast(_));
+        let n = match if is_cast { Some(Err(())) } else { self.literal_int(exponent) } {
             Some(Ok(n)) => n,
             Some(Err(())) => return self.fail(exponent, messages::EXPONENT_NOT_LITERAL, &[]),
             None => return Value::Poison,
@@ -448,7 +450,7 @@ impl Lowering<'_> {
             let found = self.describe(&Value::Tensor(value.value));
             return self.fail(f, messages::EXPECTED_KIND, &["a closure that gives a number", &found, "use whole-array operations"]);
         }
-        let Some(value) = self.to_lanes(value, &dims, f) else { return Value::Poison };
+        let Some(value) = self.spread(value, &dims, f) else { return Value::Poison };
         Value::Tensor(value)
     }
 

@@ -79,8 +79,8 @@ impl Lowering<'_> {
             }
         }
         if op == Elementwise::Rem && a_ty.elem.is_float() {
-            let help = "write `x - (x / y).floor() * y`";
-            return self.fail(e, messages::UNSUPPORTED_OPERATOR, &["%", a_ty.elem.name(), help]);
+            let help = "write `x - (x / y).floor() * y` where neither is negative";
+            return self.fail(e, messages::UNSUPPORTED_OPERATOR, &["%", "floats", help]);
         }
         let b = if op == Elementwise::Div && b_ty.elem.is_float() { self.guarded(b, 1.0, b_expr) } else { Some(b) };
         let Some(b) = b else { return Value::Poison };
@@ -149,7 +149,7 @@ impl Lowering<'_> {
         if !x.lane && ty.rank() > 0 {
             return Some(x);
         }
-        let value = self.to_lanes(x, &closure.dims, at)?;
+        let value = self.spread(x, &closure.dims, at)?;
         let safe = self.part(at, Op::Const(ty.elem, Literal::Float(safe)), &[])?;
         let safe = self.part(at, Shape::Broadcast { axes: Vec::new(), dims: closure.dims.clone() }, &[safe])?;
         let value = self.part(at, Elementwise::Select, &[reached, value, safe])?;
@@ -157,7 +157,7 @@ impl Lowering<'_> {
     }
 
     /// A number as one number per element.
-    pub(super) fn to_lanes(&mut self, x: Operand, dims: &[Dim], at: &dyn quote::ToTokens) -> Option<ValueId> {
+    pub(super) fn spread(&mut self, x: Operand, dims: &[Dim], at: &dyn quote::ToTokens) -> Option<ValueId> {
         if x.lane {
             return Some(x.value);
         }
@@ -184,7 +184,7 @@ impl Lowering<'_> {
             }
             let lane = if a.lane { a } else { b };
             let dims = self.b.ty(lane.value).dims.clone();
-            let spread = self.to_lanes(other, &dims, expr)?;
+            let spread = self.spread(other, &dims, expr)?;
             return Some(if a.lane { (a.value, spread, true) } else { (spread, b.value, true) });
         }
         let rank = a_rank.max(b_rank);

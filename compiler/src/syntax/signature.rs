@@ -183,10 +183,10 @@ pub fn parse_signature(item: &syn::ItemFn, purpose: Use, diags: &mut Diagnostics
     let is_unsafe = matches!(sig.safety, syn::Safety::Unsafe(_));
     let abi = sig.abi.as_ref().map(|abi| abi.to_token_stream());
     let qualifiers = [
-        (sig.constness.map(|t| t.to_token_stream()), "const fn"),
-        (sig.asyncness.map(|t| t.to_token_stream()), "async fn"),
-        (is_unsafe.then(|| sig.safety.to_token_stream()), "unsafe fn"),
-        (abi, "extern fn"),
+        (sig.constness.map(|t| t.to_token_stream()), "const"),
+        (sig.asyncness.map(|t| t.to_token_stream()), "async"),
+        (is_unsafe.then(|| sig.safety.to_token_stream()), "unsafe"),
+        (abi, "extern"),
     ];
     for (tokens, what) in qualifiers {
         if let Some(tokens) = tokens {
@@ -205,14 +205,33 @@ pub fn parse_signature(item: &syn::ItemFn, purpose: Use, diags: &mut Diagnostics
     for input in &sig.inputs {
         match input {
             syn::FnArg::Receiver(receiver) => diags.error(receiver, messages::SELF_PARAMETER, &[]),
+            // What a generic parameter stands for has been refused above.
+            syn::FnArg::Typed(typed) if names_generic(&typed.ty, &sig.generics) => {}
             syn::FnArg::Typed(typed) => params.extend(parse_param(typed, diags)),
         }
     }
-    let output = parse_output(sig, purpose, diags);
+    let output = match &sig.output {
+        syn::ReturnType::Type(_, ty) if names_generic(ty, &sig.generics) => None,
+        syn::ReturnType::Type(..) | syn::ReturnType::Default => parse_output(sig, purpose, diags),
+    };
     if diags.n_errors() > before {
         return None;
     }
     Some(Signature { name: sig.ident.clone(), vis: item.vis.clone(), params, output: output? })
+}
+
+/// Whether a type mentions a generic parameter.
+fn names_generic(ty: &syn::Type, generics: &syn::Generics) -> bool {
+    fn mentions(tokens: proc_macro2::TokenStream, generics: &syn::Generics) -> bool {
+        tokens.into_iter().any(|token| match token {
+            proc_macro2::TokenTree::Ident(ident) => {
+                generics.type_params().any(|p| p.ident == ident) || generics.const_params().any(|p| p.ident == ident)
+            }
+            proc_macro2::TokenTree::Group(group) => mentions(group.stream(), generics),
+            proc_macro2::TokenTree::Punct(_) | proc_macro2::TokenTree::Literal(_) => false,
+        })
+    }
+    mentions(ty.to_token_stream(), generics)
 }
 
 fn parse_param(typed: &syn::PatType, diags: &mut Diagnostics) -> Option<Param> {

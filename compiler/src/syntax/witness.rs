@@ -32,11 +32,22 @@ pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Pa
 
 /// A function that only compiles if `ty` is what `form` says.
 fn type_check(ty: &syn::Type, form: &Form, crate_path: &syn::Path) -> TokenStream {
-    let span = ty.span();
+    let span = name_span(ty);
     let value = quote_spanned!(span=> value);
     let conversions = conversions(form, &quote_spanned!(span=> #value), span, crate_path);
     let ty = ty.to_token_stream();
     quote_spanned!(span=> const _: () = { fn check(#value: #ty) { #conversions } };)
+}
+
+/// The place of the type's name: on stable Rust, an error can only be shown at one token.
+fn name_span(ty: &syn::Type) -> proc_macro2::Span {
+    match ty {
+        syn::Type::Reference(r) => name_span(&r.elem),
+        syn::Type::Paren(t) => name_span(&t.elem),
+        syn::Type::Group(t) => name_span(&t.elem),
+        syn::Type::Path(path) => path.path.segments.last().map_or_else(|| ty.span(), |s| s.ident.span()),
+        _ => ty.span(),
+    }
 }
 
 /// A `let` per leaf that converts a reference to the user's value to a reference to the expected type.

@@ -1,0 +1,6 @@
+use bilevel::prelude::*;
+
+#[bilevel]
+mod problem {}
+
+fn main() {}

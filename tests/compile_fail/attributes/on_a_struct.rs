@@ -1,0 +1,8 @@
+use bilevel::prelude::*;
+
+#[differentiable]
+struct Loss {
+    value: f64,
+}
+
+fn main() {}

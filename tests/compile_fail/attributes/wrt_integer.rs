@@ -1,0 +1,8 @@
+use bilevel::prelude::*;
+
+#[differentiable(wrt(n))]
+fn f(a: f64, n: usize) -> f64 {
+    a * n as f64
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use bilevel::prelude::*;
+
+#[differentiable]
+fn f(x: f64, n: usize) -> f64 {
+    let y = match n {
+        0 => x,
+        _ => x * x,
+    };
+    let z = [x, y];
+    let _text = "sum";
+    y + z[0]
+}
+
+fn main() {}

@@ -1,0 +1,23 @@
+use bilevel::prelude::*;
+
+#[bilevel]
+mod problem {
+    use super::*;
+
+    #[inner(minimize = w)]
+    fn train(w: &Array1<f64>, penalty: &Array1<f64>, t: &Array1<f64>) -> f64 {
+        mse(w, t) + (penalty * w * w).sum()
+    }
+
+    #[inner(minimize = w)]
+    fn train_again(w: &Array1<f64>, penalty: &Array1<f64>, t: &Array1<f64>) -> f64 {
+        mse(w, t) + (penalty * w * w).sum()
+    }
+
+    #[outer(minimize = penalty)]
+    fn validate(w: &Array1<f64>, t: &Array1<f64>) -> f64 {
+        mse(w, t)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use bilevel::prelude::*;
+
+#[differentiable]
+fn f<T: bilevel::Float>(x: T) -> T {
+    x
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use bilevel::prelude::*;
+
+#[differentiable]
+const fn f((a, b): (f64, f64)) -> f64 {
+    a * b
+}
+
+fn main() {}
