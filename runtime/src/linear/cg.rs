@@ -320,6 +320,19 @@ mod tests {
         assert_eq!((outcome.stop, outcome.n_iterations), (LinearStop::NegativeCurvature, 0));
     }
 
+    /// Rounding makes the zero eigenvalues of `RᵀR` small numbers of either sign.
+    #[test]
+    fn a_system_that_is_singular_up_to_rounding_is_not_positive_definite() {
+        for seed in 1..40 {
+            let root: Vec<Vec<f64>> =
+                (0..3).map(|i| (0..6).map(|j| f64::from((seed * (i * 7 + j * 5 + i * j * 3) + j) % 19) / 19.0).collect()).collect();
+            let entry = |i: usize, j: usize| root.iter().map(|row| row[i] * row[j]).sum();
+            let mut operator = Dense::new((0..6).map(|i| (0..6).map(|j| entry(i, j)).collect()).collect());
+            let (_, outcome) = solve(Cg::default(), &mut operator, &[1.0, 0.3, -0.2, 0.7, 0.1, -0.9]);
+            assert_eq!(outcome.stop, LinearStop::NegativeCurvature, "{seed}: {outcome:?}");
+        }
+    }
+
     /// As in a softmax whose shift nothing penalises: the least-norm solution.
     #[test]
     fn a_singular_system_with_a_solution_is_solved() {
