@@ -328,8 +328,9 @@ mod tests {
                 (0..3).map(|i| (0..6).map(|j| f64::from((seed * (i * 7 + j * 5 + i * j * 3) + j) % 19) / 19.0).collect()).collect();
             let entry = |i: usize, j: usize| root.iter().map(|row| row[i] * row[j]).sum();
             let mut operator = Dense::new((0..6).map(|i| (0..6).map(|j| entry(i, j)).collect()).collect());
-            let (_, outcome) = solve(Cg::default(), &mut operator, &[1.0, 0.3, -0.2, 0.7, 0.1, -0.9]);
+            let (x, outcome) = solve(Cg::default(), &mut operator, &[1.0, 0.3, -0.2, 0.7, 0.1, -0.9]);
             assert_eq!(outcome.stop, LinearStop::NegativeCurvature, "{seed}: {outcome:?}");
+            assert!(outcome.n_iterations <= 3 && vector::norm(&x) < 1e6, "{seed}: {outcome:?}");
         }
     }
 
