@@ -3,8 +3,9 @@
 //! Control flow keeps its shape: a loop carries the tangents of what it carries, a branch gives the tangents of what it gives. Which carried
 //! values have a tangent at all is found by a fixpoint before anything is built.
 
+use super::copy::{Env, copy_params};
 use super::dependence::{Marks, spread};
-use super::{DeriveError, Env, check_wrt, checked};
+use super::{DeriveError, check_wrt, checked};
 use crate::ir::{Body, Builder, Control, Func, Note, Op, Stmt, ValueId};
 
 /// Forward mode: the parameters of `f`, then one tangent for each parameter in `wrt`; gives the results of `f`, then the tangent of each float
@@ -26,10 +27,7 @@ pub(super) fn labelled(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> Fun
     let mut primal = Env::new(f);
     let mut dots = Env::new(f);
     let mut active = Marks::default();
-    for &p in f.params() {
-        let param = b.param(f.ty(p).clone(), f.note(p).clone());
-        primal.set(p, param);
-    }
+    copy_params(&mut b, f, f.params(), &mut primal);
     for &k in wrt {
         let p = f.params()[k];
         let dot = b.param(f.ty(p).clone(), label(f.note(p)));
@@ -104,7 +102,7 @@ impl Forward<'_> {
 
     fn run_loop(&mut self, stmt: &Stmt) {
         let body = &stmt.bodies[0];
-        let (index, carried) = body.params.split_first().expect("a loop has an index");
+        let carried = &body.params[1..];
         let (next, stacked) = body.results.split_at(carried.len());
         // The tangents of active carried values are carried too.
         let active: Vec<usize> = (0..carried.len()).filter(|&k| self.active.has(carried[k])).collect();
@@ -114,10 +112,7 @@ impl Forward<'_> {
             args.push(dot);
         }
         self.b.open();
-        for &p in [index].into_iter().chain(carried) {
-            let param = self.b.param(self.f.ty(p).clone(), self.f.note(p).clone());
-            self.primal.set(p, param);
-        }
+        copy_params(&mut self.b, self.f, &body.params, &mut self.primal);
         for &k in &active {
             let dot = self.b.param(self.f.ty(carried[k]).clone(), (self.label)(self.f.note(carried[k])));
             self.dots.set(carried[k], dot);

@@ -1,7 +1,7 @@
 //! A proof from the structure of a function that it is linear in some of its parameters.
 
-use super::{DeriveError, check_wrt, is_zero_literal};
-use crate::ir::{Body, Control, Elementwise, Func, Index, Note, Op, Reduce, Shape, Stmt, ValueId};
+use super::{DeriveError, check_wrt};
+use crate::ir::{Body, Control, Elementwise, Func, Index, Literal, Note, Op, Reduce, Shape, Stmt, ValueId};
 
 /// How a value depends on the parameters in question, the others being held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,10 +131,8 @@ impl Proof<'_> {
 /// The kind of an operation's result, or why there is none.
 fn combine(op: &Op, kinds: &[Kind]) -> Result<Kind, &'static str> {
     use Elementwise as E;
-    if is_zero_literal(op) {
-        return Ok(Kind::Zero);
-    }
     match op {
+        Op::Const(_, Literal::Float(0.0)) => Ok(Kind::Zero),
         Op::Const(..) => Ok(Kind::Constant),
         Op::Elementwise(op) => match op {
             E::Neg | E::Cast(_) => Ok(kinds[0]),

@@ -18,8 +18,10 @@
 //! - What cannot be differentiated exactly is a [`DeriveError`], never a wrong number.
 //! - The functions share their dimensions with the function that they come from: types are copied unchanged.
 
+mod copy;
 mod dependence;
 mod jvp;
+mod lengths;
 mod linearity;
 mod linearize;
 mod split;
@@ -28,7 +30,7 @@ mod transpose;
 use std::fmt;
 
 use crate::ir::verify::debug_verify;
-use crate::ir::{Body, Builder, Dim, Func, Literal, Note, Op, Stmt, Type, ValueId};
+use crate::ir::{Builder, Dim, Func, Note, Type, ValueId};
 use crate::optimize::optimize;
 
 pub use jvp::jvp;
@@ -133,7 +135,7 @@ fn reverse(
     let args: Vec<ValueId> = f.params().iter().map(|&p| b.param(f.ty(p).clone(), f.note(p).clone())).collect();
     let floats = f.results().iter().filter(|&&r| f.ty(r).elem.is_float());
     let bars = seed(&mut b, floats.map(|&r| (f.ty(r).clone(), f.note(r).clone())).collect());
-    let mut results = splice(&mut b, &parts.known, &args);
+    let mut results = copy::splice(&mut b, &parts.known, &args);
     let residuals = results.split_off(f.results().len());
     results.extend(transpose::pull_back(&mut b, &parts.unknown, &residuals, &bars));
     Ok(optimize(&b.finish(results)))
@@ -145,73 +147,6 @@ fn checked(f: Func, pass: &str) -> Func {
     f
 }
 
-/// Appends the statements of `source`, a function that shares the builder's dimensions, its parameters replaced by `args`; gives its results.
-fn splice(b: &mut Builder, source: &Func, args: &[ValueId]) -> Vec<ValueId> {
-    let mut env = Env::new(source);
-    for (&param, &arg) in source.params().iter().zip(args) {
-        env.set(param, arg);
-    }
-    for stmt in &source.body.stmts {
-        copy(b, source, stmt, &mut env);
-    }
-    env.get_all(source.results())
-}
-
-/// Appends a copy of a statement with all its nested bodies.
-fn copy(b: &mut Builder, source: &Func, stmt: &Stmt, env: &mut Env) {
-    let bodies = stmt.bodies.iter().map(|body| copy_body(b, source, body, env)).collect();
-    let args = env.get_all(&stmt.args);
-    let outs = b.copy_stmt(source, stmt, &args, bodies);
-    env.set_all(&stmt.outs, &outs);
-}
-
-fn copy_body(b: &mut Builder, source: &Func, body: &Body, env: &mut Env) -> Body {
-    b.open();
-    for &p in &body.params {
-        let param = b.param(source.ty(p).clone(), source.note(p).clone());
-        env.set(p, param);
-    }
-    for stmt in &body.stmts {
-        copy(b, source, stmt, env);
-    }
-    b.close(env.get_all(&body.results))
-}
-
-/// What became of the values of a source function in the function under construction.
-struct Env(Vec<Option<ValueId>>);
-
-impl Env {
-    fn new(source: &Func) -> Self {
-        Env(vec![None; source.types.len()])
-    }
-
-    fn find(&self, v: ValueId) -> Option<ValueId> {
-        self.0[v.0 as usize]
-    }
-
-    fn get(&self, v: ValueId) -> ValueId {
-        self.find(v).unwrap_or_else(|| panic!("{v:?} has no counterpart yet"))
-    }
-
-    fn get_all(&self, values: &[ValueId]) -> Vec<ValueId> {
-        values.iter().map(|&v| self.get(v)).collect()
-    }
-
-    fn set(&mut self, v: ValueId, new: ValueId) {
-        self.0[v.0 as usize] = Some(new);
-    }
-
-    fn set_all(&mut self, values: &[ValueId], new: &[ValueId]) {
-        for (&v, &n) in values.iter().zip(new) {
-            self.set(v, n);
-        }
-    }
-
-    fn replace(&mut self, v: ValueId, new: Option<ValueId>) -> Option<ValueId> {
-        std::mem::replace(&mut self.0[v.0 as usize], new)
-    }
-}
-
 /// The positions of `wrt`, checked: ascending, and of float parameters.
 fn check_wrt(f: &Func, wrt: &[usize]) {
     assert!(wrt.is_sorted_by(|a, b| a < b), "`{}`: positions {wrt:?} are not ascending", f.name);
@@ -219,9 +154,4 @@ fn check_wrt(f: &Func, wrt: &[usize]) {
         let param = *f.params().get(k).unwrap_or_else(|| panic!("`{}` has no parameter {k}", f.name));
         assert!(f.ty(param).elem.is_float(), "parameter {k} of `{}` is not a float", f.name);
     }
-}
-
-/// Whether a statement makes the float literal zero.
-fn is_zero_literal(op: &Op) -> bool {
-    matches!(op, Op::Const(_, Literal::Float(x)) if *x == 0.0)
 }

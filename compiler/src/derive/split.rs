@@ -8,9 +8,11 @@
 //! of the known loop, of which the unknown loop reads the row of its turn; what is defined outside of the loop is used as it is. A branch whose condition
 //! is known is divided likewise, and residuals of the body that is not taken are zero.
 
+use super::copy::{Env, copy, copy_params};
 use super::dependence::{Marks, spread};
-use super::{DeriveError, Env, checked, copy};
-use crate::ir::{Body, Builder, Control, Dim, DimId, Elem, Func, Index, Note, Op, Shape, Stmt, Type, ValueId};
+use super::lengths::{bind_free_dims, rename_bound_dims};
+use super::{DeriveError, checked};
+use crate::ir::{Body, Builder, Control, Dim, Func, Index, Op, Shape, Stmt, Type, ValueId};
 
 /// A function in two parts.
 #[derive(Clone, Debug)]
@@ -295,10 +297,7 @@ impl<'f> Plan<'f> {
     fn known_part(&self, params: &[ValueId], results: &[ValueId], residuals: &[Residual]) -> Result<Func, DeriveError> {
         let mut b = Builder::with_dims_of(format!("{}_known", self.f.name), self.f);
         let mut env = Env::new(self.f);
-        for &p in params {
-            let param = b.param(self.f.ty(p).clone(), self.f.note(p).clone());
-            env.set(p, param);
-        }
+        copy_params(&mut b, self.f, params, &mut env);
         self.known_stmts(&self.f.body, &mut b, &mut env)?;
         let results = results.iter().copied().chain(residuals.iter().map(|(v, _)| *v));
         let results = results.map(|v| env.get(v)).collect();
@@ -325,10 +324,10 @@ impl<'f> Plan<'f> {
     }
 
     fn is_unknown_simple(&self, stmt: &Stmt) -> bool {
-        match stmt.op {
-            Op::Shape(Shape::BindDim { dim }) => self.unknown.has_dim(Dim::Sym(dim)),
-            _ => self.unknown.has_any(&stmt.outs),
+        if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
+            return self.unknown.has_dim(Dim::Sym(dim));
         }
+        self.unknown.has_any(&stmt.outs)
     }
 
     fn known_loop(&self, stmt: &Stmt, trip: Dim, b: &mut Builder, env: &mut Env) -> Result<(), DeriveError> {
@@ -342,11 +341,7 @@ impl<'f> Plan<'f> {
         self.refuse_ragged(body, &rows)?;
         let args: Vec<ValueId> = known.iter().filter(|&&k| k < n_carried).map(|&k| env.get(stmt.args[k])).collect();
         b.open();
-        let carried = known.iter().filter(|&&k| k < n_carried).map(|&k| body.params[k + 1]);
-        for p in [body.params[0]].into_iter().chain(carried) {
-            let param = b.param(self.f.ty(p).clone(), self.f.note(p).clone());
-            env.set(p, param);
-        }
+        copy_params(b, self.f, &loop_params(body, &known, n_carried), env);
         self.known_stmts(body, b, env)?;
         let results = known.iter().map(|&k| body.results[k]).chain(rows.iter().map(|(v, _)| *v));
         let results = results.map(|v| env.get(v)).collect();
@@ -453,11 +448,7 @@ impl<'f> Plan<'f> {
         }
         let args: Vec<ValueId> = unknown.iter().filter(|&&k| k < n_carried).map(|&k| env.get(stmt.args[k])).collect();
         b.open();
-        let carried = unknown.iter().filter(|&&k| k < n_carried).map(|&k| body.params[k + 1]);
-        for p in [body.params[0]].into_iter().chain(carried) {
-            let param = b.param(self.f.ty(p).clone(), self.f.note(p).clone());
-            env.set(p, param);
-        }
+        copy_params(b, self.f, &loop_params(body, &unknown, n_carried), env);
         for (v, _) in self.residuals(body) {
             let row = b.op(Index::At { axis: 0 }, &[env.get(v), env.get(body.params[0])]);
             b.set_note(row, self.f.note(v).clone());
@@ -488,98 +479,8 @@ impl<'f> Plan<'f> {
     }
 }
 
-/// Makes the unknown part stand by itself: a dimension that it uses, but that no parameter of it has, gets its length as one more residual.
-fn bind_free_dims(parts: &mut Split) {
-    let unknown = &parts.unknown;
-    let mut bound = Marks::default();
-    for ty in unknown.param_types() {
-        for &d in &ty.dims {
-            bound.add_dim(d);
-        }
-    }
-    unknown.body.walk(&mut |stmt| {
-        if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-            bound.add_dim(Dim::Sym(dim));
-        }
-    });
-    let mut free = Vec::new();
-    unknown.body.walk(&mut |stmt| {
-        stmt.op.for_each_dim(|d| {
-            if let Dim::Sym(id) = d
-                && bound.add_dim(d)
-            {
-                free.push(id);
-            }
-        });
-    });
-    if free.is_empty() {
-        return;
-    }
-    let mut known = Builder::with_dims_of(parts.known.name.clone(), &parts.known);
-    let mut unknown = Builder::with_dims_of(parts.unknown.name.clone(), &parts.unknown);
-    let (mut known_env, mut unknown_env) = (Env::new(&parts.known), Env::new(&parts.unknown));
-    copy_params(&mut known, &parts.known, parts.known.params(), &mut known_env);
-    let (residuals, inputs) = parts.unknown.params().split_at(parts.n_residuals);
-    copy_params(&mut unknown, &parts.unknown, residuals, &mut unknown_env);
-    for stmt in &parts.known.body.stmts {
-        copy(&mut known, &parts.known, stmt, &mut known_env);
-    }
-    let mut results = known_env.get_all(parts.known.results());
-    let mut lengths = Vec::new();
-    for &id in &free {
-        let note = Note::named(&format!("n_{}", parts.known.dim_name(id)));
-        let length = known.dim_size(Dim::Sym(id));
-        known.set_note(length, note.clone());
-        results.push(length);
-        lengths.push(unknown.param(Type::scalar(Elem::Usize), note));
-    }
-    copy_params(&mut unknown, &parts.unknown, inputs, &mut unknown_env);
-    for (&id, &length) in free.iter().zip(&lengths) {
-        unknown.stmt(Shape::BindDim { dim: id }, &[length], Vec::new());
-    }
-    for stmt in &parts.unknown.body.stmts {
-        copy(&mut unknown, &parts.unknown, stmt, &mut unknown_env);
-    }
-    let unknown_results = unknown_env.get_all(parts.unknown.results());
-    *parts = Split { known: known.finish(results), unknown: unknown.finish(unknown_results), n_residuals: parts.n_residuals + free.len() };
-}
-
-/// Gives every dimension that the function binds itself a new name.
-fn rename_bound_dims(f: &mut Func) {
-    let mut bound = Vec::new();
-    f.body.walk(&mut |stmt| {
-        if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-            bound.push(dim);
-        }
-    });
-    if bound.is_empty() {
-        return;
-    }
-    let mut b = Builder::with_dims_of(f.name.clone(), f);
-    let renamed: Vec<(DimId, DimId)> = bound.into_iter().map(|dim| (dim, b.dim(f.dim_name(dim)))).collect();
-    let rename = |d: Dim| match renamed.iter().find(|(old, _)| d == Dim::Sym(*old)) {
-        Some(&(_, new)) => Dim::Sym(new),
-        None => d,
-    };
-    f.dims = b.finish(Vec::new()).dims;
-    for dim in f.types.iter_mut().flat_map(|ty| &mut ty.dims) {
-        *dim = rename(*dim);
-    }
-    rename_in(&mut f.body, &rename);
-}
-
-fn rename_in(body: &mut Body, rename: &impl Fn(Dim) -> Dim) {
-    for stmt in &mut body.stmts {
-        stmt.op = stmt.op.with_dims(rename);
-        for nested in &mut stmt.bodies {
-            rename_in(nested, rename);
-        }
-    }
-}
-
-fn copy_params(b: &mut Builder, source: &Func, params: &[ValueId], env: &mut Env) {
-    for &p in params {
-        let param = b.param(source.ty(p).clone(), source.note(p).clone());
-        env.set(p, param);
-    }
+/// The index of a loop, and those of its carried values that are among the given results.
+fn loop_params(body: &Body, results: &[usize], n_carried: usize) -> Vec<ValueId> {
+    let carried = results.iter().filter(|&&k| k < n_carried).map(|&k| body.params[k + 1]);
+    [body.params[0]].into_iter().chain(carried).collect()
 }

@@ -7,10 +7,12 @@
 //! A loop of the transposed function runs the other way round. It carries the cotangents of the carried values, and running cotangents of the linear
 //! values that the body captures; reading an element of such a value adds to the running cotangent in place.
 
+use super::copy::{Env, copy, splice};
 use super::dependence::Marks;
+use super::lengths::refuse_free_dims;
 use super::split::{self, Lengths, spread_unknown};
-use super::{DeriveError, Env, checked, copy, linearity, splice};
-use crate::ir::{Body, Builder, Control, Dim, Func, Index, Op, Shape, Stmt, ValueId};
+use super::{DeriveError, checked, linearity};
+use crate::ir::{Body, Builder, Control, Dim, Func, Index, Note, Op, Stmt, ValueId};
 use crate::ops::Operand;
 
 /// Transposes `f`, which is linear in the parameters at the positions `linear`: the other parameters of `f`, then one cotangent for each
@@ -33,46 +35,11 @@ pub fn transpose(f: &Func, linear: &[usize]) -> Result<Func, DeriveError> {
     let held: Vec<ValueId> = held.iter().map(|&k| f.params()[k]).collect();
     let held: Vec<ValueId> = held.iter().map(|&p| b.param(f.ty(p).clone(), f.note(p).clone())).collect();
     let bars: Vec<ValueId> = f.results().iter().map(|&r| b.param(f.ty(r).clone(), f.note(r).cotangent())).collect();
-    let mut lengths = Marks::default();
-    for &v in held.iter().chain(&bars) {
-        for &d in &b.ty(v).dims {
-            lengths.add_dim(d);
-        }
-    }
     let residuals = splice(&mut b, &parts.known, &held);
     let results = pull_back(&mut b, &parts.unknown, &residuals, &bars);
     let transposed = b.finish(results);
-    refuse_free_dims(&transposed, lengths)?;
+    refuse_free_dims(&transposed)?;
     Ok(checked(transposed, "transpose"))
-}
-
-/// Fails if a dimension is used that nothing binds.
-fn refuse_free_dims(f: &Func, mut bound: Marks) -> Result<(), DeriveError> {
-    f.body.walk(&mut |stmt| {
-        if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-            bound.add_dim(Dim::Sym(dim));
-        }
-    });
-    let mut free = None;
-    f.body.walk(&mut |stmt| {
-        stmt.op.for_each_dim(|d| {
-            if let Dim::Sym(id) = d
-                && !bound.has_dim(d)
-            {
-                free = Some((id, stmt.outs.first().copied()));
-            }
-        });
-    });
-    match free {
-        None => Ok(()),
-        Some((id, out)) => {
-            let note = out.map(|v| f.note(v).clone()).unwrap_or_default();
-            Err(DeriveError::new(
-                &note,
-                format!("the length `{}` is known only from a parameter that the transposed function does not have", f.dim_name(id)),
-            ))
-        }
-    }
 }
 
 /// Appends the transpose of `f`, the unknown part of a [`split::divide`], for given residuals and cotangents of the results; gives the cotangents of the other
@@ -184,7 +151,7 @@ impl Backward<'_, '_> {
         };
         let operands: Vec<Operand> = stmt.args.iter().map(operand).collect();
         let note = self.f.note(stmt.outs[0]).cotangent();
-        let outer = self.b.set_default_note(crate::ir::Note { name: None, ..note });
+        let outer = self.b.set_default_note(Note { name: None, ..note });
         let shares = stmt.op.transpose(self.b, &operands, bar);
         self.b.set_default_note(outer);
         for (&a, share) in stmt.args.iter().zip(shares) {

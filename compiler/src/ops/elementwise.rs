@@ -348,7 +348,49 @@ impl Elementwise {
                 vec![None, p, q]
             }
             (E::Cast(_), [Operand::Linear(ty)]) => vec![Some(b.map(E::Cast(ty.elem), &[bar]))],
-            _ => unreachable!("{self:?} is not linear in {args:?}"),
+            (
+                E::Neg
+                | E::Exp
+                | E::ExpM1
+                | E::Ln
+                | E::Ln1p
+                | E::Sqrt
+                | E::Sin
+                | E::Cos
+                | E::Tan
+                | E::Asin
+                | E::Acos
+                | E::Atan
+                | E::Sinh
+                | E::Cosh
+                | E::Tanh
+                | E::Sigmoid
+                | E::Softplus
+                | E::Abs
+                | E::Sign
+                | E::Relu
+                | E::Floor
+                | E::Powi(_)
+                | E::Add
+                | E::Sub
+                | E::Mul
+                | E::Div
+                | E::Rem
+                | E::Powf
+                | E::Atan2
+                | E::Max
+                | E::Min
+                | E::Lt
+                | E::Le
+                | E::Eq
+                | E::Ne
+                | E::And
+                | E::Or
+                | E::Not
+                | E::Select
+                | E::Cast(_),
+                _,
+            ) => unreachable!("{self:?} is not linear in {args:?}"),
         }
     }
 }
