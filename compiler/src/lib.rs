@@ -11,6 +11,7 @@
 
 pub mod derive;
 pub mod diagnostics;
+pub mod emit;
 pub mod ir;
 pub mod lower;
 pub mod ops;

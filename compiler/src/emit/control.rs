@@ -1,0 +1,245 @@
+//! Loops and branches.
+//!
+//! A number that a loop carries is a `let mut` variable. An array that it carries has two buffers, the current one and the next, exchanged at the
+//! end of each turn; an array that the loop only adds to at positions has one, changed in place. What a loop stacks is written to its row
+//! straight away. The two bodies of a branch give slices, of whatever memory.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::expr::Expr;
+use super::rust::Emitter;
+use crate::ir::{Body, Control, Dim, Index, Op, Stmt, ValueId};
+
+/// How a loop keeps a carried value.
+enum Carried {
+    /// It stays what it was.
+    Constant,
+    /// A number in a variable.
+    Number(Ident),
+    /// An array that is only added to at positions, in one buffer.
+    InPlace(Ident),
+    /// An array in two buffers.
+    Exchanged { current: Ident, next: Ident },
+}
+
+impl<'f> Emitter<'f> {
+    pub(super) fn control(&mut self, stmt: &'f Stmt, control: &Control) -> TokenStream {
+        match control {
+            Control::For { trip, reverse } => self.for_loop(stmt, *trip, *reverse),
+            Control::If => self.branch(stmt),
+        }
+    }
+
+    /// Before the statements of a body: initial values of carried arrays go straight to the buffers of the loops that carry them.
+    pub(super) fn prepare_loops(&mut self, body: &'f Body) {
+        for stmt in &body.stmts {
+            let Op::Control(Control::For { .. }) = stmt.op else { continue };
+            let nested = &stmt.bodies[0];
+            for (k, &init) in stmt.args.iter().enumerate() {
+                let param = nested.params[k + 1];
+                if nested.results[k] != param && self.is_own(init, body) && self.can_write_to(init) {
+                    let field = self.buffer(param);
+                    let len = self.symbolic_elements(init);
+                    self.write_to(init, quote!(buffers.#field.fit(#len)));
+                }
+            }
+        }
+    }
+
+    /// Whether a value is computed by a statement of this very body, and used only once.
+    fn is_own(&self, value: ValueId, body: &Body) -> bool {
+        self.plan.n_uses[value.0 as usize] == 1 && body.stmts.iter().any(|s| s.outs.contains(&value))
+    }
+
+    fn for_loop(&mut self, stmt: &'f Stmt, trip: Dim, reverse: bool) -> TokenStream {
+        let rt = self.rt.clone();
+        let body = &stmt.bodies[0];
+        let n_carried = stmt.args.len();
+        let (next_values, stacked_values) = body.results.split_at(n_carried);
+        let (carried_outs, stacked_outs) = stmt.outs.split_at(n_carried);
+        let trip = self.dim(trip);
+
+        let mut before = TokenStream::new();
+        let mut start = TokenStream::new();
+        let mut carried = Vec::new();
+        for (k, (&init, &param)) in stmt.args.iter().zip(&body.params[1..]).enumerate() {
+            let doc = self.doc(carried_outs[k]);
+            carried.push(if next_values[k] == param {
+                self.places[param.0 as usize] = Some(self.memory(init));
+                Carried::Constant
+            } else if self.func.ty(param).rank() == 0 {
+                let name = self.name(param);
+                let init = self.number(init);
+                let elem = super::expr::primitive(self.func.ty(param).elem);
+                before.extend(quote!(#doc let mut #name: #elem = #init;));
+                self.places[param.0 as usize] = Some(Expr::name(&name));
+                Carried::Number(name)
+            } else {
+                // The initial value is in the buffer already if it was written there.
+                let current = self.name(param);
+                if !self.has_buffer(&current) {
+                    self.buffer(param);
+                    let (len, from) = (self.elements(param), self.memory(init));
+                    before.extend(quote!(#rt::copy(buffers.#current.fit(#len), #from);));
+                }
+                if self.is_only_added_to(param, next_values[k], body) {
+                    self.mark_in_place(param, current.clone());
+                    Carried::InPlace(current)
+                } else {
+                    let next = self.names.unique(&format!("{current}_next"));
+                    let next = self.buffer_called(next, self.func.ty(param).elem);
+                    start.extend(quote!(let #current = &buffers.#current[..];));
+                    self.places[param.0 as usize] = Some(Expr::name(&current));
+                    Carried::Exchanged { current, next }
+                }
+            });
+        }
+        let mut stacked = Vec::new();
+        for &out in stacked_outs {
+            let field = self.buffer(out);
+            let len = self.elements(out);
+            before.extend(quote!(buffers.#field.fit(#len);));
+            stacked.push(field);
+        }
+
+        let i = self.name(body.params[0]);
+        self.places[body.params[0].0 as usize] = Some(Expr::name(&i));
+        for (kind, &value) in carried.iter().zip(next_values) {
+            if let Carried::Exchanged { next, .. } = kind
+                && self.is_own(value, body)
+                && self.can_write_to(value)
+            {
+                let len = self.elements(value);
+                self.write_to(value, quote!(buffers.#next.fit(#len)));
+            }
+        }
+        for (field, &value) in stacked.iter().zip(stacked_values) {
+            if self.func.ty(value).rank() > 0 && self.is_own(value, body) && self.can_write_to(value) {
+                let len = self.elements(value);
+                self.write_to(value, quote!(#rt::row_mut(&mut buffers.#field, #i, #len)));
+            }
+        }
+        let statements = self.body(body);
+        let end = self.end_of_turn(&carried, next_values, &stacked, stacked_values, &i);
+
+        let mut after = TokenStream::new();
+        for ((kind, &out), &param) in carried.iter().zip(carried_outs).zip(&body.params[1..]) {
+            self.places[out.0 as usize] = match kind {
+                Carried::Constant | Carried::Number(_) => self.places[param.0 as usize].clone(),
+                Carried::InPlace(field) | Carried::Exchanged { current: field, .. } => {
+                    let name = self.name(out);
+                    after.extend(quote!(let #name = &buffers.#field[..];));
+                    Some(Expr::name(&name))
+                }
+            };
+        }
+        for (field, &out) in stacked.iter().zip(stacked_outs) {
+            let doc = self.doc(out);
+            after.extend(quote!(#doc let #field = &buffers.#field[..];));
+            self.places[out.0 as usize] = Some(Expr::name(field));
+        }
+        let range = if reverse { quote!((0..#trip).rev()) } else { quote!(0..#trip) };
+        quote! {
+            #before
+            for #i in #range {
+                #start
+                #statements
+                #end
+            }
+            #after
+        }
+    }
+
+    /// What a turn leaves for the next one.
+    fn end_of_turn(
+        &mut self,
+        carried: &[Carried],
+        next_values: &[ValueId],
+        stacked: &[Ident],
+        stacked_values: &[ValueId],
+        i: &Ident,
+    ) -> TokenStream {
+        let rt = self.rt.clone();
+        let mut end = TokenStream::new();
+        for (field, &value) in stacked.iter().zip(stacked_values) {
+            if self.func.ty(value).rank() == 0 {
+                let x = self.number(value);
+                end.extend(quote!(buffers.#field[#i] = #x;));
+            } else if !self.is_written(value) {
+                let (x, len) = (self.memory(value), self.elements(value));
+                end.extend(quote!(#rt::copy(#rt::row_mut(&mut buffers.#field, #i, #len), #x);));
+            }
+        }
+        let mut numbers = Vec::new();
+        let mut exchanges = TokenStream::new();
+        for (kind, &value) in carried.iter().zip(next_values) {
+            match kind {
+                Carried::Constant | Carried::InPlace(_) => {}
+                Carried::Number(name) => numbers.push((name, self.number(value))),
+                Carried::Exchanged { current, next } => {
+                    if !self.is_written(value) {
+                        let (x, len) = (self.memory(value), self.elements(value));
+                        end.extend(quote!(#rt::copy(buffers.#next.fit(#len), #x);));
+                    }
+                    exchanges.extend(quote!(#rt::swap(&mut buffers.#current, &mut buffers.#next);));
+                }
+            }
+        }
+        // Several numbers change at once, since each may be made from the others.
+        end.extend(match &numbers[..] {
+            [] => TokenStream::new(),
+            [(name, x)] => quote!(#name = #x;),
+            _ => {
+                let (names, values): (Vec<_>, Vec<_>) = numbers.iter().map(|(name, x)| (name, x)).unzip();
+                quote!((#(#names),*) = (#(#values),*);)
+            }
+        });
+        end.extend(exchanges);
+        end
+    }
+
+    /// Whether the next value of a carried array is that array with additions at positions, and nothing else reads it on the way.
+    fn is_only_added_to(&self, param: ValueId, next: ValueId, body: &Body) -> bool {
+        let mut value = next;
+        loop {
+            if self.plan.n_uses[value.0 as usize] != 1 {
+                return false;
+            }
+            if value == param {
+                return true;
+            }
+            match body.stmts.iter().find(|s| s.outs.contains(&value)) {
+                Some(Stmt { op: Op::Index(Index::AddAt { .. }), args, .. }) => value = args[0],
+                _ => return false,
+            }
+        }
+    }
+
+    fn branch(&mut self, stmt: &'f Stmt) -> TokenStream {
+        let condition = self.number(stmt.args[0]);
+        let bodies: Vec<TokenStream> = stmt
+            .bodies
+            .iter()
+            .map(|body| {
+                let statements = self.body(body);
+                let results: Vec<Expr> = body.results.iter().map(|&r| self.memory(r)).collect();
+                match &results[..] {
+                    [result] => quote!(#statements #result),
+                    _ => quote!(#statements (#(#results),*)),
+                }
+            })
+            .collect();
+        let names: Vec<Ident> = stmt.outs.iter().map(|&out| self.name(out)).collect();
+        for (&out, name) in stmt.outs.iter().zip(&names) {
+            self.places[out.0 as usize] = Some(Expr::name(name));
+        }
+        let pattern = match &names[..] {
+            [name] => quote!(#name),
+            _ => quote!((#(#names),*)),
+        };
+        let doc = stmt.outs.first().map(|&out| self.doc(out));
+        let (then, otherwise) = (&bodies[0], &bodies[1]);
+        quote!(#doc let #pattern = if #condition { #then } else { #otherwise };)
+    }
+}

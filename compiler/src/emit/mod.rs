@@ -1,0 +1,14 @@
+//! IR to Rust.
+//!
+//! Decisions for the CPU are taken here and nowhere before: which values get memory ([`plan`]), which operations share a loop ([`fuse`]), which
+//! kernel computes a product ([`einsum`]), how loops keep what they carry ([`control`]). [`companion`] and [`problem`] put functions together into
+//! the items that the macros give back. Generated code names nothing but the runtime's `rt`.
+
+mod access;
+mod control;
+mod einsum;
+mod expr;
+mod fuse;
+pub mod names;
+mod plan;
+pub mod rust;

@@ -1,0 +1,137 @@
+//! Unique and readable identifiers.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, Span};
+
+use crate::ir::{Elementwise, Func, Index, Note, Op, Reduce, Shape, ValueId};
+
+/// The identifiers of one function of generated code.
+///
+/// Locals have the macro's hygiene, so that they meet neither the user's variables nor each other's; uniqueness by a number is for readers.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    taken: HashSet<String>,
+}
+
+impl Names {
+    /// Starts with identifiers that are not to be given out.
+    pub fn reserving(names: &[&str]) -> Self {
+        Names { taken: names.iter().map(|&n| n.to_owned()).collect() }
+    }
+
+    /// An identifier that is or resembles `wanted` and was not given out before.
+    pub fn unique(&mut self, wanted: &str) -> Ident {
+        let wanted = identifier(wanted);
+        let mut name = wanted.clone();
+        let mut n = 1;
+        while !self.taken.insert(name.clone()) {
+            n += 1;
+            name = format!("{wanted}_{n}");
+        }
+        Ident::new(&name, Span::mixed_site())
+    }
+}
+
+/// The nearest Rust identifier that is no keyword.
+pub fn identifier(text: &str) -> String {
+    let mut name: String = text.strip_prefix("r#").unwrap_or(text).chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    if name.is_empty() || name.starts_with(|c: char| c.is_numeric()) {
+        name.insert(0, '_');
+    }
+    let plain = name != "_" && syn::parse_str::<Ident>(&name).is_ok();
+    if plain { name } else { name + "_" }
+}
+
+/// What a value without a name of the user's is called: after the operation that gives it.
+pub fn describe(op: &Op) -> &'static str {
+    match op {
+        Op::Const(..) => "constant",
+        Op::Elementwise(op) => describe_elementwise(*op),
+        Op::Reduce(Reduce::Sum { .. }) => "sum",
+        Op::Reduce(Reduce::Max { .. }) => "largest",
+        Op::Reduce(Reduce::Min { .. }) => "smallest",
+        Op::Reduce(Reduce::LogSumExp { .. }) => "log_sum_exp",
+        Op::Einsum(_) => "product",
+        Op::Shape(Shape::Broadcast { .. }) => "repeated",
+        Op::Shape(Shape::Permute { .. }) => "transposed",
+        Op::Shape(Shape::Reshape { .. }) => "reshaped",
+        Op::Shape(Shape::Iota { .. }) => "positions",
+        Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. }) => "length",
+        Op::Index(Index::At { .. }) => "element",
+        Op::Index(Index::AddAt { .. }) => "updated",
+        Op::Index(Index::TakeAlong { .. }) => "taken",
+        Op::Index(Index::PutAlong { .. }) => "put",
+        Op::Control(_) => "carried",
+    }
+}
+
+fn describe_elementwise(op: Elementwise) -> &'static str {
+    use Elementwise as E;
+    match op {
+        E::Neg => "negative",
+        E::Exp => "exp",
+        E::ExpM1 => "exp_m1",
+        E::Ln => "ln",
+        E::Ln1p => "ln_1p",
+        E::Sqrt => "root",
+        E::Sin => "sin",
+        E::Cos => "cos",
+        E::Tan => "tan",
+        E::Asin => "asin",
+        E::Acos => "acos",
+        E::Atan | E::Atan2 => "angle",
+        E::Sinh => "sinh",
+        E::Cosh => "cosh",
+        E::Tanh => "tanh",
+        E::Sigmoid => "sigmoid",
+        E::Softplus => "softplus",
+        E::Abs => "magnitude",
+        E::Sign => "sign",
+        E::Relu => "relu",
+        E::Floor => "floor",
+        E::Powi(_) | E::Powf => "power",
+        E::Add => "sum",
+        E::Sub => "difference",
+        E::Mul => "scaled",
+        E::Div => "quotient",
+        E::Rem => "remainder",
+        E::Max => "larger",
+        E::Min => "smaller",
+        E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => "condition",
+        E::Select => "chosen",
+        E::Cast(_) => "converted",
+    }
+}
+
+/// The line of documentation for a value: what the user wrote, or what the value is to what the user wrote.
+pub fn explain(func: &Func, value: ValueId) -> Option<String> {
+    let Note { source: Some(source), .. } = func.note(value) else { return None };
+    let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rest = source.as_str();
+    while let Some(inner) = rest.strip_prefix("adjoint of ").or_else(|| rest.strip_prefix("tangent of ")) {
+        rest = inner;
+    }
+    let relation = &source[..source.len() - rest.len()];
+    Some(format!(" {relation}`{rest}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_no_keywords() {
+        let mut names = Names::reserving(&["buffers"]);
+        assert_eq!(names.unique("w_bar").to_string(), "w_bar");
+        assert_eq!(names.unique("w_bar").to_string(), "w_bar_2");
+        assert_eq!(names.unique("w_bar").to_string(), "w_bar_3");
+        assert_eq!(names.unique("w_bar_2").to_string(), "w_bar_2_2");
+        assert_eq!(names.unique("buffers").to_string(), "buffers_2");
+        assert_eq!(names.unique("type").to_string(), "type_");
+        assert_eq!(names.unique("self").to_string(), "self_");
+        assert_eq!(names.unique("2nd").to_string(), "_2nd");
+        assert_eq!(names.unique("r#match").to_string(), "match_");
+        assert_eq!(names.unique("_").to_string(), "__");
+    }
+}
