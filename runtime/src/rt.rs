@@ -3,10 +3,13 @@
 pub use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayView1, ArrayView2, ArrayView3, ArrayView4};
 
 pub use crate::kernels::{
-    Buffer, Matrix, Max, Min, Sum, abs, acos, add_at, asin, at, atan, atan2, check_index, check_indices, check_nonempty, contract, copy,
-    cos, cosh, dims, dims_or_panic, elements, exp, exp_m1, fill, floor, lane, ln, ln_1p, log_sum_exp, map, matrix, max, min, position,
-    powf, powi, product, reduce_all, reduce_first, reduce_last, relu, row, row_mut, sigmoid, sign, sin, sinh, softplus, splat, sqrt,
-    strided, take_along, tan, tanh,
+    ANY, Buffer, Matrix, Max, Min, Sum, abs, acos, add_at, asin, at, atan, atan2, check_index, check_indices, check_nonempty, column,
+    contract, copy, cos, cosh, dims, dims_or_panic, elements, exp, exp_m1, fill, fixed, floor, lane, ln, ln_1p, log_sum_exp, map, matrix,
+    max, min, position, powf, powi, product, reduce_all, reduce_first, reduce_last, relu, row, row_mut, sigmoid, sign, sin, sinh, softplus,
+    splat, sqrt, strided, take_along, tan, tanh, to_array,
 };
+pub use std::borrow::Cow;
+pub use std::mem::swap;
+
 pub use crate::params::check_finite;
 pub use crate::{BilevelProblem, Error, Float, Params};

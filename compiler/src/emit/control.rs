@@ -8,7 +8,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::expr::Expr;
-use super::rust::Emitter;
+use super::rust::{Destination, Emitter};
 use crate::ir::{Body, Control, Dim, Index, Op, Stmt, ValueId};
 
 /// How a loop keeps a carried value.
@@ -40,8 +40,7 @@ impl<'f> Emitter<'f> {
                 let param = nested.params[k + 1];
                 if nested.results[k] != param && self.is_own(init, body) && self.can_write_to(init) {
                     let field = self.buffer(param);
-                    let len = self.symbolic_elements(init);
-                    self.write_to(init, quote!(buffers.#field.fit(#len)));
+                    self.write_to(init, Destination::Buffer(field));
                 }
             }
         }
@@ -110,14 +109,12 @@ impl<'f> Emitter<'f> {
                 && self.is_own(value, body)
                 && self.can_write_to(value)
             {
-                let len = self.elements(value);
-                self.write_to(value, quote!(buffers.#next.fit(#len)));
+                self.write_to(value, Destination::Buffer(next.clone()));
             }
         }
         for (field, &value) in stacked.iter().zip(stacked_values) {
             if self.func.ty(value).rank() > 0 && self.is_own(value, body) && self.can_write_to(value) {
-                let len = self.elements(value);
-                self.write_to(value, quote!(#rt::row_mut(&mut buffers.#field, #i, #len)));
+                self.write_to(value, Destination::Row { buffer: field.clone(), index: i.clone() });
             }
         }
         let statements = self.body(body);
@@ -129,6 +126,7 @@ impl<'f> Emitter<'f> {
                 Carried::Constant | Carried::Number(_) => self.places[param.0 as usize].clone(),
                 Carried::InPlace(field) | Carried::Exchanged { current: field, .. } => {
                     let name = self.name(out);
+                    self.set_own_buffer(out, field);
                     after.extend(quote!(let #name = &buffers.#field[..];));
                     Some(Expr::name(&name))
                 }
@@ -136,6 +134,7 @@ impl<'f> Emitter<'f> {
         }
         for (field, &out) in stacked.iter().zip(stacked_outs) {
             let doc = self.doc(out);
+            self.set_own_buffer(out, field);
             after.extend(quote!(#doc let #field = &buffers.#field[..];));
             self.places[out.0 as usize] = Some(Expr::name(field));
         }
@@ -191,7 +190,7 @@ impl<'f> Emitter<'f> {
             [] => TokenStream::new(),
             [(name, x)] => quote!(#name = #x;),
             _ => {
-                let (names, values): (Vec<_>, Vec<_>) = numbers.iter().map(|(name, x)| (name, x)).unzip();
+                let (names, values) = (numbers.iter().map(|(name, _)| name), numbers.iter().map(|(_, x)| x));
                 quote!((#(#names),*) = (#(#values),*);)
             }
         });

@@ -5,9 +5,11 @@
 //! the items that the macros give back. Generated code names nothing but the runtime's `rt`.
 
 mod access;
+pub mod companion;
 mod control;
 mod einsum;
 mod expr;
+mod forms;
 mod fuse;
 pub mod names;
 mod plan;

@@ -26,6 +26,22 @@ pub struct Buffer {
     pub elem: Elem,
 }
 
+/// Where an array is written.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// To a variable of type `&mut [T]`.
+    Slice(Ident),
+    /// To a buffer that another value may use as well.
+    Buffer(Ident),
+    /// To one row of a buffer.
+    Row {
+        /// The buffer.
+        buffer: Ident,
+        /// The variable with the row's number.
+        index: Ident,
+    },
+}
+
 /// One function on its way to Rust.
 pub struct Emitter<'f> {
     pub(super) func: &'f Func,
@@ -41,8 +57,10 @@ pub struct Emitter<'f> {
     called: Vec<Option<Ident>>,
     /// Arrays that are changed where they stand, and the buffers in which they do.
     changed: HashMap<ValueId, Ident>,
+    /// The buffer of each array that has one for itself, which holds it until the end of the function.
+    own: HashMap<ValueId, Ident>,
     /// Where arrays go that do not go to a buffer of their own.
-    destinations: HashMap<ValueId, TokenStream>,
+    destinations: HashMap<ValueId, Destination>,
 }
 
 impl<'f> Emitter<'f> {
@@ -58,6 +76,7 @@ impl<'f> Emitter<'f> {
             dims: vec![None; func.dims.len()],
             called: vec![None; func.types.len()],
             changed: HashMap::new(),
+            own: HashMap::new(),
             destinations: HashMap::new(),
         }
     }
@@ -73,8 +92,8 @@ impl<'f> Emitter<'f> {
         self.dims[dim.0 as usize] = Some(variable.clone());
     }
 
-    /// Has an array written to the given `&mut [T]` rather than to a buffer.
-    pub fn write_to(&mut self, value: ValueId, destination: TokenStream) {
+    /// Has an array written to the given place rather than to a buffer of its own.
+    pub fn write_to(&mut self, value: ValueId, destination: Destination) {
         self.destinations.insert(value, destination);
     }
 
@@ -93,6 +112,26 @@ impl<'f> Emitter<'f> {
             },
         };
         writes && self.plan.in_memory[value.0 as usize] && !self.destinations.contains_key(&value)
+    }
+
+    /// The buffer of an array that has one for itself.
+    pub fn own_buffer(&self, value: ValueId) -> Option<&Ident> {
+        self.own.get(&value)
+    }
+
+    pub(super) fn set_own_buffer(&mut self, value: ValueId, field: &Ident) {
+        self.own.insert(value, field.clone());
+    }
+
+    /// Whether a value is the result of a statement.
+    pub(super) fn is_computed(&self, value: ValueId) -> bool {
+        self.plan.definition[value.0 as usize].is_some()
+    }
+
+    /// The dimensions that have a variable.
+    pub fn bound_dims(&self) -> Vec<(DimId, Ident)> {
+        let bound = self.dims.iter().enumerate();
+        bound.filter_map(|(k, name)| name.as_ref().map(|name| (DimId(k as u32), name.clone()))).collect()
     }
 
     /// The identifiers given out so far, and the buffers that the statements use.
@@ -246,6 +285,7 @@ impl<'f> Emitter<'f> {
         }
         let from = self.memory(x);
         let field = self.buffer(out);
+        self.set_own_buffer(out, &field);
         let len = self.elements(out);
         let name = self.name(out);
         let doc = self.doc(out);
@@ -337,12 +377,18 @@ impl<'f> Emitter<'f> {
 
     /// The `&mut [T]` to which an array is written.
     pub(super) fn destination(&mut self, value: ValueId) -> TokenStream {
-        if let Some(given) = self.destinations.get(&value) {
-            return given.clone();
-        }
-        let field = self.buffer(value);
+        let rt = &self.rt;
         let len = self.elements(value);
-        quote!(buffers.#field.fit(#len))
+        match self.destinations.get(&value) {
+            Some(Destination::Slice(variable)) => quote!(#variable),
+            Some(Destination::Buffer(field)) => quote!(buffers.#field.fit(#len)),
+            Some(Destination::Row { buffer, index }) => quote!(#rt::row_mut(&mut buffers.#buffer, #index, #len)),
+            None => {
+                let field = self.buffer(value);
+                self.set_own_buffer(value, &field);
+                quote!(buffers.#field.fit(#len))
+            }
+        }
     }
 
     /// The identifier of a value; the same each time it is asked for.

@@ -61,6 +61,14 @@ pub fn elements<T: Copy, D: Dimension>(array: &ArrayRef<T, D>) -> Cow<'_, [T]> {
     }
 }
 
+/// The elements as an array of their own.
+///
+/// # Panics
+/// If their number is not that of the shape.
+pub fn to_array<T: Copy + Default, Sh: IntoDimension>(elements: &[T], shape: Sh) -> Array<T, Sh::Dim> {
+    Buffer(elements.to_vec()).into_array(shape)
+}
+
 /// `out[i] = from[i]`
 ///
 /// # Panics

@@ -3,6 +3,15 @@
 use crate::Error;
 use crate::error::Axis;
 
+/// The length of a dimension that may have any.
+pub const ANY: Option<usize> = None;
+
+/// The length of a dimension that must be `n`.
+#[must_use]
+pub const fn fixed(n: usize) -> Option<usize> {
+    Some(n)
+}
+
 /// The lengths of the symbolic dimensions, from the shapes of the arguments.
 ///
 /// Each array is given by its name, its shape, and the number of the dimension of each axis. `known` holds the lengths that are prescribed.
@@ -88,20 +97,20 @@ mod tests {
 
     #[test]
     fn dimensions_are_unified() {
-        let got = dims("f", [None; 3], &[("x", &[5, 3], &[0, 1]), ("w", &[3, 2], &[1, 2]), ("y", &[5], &[0])]);
+        let got = dims("f", [ANY; 3], &[("x", &[5, 3], &[0, 1]), ("w", &[3, 2], &[1, 2]), ("y", &[5], &[0])]);
         assert_eq!(got, Ok([5, 3, 2]));
-        assert_eq!(dims("f", [None, Some(4)], &[("x", &[2, 4], &[0, 1])]), Ok([2, 4]));
+        assert_eq!(dims("f", [ANY, fixed(4)], &[("x", &[2, 4], &[0, 1])]), Ok([2, 4]));
     }
 
     #[test]
     fn mismatches_name_both_arrays() {
-        let error = dims("f", [None; 3], &[("x", &[5, 3], &[0, 1]), ("w", &[4, 2], &[1, 2])]).unwrap_err();
+        let error = dims("f", [ANY; 3], &[("x", &[5, 3], &[0, 1]), ("w", &[4, 2], &[1, 2])]).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("axis 1 of `x` (shape [5, 3])") && text.contains("axis 0 of `w` (shape [4, 2])"), "{text}");
-        let text = dims("f", [None, Some(4)], &[("x", &[2, 3], &[0, 1])]).unwrap_err().to_string();
+        let text = dims("f", [ANY, fixed(4)], &[("x", &[2, 3], &[0, 1])]).unwrap_err().to_string();
         assert!(text.contains("`x` has shape [2, 3]") && text.contains("`f` requires [2, 4]"), "{text}");
         // Two axes of one array.
-        assert!(dims("f", [None], &[("x", &[2, 3], &[0, 0])]).is_err());
+        assert!(dims("f", [ANY], &[("x", &[2, 3], &[0, 0])]).is_err());
     }
 
     #[test]

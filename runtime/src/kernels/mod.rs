@@ -20,9 +20,9 @@ mod product;
 mod reduce;
 mod variant;
 
-pub use buffer::{Buffer, copy, elements, fill};
+pub use buffer::{Buffer, copy, elements, fill, to_array};
 pub use contract::contract;
-pub use entry::{check_index, check_indices, check_nonempty, dims, dims_or_panic};
+pub use entry::{ANY, check_index, check_indices, check_nonempty, dims, dims_or_panic, fixed};
 pub use index::{add_at, at, row, row_mut, take_along};
 pub use map::map;
 pub(crate) use math::Math;
@@ -31,5 +31,5 @@ pub use math::{
     sqrt, tan, tanh,
 };
 pub use operand::{lane, position, splat, strided};
-pub use product::{Matrix, matrix, product};
+pub use product::{Matrix, column, matrix, product};
 pub use reduce::{Max, Min, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};

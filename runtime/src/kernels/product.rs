@@ -28,6 +28,12 @@ pub fn matrix<T>(data: &[T], [rows, cols]: [usize; 2]) -> Matrix<'_, T> {
     Matrix { data, rows, cols, row_stride: cols, col_stride: 1 }
 }
 
+/// The elements as a matrix of one column.
+#[inline]
+pub fn column<T>(data: &[T]) -> Matrix<'_, T> {
+    matrix(data, [data.len(), 1])
+}
+
 impl<'a, T> Matrix<'a, T> {
     /// The transpose; nothing is moved.
     #[must_use]

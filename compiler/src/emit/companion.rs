@@ -1,0 +1,326 @@
+//! The companion module of a function: its derivatives as functions of their own.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::forms::{Dims, Leaf, assemble, bare_or_tuple, float_form, leaves, owned, owned_results, type_of};
+use super::names::Names;
+use super::rust::{Emitter, declare_buffers, ident};
+use crate::derive::{self, DeriveError};
+use crate::ir::{DimId, Func, ValueId};
+use crate::optimize::optimize;
+use crate::syntax::Differentiable;
+use crate::syntax::signature::Form;
+
+/// The module of the function's name with `jvp`, `vjp` and `linearize`, and for a scalar function `grad`, `value_and_grad` and `hvp`.
+///
+/// # Errors
+/// [`DeriveError`] if the function has no exact derivative.
+pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> {
+    let f = optimize(&function.lowered.func);
+    let wrt = function.wrt_leaves();
+    let c = Companion::new(function);
+    let name = &function.lowered.signature.name;
+    let vis = &function.lowered.signature.vis;
+    let crate_path = &function.crate_path;
+    let mut items = vec![
+        c.jvp(&optimize(&derive::jvp(&f, &wrt)?)),
+        c.vjp(&optimize(&derive::vjp(&f, &wrt)?)),
+        c.linearize(&derive::linearize(&f, &wrt)?),
+    ];
+    if matches!(function.lowered.signature.output, Form::Scalar(elem) if elem.is_float()) {
+        let value_and_grad = derive::grad(&f, &wrt)?;
+        let mut grad = value_and_grad.clone();
+        grad.body.results.remove(0);
+        items.push(c.grad(&optimize(&grad)));
+        items.push(c.value_and_grad(&optimize(&value_and_grad)));
+        items.push(c.hvp(&optimize(&derive::hvp(&f, &wrt)?)));
+    }
+    let doc = format!(" Derivatives of `{name}`.");
+    Ok(quote! {
+        #[doc = #doc]
+        #[allow(unused, unused_doc_comments, clippy::all, clippy::pedantic)]
+        #vis mod #name {
+            use #crate_path::rt;
+
+            #(#items)*
+        }
+    })
+}
+
+/// A parameter of a generated function.
+struct Param {
+    name: Ident,
+    form: Form,
+    by_ref: bool,
+}
+
+struct Companion<'a> {
+    function: &'a Differentiable,
+    rt: TokenStream,
+    names: Names,
+    /// The primal parameters.
+    primals: Vec<Param>,
+    /// Positions of the differentiated ones.
+    wrt: Vec<usize>,
+    output: Form,
+}
+
+impl<'a> Companion<'a> {
+    fn new(function: &'a Differentiable) -> Self {
+        let signature = &function.lowered.signature;
+        let mut names = Names::reserving(&["buffers"]);
+        let primals = signature
+            .params
+            .iter()
+            .map(|p| Param { name: names.unique(&p.name.to_string()), form: p.form.clone(), by_ref: p.by_ref })
+            .collect();
+        Companion { function, rt: quote!(rt), names, primals, wrt: function.wrt.clone(), output: owned(&signature.output) }
+    }
+
+    fn function_name(&self) -> String {
+        self.function.lowered.signature.name.to_string()
+    }
+
+    /// One tangent for each differentiated parameter, passed as that is.
+    fn tangents(&self, names: &mut Names) -> Vec<Param> {
+        let tangent = |&k: &usize| {
+            let p = &self.primals[k];
+            let form = float_form(&p.form).expect("a differentiated parameter has floats");
+            Param { name: names.unique(&format!("{}_dot", p.name)), form, by_ref: p.by_ref }
+        };
+        self.wrt.iter().map(tangent).collect()
+    }
+
+    /// The types of the cotangents of the differentiated parameters, and the results of that form.
+    fn cotangent_forms(&self) -> Vec<Form> {
+        self.wrt.iter().map(|&k| owned(&float_form(&self.primals[k].form).expect("a differentiated parameter has floats"))).collect()
+    }
+
+    fn jvp(&self, f: &Func) -> TokenStream {
+        let mut names = self.names.clone();
+        let tangents = self.tangents(&mut names);
+        let dot = float_form(&self.output).expect("the output has floats");
+        let doc = " Forward mode: the value, and its tangent for the given tangents of the arguments.";
+        self.item("jvp", doc, tangents, names, f, &[vec![self.output.clone()], vec![dot]])
+    }
+
+    fn vjp(&self, f: &Func) -> TokenStream {
+        let mut names = self.names.clone();
+        let form = float_form(&self.output).expect("the output has floats");
+        let by_ref = !matches!(form, Form::Scalar(_));
+        let cotangent = Param { name: names.unique("y_bar"), form, by_ref };
+        let doc = " Reverse mode: the value, and the cotangents of the arguments for the given cotangent of the value.";
+        self.item("vjp", doc, vec![cotangent], names, f, &[vec![self.output.clone()], self.cotangent_forms()])
+    }
+
+    fn grad(&self, f: &Func) -> TokenStream {
+        self.item("grad", " The gradient.", Vec::new(), self.names.clone(), f, &[self.cotangent_forms()])
+    }
+
+    fn value_and_grad(&self, f: &Func) -> TokenStream {
+        let results = [vec![self.output.clone()], self.cotangent_forms()];
+        self.item("value_and_grad", " The value and the gradient.", Vec::new(), self.names.clone(), f, &results)
+    }
+
+    fn hvp(&self, f: &Func) -> TokenStream {
+        let mut names = self.names.clone();
+        let tangents = self.tangents(&mut names);
+        self.item("hvp", " The Hessian, applied to the given tangents of the arguments.", tangents, names, f, &[self.cotangent_forms()])
+    }
+
+    /// A function whose parameters are the primal ones, then others. Its results come in groups, each bare if it has one value, else a tuple.
+    fn item(&self, name: &str, doc: &str, others: Vec<Param>, names: Names, f: &Func, results: &[Vec<Form>]) -> TokenStream {
+        let rt = &self.rt;
+        let params: Vec<&Param> = self.primals.iter().chain(&others).collect();
+        let mut emitter = Emitter::new(f, rt, names);
+        let entry = self.entry(&mut emitter, &params, f.params(), &[]);
+        let statements = emitter.statements();
+        let mut values = owned_results(&emitter, f.results()).into_iter();
+        let groups: Vec<TokenStream> = results
+            .iter()
+            .map(|group| bare_or_tuple(&group.iter().map(|form| assemble(form, &mut values)).collect::<Vec<_>>()))
+            .collect();
+        let types: Vec<TokenStream> = results
+            .iter()
+            .map(|group| bare_or_tuple(&group.iter().map(|form| type_of(form, rt, &quote!('_))).collect::<Vec<_>>()))
+            .collect();
+        let (value, ty) = (bare_or_tuple(&groups), bare_or_tuple(&types));
+        let buffers = buffers_of(emitter, "Buffers", rt);
+        let declarations = params.iter().map(|p| declaration(p, rt));
+        let name = ident(name);
+        let doc = format!("{doc}\n\n # Panics\n If the shapes of the arguments do not fit.");
+        quote! {
+            #[doc = #doc]
+            #[must_use]
+            pub fn #name(#(#declarations),*) -> #ty {
+                #entry
+                #buffers
+                #statements
+                #value
+            }
+        }
+    }
+
+    /// Checks shapes, names dimensions, and makes slices of arrays. Dimensions in `known` have their variables already.
+    fn entry(&self, emitter: &mut Emitter, params: &[&Param], values: &[ValueId], known: &[(DimId, Ident)]) -> TokenStream {
+        let rt = &self.rt;
+        let func = emitter.func;
+        let all: Vec<Leaf> = params
+            .iter()
+            .flat_map(|p| {
+                let name = &p.name;
+                leaves(&p.form, &name.to_string(), &quote!(#name), p.by_ref)
+            })
+            .collect();
+        let mut dims = Dims::default();
+        let mut arrays = Vec::new();
+        let mut slices = TokenStream::new();
+        for (leaf, &value) in all.iter().zip(values) {
+            let variable = match params.iter().find(|p| p.name == leaf.label) {
+                Some(p) => p.name.clone(),
+                None => emitter.names.unique(&leaf.variable()),
+            };
+            if leaf.rank > 0 {
+                let (label, place, array) = (&leaf.label, &leaf.place, leaf.array());
+                let numbers = dims.numbers(&func.ty(value).dims);
+                arrays.push(quote!((#label, #place.shape(), #numbers)));
+                slices.extend(quote!(let #variable = &#rt::elements(#array)[..];));
+            } else if leaf.by_ref || leaf.label.contains('.') {
+                let number = leaf.number();
+                slices.extend(quote!(let #variable = #number;));
+            }
+            emitter.bind(value, &variable);
+        }
+        let mut check = TokenStream::new();
+        if !dims.is_empty() {
+            let names = &mut emitter.names;
+            let bound = dims.bind(rt, |id| match known.iter().find(|(k, _)| *k == id) {
+                Some((_, name)) => (name.clone(), true),
+                None => (names.unique(func.dim_name(id)), false),
+            });
+            let (function, pattern, lengths) = (self.function_name(), bound.pattern, bound.known);
+            check = quote!(let #pattern = #rt::dims_or_panic(#function, #lengths, &[#(#arrays),*]););
+            for (id, name) in &bound.variables {
+                emitter.bind_dim(*id, name);
+            }
+        }
+        quote!(#check #slices)
+    }
+
+    fn linearize(&self, l: &derive::Linearized) -> TokenStream {
+        let rt = &self.rt;
+        let primal = optimize(&l.primal);
+        let linear = optimize(&l.linear);
+        let n_results = primal.results().len() - l.n_residuals;
+        // Of the primal function only the residuals are needed.
+        let mut residuals_only = primal;
+        residuals_only.body.results.drain(..n_results);
+        let primal = optimize(&residuals_only);
+
+        let params: Vec<&Param> = self.primals.iter().collect();
+        let mut emitter = Emitter::new(&primal, rt, self.names.clone());
+        let entry = self.entry(&mut emitter, &params, primal.params(), &[]);
+        let statements = emitter.statements();
+        let (keep, residuals) = keep_residuals(&mut emitter, primal.results());
+        let dims = emitter.bound_dims();
+        let names = emitter.names.clone();
+        let primal_buffers = buffers_of(emitter, "Buffers", rt);
+
+        let mut names = names;
+        let tangents = self.tangents(&mut names);
+        let mut emitter = Emitter::new(&linear, rt, names);
+        let (residual_params, tangent_params) = linear.params().split_at(l.n_residuals);
+        let mut views = TokenStream::new();
+        let mut seen: Vec<&Ident> = Vec::new();
+        for (&param, residual) in residual_params.iter().zip(&residuals) {
+            emitter.bind(param, residual);
+            if linear.ty(param).rank() > 0 && !seen.contains(&residual) {
+                seen.push(residual);
+                views.extend(quote!(let #residual = &#residual[..];));
+            }
+        }
+        for (id, name) in &dims {
+            emitter.bind_dim(*id, name);
+        }
+        let tangent_refs: Vec<&Param> = tangents.iter().collect();
+        let linear_entry = self.entry(&mut emitter, &tangent_refs, tangent_params, &dims);
+        let linear_statements = emitter.statements();
+        let dot = float_form(&self.output).expect("the output has floats");
+        let value = assemble(&dot, &mut owned_results(&emitter, linear.results()).into_iter());
+        let linear_buffers = buffers_of(emitter, "LinearBuffers", rt);
+
+        let declarations = params.iter().map(|p| declaration(p, rt));
+        let closure_params = tangents.iter().map(|p| declaration(p, rt));
+        let argument_types = tangents.iter().map(|p| param_type(p, rt));
+        let ty = type_of(&dot, rt, &quote!('_));
+        quote! {
+            /// The function at a point: gives the tangent of the value for tangents of the arguments. What does not depend on these is
+            /// computed here, once.
+            ///
+            /// # Panics
+            /// If the shapes of the arguments do not fit.
+            #[must_use]
+            pub fn linearize(#(#declarations),*) -> impl Fn(#(#argument_types),*) -> #ty + use<> {
+                #entry
+                #primal_buffers
+                #statements
+                #keep
+                move |#(#closure_params),*| {
+                    #views
+                    #linear_entry
+                    #linear_buffers
+                    #linear_statements
+                    #value
+                }
+            }
+        }
+    }
+}
+
+/// Makes the residuals owned, and gives the variable of each.
+fn keep_residuals(emitter: &mut Emitter, residuals: &[ValueId]) -> (TokenStream, Vec<Ident>) {
+    let mut keep = TokenStream::new();
+    let mut variables: Vec<(ValueId, Ident)> = Vec::new();
+    let mut all = Vec::new();
+    for &residual in residuals {
+        if let Some((_, variable)) = variables.iter().find(|(v, _)| *v == residual) {
+            all.push(variable.clone());
+            continue;
+        }
+        let place = emitter.place(residual);
+        let variable = emitter.name(residual);
+        if emitter.func.ty(residual).rank() > 0 {
+            keep.extend(match emitter.own_buffer(residual) {
+                Some(field) => quote!(let #variable = buffers.#field;),
+                None => quote!(let #variable = #place.to_vec();),
+            });
+        } else {
+            keep.extend(quote!(let #variable = #place;));
+        }
+        variables.push((residual, variable.clone()));
+        all.push(variable);
+    }
+    (keep, all)
+}
+
+/// The declaration of the buffers that the statements use, and the variable `buffers`; nothing if there are none.
+fn buffers_of(emitter: Emitter, name: &str, rt: &TokenStream) -> TokenStream {
+    let (_, buffers) = emitter.finish();
+    if buffers.is_empty() {
+        return TokenStream::new();
+    }
+    let name = ident(name);
+    let declaration = declare_buffers(&name, &buffers, rt);
+    quote!(#declaration let mut buffers = #name::default();)
+}
+
+fn declaration(param: &Param, rt: &TokenStream) -> TokenStream {
+    let (name, ty) = (&param.name, param_type(param, rt));
+    quote!(#name: #ty)
+}
+
+fn param_type(param: &Param, rt: &TokenStream) -> TokenStream {
+    let ty = type_of(&param.form, rt, &quote!('_));
+    if param.by_ref { quote!(&#ty) } else { ty }
+}
