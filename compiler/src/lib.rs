@@ -34,8 +34,11 @@ const MAX_NESTING: usize = 100;
 pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
     expand(attr, item, |attr, item, diags| match item {
         syn::Item::Fn(f) => {
-            let generated =
-                program::read_function(attr, &f, diags).map(|function| witness(&function.lowered, &f.sig.output, &function.crate_path));
+            let generated = program::read_function(attr, &f, diags).map(|function| {
+                let witness = witness(&function.lowered, &f.sig.output, &function.crate_path);
+                let companion = derived(emit::companion(&function), diags);
+                quote!(#witness #companion)
+            });
             quote!(#f #generated)
         }
         other => wrong_item(&other, "differentiable", "a function", diags),
@@ -59,6 +62,17 @@ pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
         }
         other => wrong_item(&other, "bilevel", "an inline module", diags),
     })
+}
+
+/// What was generated, or nothing and an error where the derivative does not exist.
+fn derived(generated: Result<TokenStream, derive::DeriveError>, diags: &mut Diagnostics) -> Option<TokenStream> {
+    match generated {
+        Ok(tokens) => Some(tokens),
+        Err(error) => {
+            diags.error_at(error.span, messages::NOT_DIFFERENTIABLE, &[&error.message]);
+            None
+        }
+    }
 }
 
 /// Reads the item and hands it on; adds the errors to what comes back. What editors send while a person is typing is given back as it is.

@@ -137,10 +137,8 @@ impl<'a> Companion<'a> {
         let entry = self.entry(&mut emitter, &params, f.params(), &[]);
         let statements = emitter.statements();
         let mut values = owned_results(&emitter, f.results()).into_iter();
-        let groups: Vec<TokenStream> = results
-            .iter()
-            .map(|group| bare_or_tuple(&group.iter().map(|form| assemble(form, &mut values)).collect::<Vec<_>>()))
-            .collect();
+        let groups: Vec<TokenStream> =
+            results.iter().map(|group| bare_or_tuple(&group.iter().map(|form| assemble(form, &mut values)).collect::<Vec<_>>())).collect();
         let types: Vec<TokenStream> = results
             .iter()
             .map(|group| bare_or_tuple(&group.iter().map(|form| type_of(form, rt, &quote!('_))).collect::<Vec<_>>()))
@@ -149,9 +147,11 @@ impl<'a> Companion<'a> {
         let buffers = buffers_of(emitter, "Buffers", rt);
         let declarations = params.iter().map(|p| declaration(p, rt));
         let name = ident(name);
-        let doc = format!("{doc}\n\n # Panics\n If the shapes of the arguments do not fit.");
         quote! {
             #[doc = #doc]
+            ///
+            /// # Panics
+            /// If the shapes of the arguments do not fit.
             #[must_use]
             pub fn #name(#(#declarations),*) -> #ty {
                 #entry
@@ -295,7 +295,7 @@ fn keep_residuals(emitter: &mut Emitter, residuals: &[ValueId]) -> (TokenStream,
                 Some(field) => quote!(let #variable = buffers.#field;),
                 None => quote!(let #variable = #place.to_vec();),
             });
-        } else {
+        } else if place.to_string() != variable.to_string() {
             keep.extend(quote!(let #variable = #place;));
         }
         variables.push((residual, variable.clone()));

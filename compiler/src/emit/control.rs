@@ -38,7 +38,7 @@ impl<'f> Emitter<'f> {
             let nested = &stmt.bodies[0];
             for (k, &init) in stmt.args.iter().enumerate() {
                 let param = nested.params[k + 1];
-                if nested.results[k] != param && self.is_own(init, body) && self.can_write_to(init) {
+                if nested.results[k] != param && self.is_used_once(init) && self.is_defined_in(init, body) && self.can_write_to(init) {
                     let field = self.buffer(param);
                     self.write_to(init, Destination::Buffer(field));
                 }
@@ -46,9 +46,13 @@ impl<'f> Emitter<'f> {
         }
     }
 
-    /// Whether a value is computed by a statement of this very body, and used only once.
-    fn is_own(&self, value: ValueId, body: &Body) -> bool {
-        self.plan.n_uses[value.0 as usize] == 1 && body.stmts.iter().any(|s| s.outs.contains(&value))
+    fn is_used_once(&self, value: ValueId) -> bool {
+        self.plan.n_uses[value.0 as usize] == 1
+    }
+
+    /// Whether a value is computed by a statement of this very body.
+    fn is_defined_in(&self, value: ValueId, body: &Body) -> bool {
+        body.stmts.iter().any(|s| s.outs.contains(&value))
     }
 
     fn for_loop(&mut self, stmt: &'f Stmt, trip: Dim, reverse: bool) -> TokenStream {
@@ -104,21 +108,32 @@ impl<'f> Emitter<'f> {
 
         let i = self.name(body.params[0]);
         self.places[body.params[0].0 as usize] = Some(Expr::name(&i));
+        // Each result is written to its place at once if it has only one; what is left is copied at the end of the turn.
+        let mut copied = Vec::new();
         for (kind, &value) in carried.iter().zip(next_values) {
-            if let Carried::Exchanged { next, .. } = kind
-                && self.is_own(value, body)
-                && self.can_write_to(value)
-            {
-                self.write_to(value, Destination::Buffer(next.clone()));
+            if let Carried::Exchanged { next, .. } = kind {
+                let place = Destination::Buffer(next.clone());
+                if self.is_defined_in(value, body) && self.can_write_to(value) {
+                    self.write_to(value, place);
+                } else {
+                    copied.push((value, place));
+                }
             }
         }
         for (field, &value) in stacked.iter().zip(stacked_values) {
-            if self.func.ty(value).rank() > 0 && self.is_own(value, body) && self.can_write_to(value) {
-                self.write_to(value, Destination::Row { buffer: field.clone(), index: i.clone() });
+            let place = Destination::Row { buffer: field.clone(), index: i.clone() };
+            if self.is_defined_in(value, body) && self.can_write_to(value) {
+                self.write_to(value, place);
+            } else {
+                copied.push((value, place));
             }
         }
         let statements = self.body(body);
-        let end = self.end_of_turn(&carried, next_values, &stacked, stacked_values, &i);
+        let mut end = TokenStream::new();
+        for (value, place) in copied {
+            end.extend(self.copy_to(value, &place));
+        }
+        end.extend(self.exchange(&carried, next_values));
 
         let mut after = TokenStream::new();
         for ((kind, &out), &param) in carried.iter().zip(carried_outs).zip(&body.params[1..]) {
@@ -150,52 +165,41 @@ impl<'f> Emitter<'f> {
         }
     }
 
-    /// What a turn leaves for the next one.
-    fn end_of_turn(
-        &mut self,
-        carried: &[Carried],
-        next_values: &[ValueId],
-        stacked: &[Ident],
-        stacked_values: &[ValueId],
-        i: &Ident,
-    ) -> TokenStream {
-        let rt = self.rt.clone();
-        let mut end = TokenStream::new();
-        for (field, &value) in stacked.iter().zip(stacked_values) {
-            if self.func.ty(value).rank() == 0 {
-                let x = self.number(value);
-                end.extend(quote!(buffers.#field[#i] = #x;));
-            } else if !self.is_written(value) {
-                let (x, len) = (self.memory(value), self.elements(value));
-                end.extend(quote!(#rt::copy(#rt::row_mut(&mut buffers.#field, #i, #len), #x);));
+    /// Copies a value to the place of a result.
+    fn copy_to(&self, value: ValueId, place: &Destination) -> TokenStream {
+        let rt = &self.rt;
+        let x = self.memory(value);
+        match place {
+            Destination::Row { buffer, index } if self.func.ty(value).rank() == 0 => quote!(buffers.#buffer[#index] = #x;),
+            Destination::Row { .. } | Destination::Buffer(_) | Destination::Slice(_) => {
+                let place = self.place_of(place, value);
+                quote!(#rt::copy(#place, #x);)
             }
         }
+    }
+
+    /// Makes the next values the current ones.
+    fn exchange(&self, carried: &[Carried], next_values: &[ValueId]) -> TokenStream {
+        let rt = &self.rt;
         let mut numbers = Vec::new();
         let mut exchanges = TokenStream::new();
         for (kind, &value) in carried.iter().zip(next_values) {
             match kind {
                 Carried::Constant | Carried::InPlace(_) => {}
                 Carried::Number(name) => numbers.push((name, self.number(value))),
-                Carried::Exchanged { current, next } => {
-                    if !self.is_written(value) {
-                        let (x, len) = (self.memory(value), self.elements(value));
-                        end.extend(quote!(#rt::copy(buffers.#next.fit(#len), #x);));
-                    }
-                    exchanges.extend(quote!(#rt::swap(&mut buffers.#current, &mut buffers.#next);));
-                }
+                Carried::Exchanged { current, next } => exchanges.extend(quote!(#rt::swap(&mut buffers.#current, &mut buffers.#next);)),
             }
         }
         // Several numbers change at once, since each may be made from the others.
-        end.extend(match &numbers[..] {
+        let assignments = match &numbers[..] {
             [] => TokenStream::new(),
             [(name, x)] => quote!(#name = #x;),
             _ => {
                 let (names, values) = (numbers.iter().map(|(name, _)| name), numbers.iter().map(|(_, x)| x));
                 quote!((#(#names),*) = (#(#values),*);)
             }
-        });
-        end.extend(exchanges);
-        end
+        };
+        quote!(#assignments #exchanges)
     }
 
     /// Whether the next value of a carried array is that array with additions at positions, and nothing else reads it on the way.
@@ -237,7 +241,7 @@ impl<'f> Emitter<'f> {
             [name] => quote!(#name),
             _ => quote!((#(#names),*)),
         };
-        let doc = stmt.outs.first().map(|&out| self.doc(out));
+        let doc = if let [out] = stmt.outs[..] { self.doc(out) } else { TokenStream::new() };
         let (then, otherwise) = (&bodies[0], &bodies[1]);
         quote!(#doc let #pattern = if #condition { #then } else { #otherwise };)
     }

@@ -204,7 +204,11 @@ mod tests {
     }
 
     fn text(e: &Expr) -> String {
-        prettyplease::unparse(&syn::parse_quote!(const X: f64 = #e;)).trim().trim_start_matches("const X: f64 = ").trim_end_matches(';').to_owned()
+        prettyplease::unparse(&syn::parse_quote!(const X: f64 = #e;))
+            .trim()
+            .trim_start_matches("const X: f64 = ")
+            .trim_end_matches(';')
+            .to_owned()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::expr::primitive;
 use super::rust::{Emitter, ident};
-use crate::ir::{Dim, DimId, Elem, ValueId};
+use crate::ir::{Dim, DimId, ValueId};
 use crate::syntax::signature::Form;
 
 /// One leaf of a parameter.
@@ -17,15 +17,14 @@ pub(super) struct Leaf {
     pub(super) place: TokenStream,
     /// Whether the place is itself a reference.
     pub(super) by_ref: bool,
-    pub(super) elem: Elem,
     pub(super) rank: usize,
 }
 
 /// The leaves of a value of the given form that stands at `place`.
 pub(super) fn leaves(form: &Form, label: &str, place: &TokenStream, by_ref: bool) -> Vec<Leaf> {
     match form {
-        Form::Scalar(elem) => vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, elem: *elem, rank: 0 }],
-        Form::Array { elem, rank, .. } => vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, elem: *elem, rank: *rank }],
+        Form::Scalar(_) => vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, rank: 0 }],
+        Form::Array { rank, .. } => vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, rank: *rank }],
         Form::Tuple(parts) => {
             let part = |(k, part): (usize, &Form)| {
                 let index = syn::Index::from(k);

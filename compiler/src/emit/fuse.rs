@@ -8,7 +8,7 @@ use quote::quote;
 use super::access::{AxisMap, Length, Space, operand_maps, simplify};
 use super::einsum::Factor;
 use super::expr::Expr;
-use super::names::{Names, describe};
+use super::names::Names;
 use super::rust::{Emitter, ident};
 use crate::ir::{Dim, Einsum, Elem, Elementwise, Index, Literal, Op, Reduce, Shape, Stmt, Type, ValueId};
 
@@ -114,10 +114,7 @@ impl Loop {
         if self.counts.get(&key).is_none_or(|&n| n < 2) || is_view(emitter, value) {
             return expr;
         }
-        let wanted = match (&emitter.func.note(value).name, emitter.plan.definition[value.0 as usize]) {
-            (Some(name), _) => name.to_string(),
-            (None, stmt) => stmt.map_or("x", |s| describe(&s.op)).to_owned(),
-        };
+        let wanted = emitter.wanted_name(value);
         let name = self.names.unique(&wanted);
         self.lets.push(quote!(let #name = #expr;));
         let variable = Expr::name(&name);
@@ -354,7 +351,8 @@ impl Emitter<'_> {
         let axis = |factor: &Factor, label: u8| factor.labels.iter().position(|&l| l == label);
         let lengths = |labels: &[u8]| {
             let tokens = labels.iter().map(|&l| {
-                let (factor, axis) = axis(lhs, l).map(|a| (lhs, a)).or_else(|| axis(rhs, l).map(|a| (rhs, a))).expect("a label of a factor");
+                let (factor, axis) =
+                    axis(lhs, l).map(|a| (lhs, a)).or_else(|| axis(rhs, l).map(|a| (rhs, a))).expect("a label of a factor");
                 self.dim(self.func.ty(factor.value).dims[axis])
             });
             quote!([#(#tokens),*])

@@ -5,7 +5,7 @@
 //! the items that the macros give back. Generated code names nothing but the runtime's `rt`.
 
 mod access;
-pub mod companion;
+mod companion;
 mod control;
 mod einsum;
 mod expr;
@@ -14,3 +14,5 @@ mod fuse;
 pub mod names;
 mod plan;
 pub mod rust;
+
+pub use companion::companion;

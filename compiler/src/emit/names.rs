@@ -48,7 +48,7 @@ pub fn describe(op: &Op) -> &'static str {
     match op {
         Op::Const(..) => "constant",
         Op::Elementwise(op) => describe_elementwise(*op),
-        Op::Reduce(Reduce::Sum { .. }) => "sum",
+        Op::Reduce(Reduce::Sum { .. }) => "total",
         Op::Reduce(Reduce::Max { .. }) => "largest",
         Op::Reduce(Reduce::Min { .. }) => "smallest",
         Op::Reduce(Reduce::LogSumExp { .. }) => "log_sum_exp",
@@ -106,14 +106,28 @@ fn describe_elementwise(op: Elementwise) -> &'static str {
 
 /// The line of documentation for a value: what the user wrote, or what the value is to what the user wrote.
 pub fn explain(func: &Func, value: ValueId) -> Option<String> {
+    let (relation, source, _) = relation(func, value)?;
+    Some(format!(" {relation}`{source}`"))
+}
+
+/// The user's expression that a value comes from, and the suffixes for a name of the value that say how: `_dot` for a tangent, `_bar` for an
+/// adjoint, in the order in which the derivatives were taken.
+pub fn source_of(func: &Func, value: ValueId) -> Option<(String, String)> {
+    relation(func, value).map(|(_, source, suffix)| (source, suffix))
+}
+
+/// What the note on a value says: its relation to an expression of the user's, that expression, and the relation as suffixes.
+fn relation(func: &Func, value: ValueId) -> Option<(String, String, String)> {
     let Note { source: Some(source), .. } = func.note(value) else { return None };
     let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut rest = source.as_str();
-    while let Some(inner) = rest.strip_prefix("adjoint of ").or_else(|| rest.strip_prefix("tangent of ")) {
+    let (mut rest, mut suffix) = (source.as_str(), String::new());
+    let prefixes = [("adjoint of ", "_bar"), ("tangent of ", "_dot"), ("part of the derivative of ", "_part")];
+    while let Some((inner, mark)) = prefixes.iter().find_map(|(prefix, mark)| Some((rest.strip_prefix(prefix)?, mark))) {
+        suffix.insert_str(0, mark);
         rest = inner;
     }
-    let relation = &source[..source.len() - rest.len()];
-    Some(format!(" {relation}`{rest}`"))
+    let relation = source[..source.len() - rest.len()].to_owned();
+    Some((relation, rest.to_owned(), suffix))
 }
 
 #[cfg(test)]

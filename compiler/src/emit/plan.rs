@@ -127,7 +127,13 @@ impl<'f> Planner<'f> {
     fn note_use(&mut self, value: ValueId, kind: Use, here: usize) {
         let kind = match kind {
             Use::Memory | Use::Scalar(_) => kind,
-            Use::Elementwise(out) | Use::Reduced(out) => if self.func.ty(value).rank() == 0 { Use::Scalar(out) } else { kind },
+            Use::Elementwise(out) | Use::Reduced(out) => {
+                if self.func.ty(value).rank() == 0 {
+                    Use::Scalar(out)
+                } else {
+                    kind
+                }
+            }
         };
         self.uses[value.0 as usize].push((kind, here));
         self.plan.n_uses[value.0 as usize] += 1;
@@ -335,7 +341,8 @@ impl<'f> Planner<'f> {
             let inlined = match (&stmt.op, &self.uses[k][..]) {
                 (Op::Const(..) | Op::Shape(Shape::DimSize { .. }), _) => true,
                 (Op::Elementwise(_), [(Use::Scalar(by), body)]) => {
-                    let by_number = self.func.ty(*by).rank() == 0 && matches!(self.plan.definition[by.0 as usize], Some(Stmt { op: Op::Elementwise(_), .. }));
+                    let by_number = self.func.ty(*by).rank() == 0
+                        && matches!(self.plan.definition[by.0 as usize], Some(Stmt { op: Op::Elementwise(_), .. }));
                     by_number && *body == self.home[k] && self.func.note(value).name.is_none()
                 }
                 _ => false,

@@ -13,9 +13,9 @@ use super::access::{Length, identity, length};
 use super::einsum::{MatrixProduct, Way, way};
 use super::expr::{Expr, primitive};
 use super::fuse::Loop;
-use super::names::{Names, describe, explain};
+use super::names::{Names, describe, explain, source_of};
 use super::plan::{Plan, plan};
-use crate::ir::{Body, Dim, DimId, Elem, Func, Index, Op, Reduce, Shape, Stmt, ValueId};
+use crate::ir::{Body, Control, Dim, DimId, Elem, Elementwise, Func, Index, Op, Reduce, Shape, Stmt, ValueId};
 
 /// A buffer that the statements use.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub struct Emitter<'f> {
     /// The expression of each number and the variable of each array that has been computed.
     pub(super) places: Vec<Option<Expr>>,
     dims: Vec<Option<Ident>>,
+    /// The identifier of the value of each of the user's expressions.
+    sources: HashMap<String, String>,
     /// The identifiers of values.
     called: Vec<Option<Ident>>,
     /// Arrays that are changed where they stand, and the buffers in which they do.
@@ -74,6 +76,7 @@ impl<'f> Emitter<'f> {
             buffers: Vec::new(),
             places: vec![None; func.types.len()],
             dims: vec![None; func.dims.len()],
+            sources: HashMap::new(),
             called: vec![None; func.types.len()],
             changed: HashMap::new(),
             own: HashMap::new(),
@@ -232,6 +235,13 @@ impl<'f> Emitter<'f> {
             Op::Index(Index::AddAt { axis }) => return self.add_at(stmt, *axis),
             Op::Control(_) => unreachable!("handled above"),
         };
+        if let Some(Destination::Buffer(field)) = self.destinations.get(&out)
+            && self.plan.n_uses[out.0 as usize] == 1
+        {
+            // It is the initial or the next value of a loop, which finds it in its buffer.
+            self.places[out.0 as usize] = Some(Expr::atom(quote!(&buffers.#field[..])));
+            return quote!(#value;);
+        }
         let name = self.name(out);
         let doc = self.doc(out);
         self.places[out.0 as usize] = Some(Expr::name(&name));
@@ -309,7 +319,8 @@ impl<'f> Emitter<'f> {
             };
             length(labels.iter().map(dim))
         };
-        let [rows, sums, cols] = [&product.rows, &product.sums, &product.cols].map(|labels| (labels.is_empty(), self.length(&dims_of(labels))));
+        let [rows, sums, cols] =
+            [&product.rows, &product.sums, &product.cols].map(|labels| (labels.is_empty(), self.length(&dims_of(labels))));
         let matrix = |emitter: &Self, value: ValueId, transposed: bool, rows: &(bool, TokenStream), cols: &(bool, TokenStream)| {
             let x = emitter.memory(value);
             let (tall, wide) = (&rows.1, &cols.1);
@@ -337,7 +348,7 @@ impl<'f> Emitter<'f> {
             }
             Op::Einsum(_) => {
                 let args: Vec<Expr> = stmt.args.iter().map(|&a| self.number(a)).collect();
-                Expr::elementwise(crate::ir::Elementwise::Mul, self.func.ty(stmt.outs[0]).elem, &args, &self.rt)
+                Expr::elementwise(Elementwise::Mul, self.func.ty(stmt.outs[0]).elem, &args, &self.rt)
             }
             Op::Shape(Shape::DimSize { dim }) => Expr::atom(self.length(&length([*dim]))),
             Op::Shape(_) | Op::Reduce(_) | Op::Index(_) | Op::Control(_) => unreachable!("{:?} gives no plain number", stmt.op),
@@ -377,17 +388,24 @@ impl<'f> Emitter<'f> {
 
     /// The `&mut [T]` to which an array is written.
     pub(super) fn destination(&mut self, value: ValueId) -> TokenStream {
-        let rt = &self.rt;
-        let len = self.elements(value);
         match self.destinations.get(&value) {
-            Some(Destination::Slice(variable)) => quote!(#variable),
-            Some(Destination::Buffer(field)) => quote!(buffers.#field.fit(#len)),
-            Some(Destination::Row { buffer, index }) => quote!(#rt::row_mut(&mut buffers.#buffer, #index, #len)),
+            Some(place) => self.place_of(place, value),
             None => {
                 let field = self.buffer(value);
                 self.set_own_buffer(value, &field);
-                quote!(buffers.#field.fit(#len))
+                self.place_of(&Destination::Buffer(field), value)
             }
+        }
+    }
+
+    /// A place as a `&mut [T]` for the elements of a value.
+    pub(super) fn place_of(&self, place: &Destination, value: ValueId) -> TokenStream {
+        let rt = &self.rt;
+        let len = self.elements(value);
+        match place {
+            Destination::Slice(variable) => quote!(#variable),
+            Destination::Buffer(field) => quote!(buffers.#field.fit(#len)),
+            Destination::Row { buffer, index } => quote!(#rt::row_mut(&mut buffers.#buffer, #index, #len)),
         }
     }
 
@@ -396,15 +414,44 @@ impl<'f> Emitter<'f> {
         if let Some(name) = &self.called[value.0 as usize] {
             return name.clone();
         }
-        let note = self.func.note(value);
-        let wanted = match (&note.name, self.plan.definition[value.0 as usize]) {
-            (Some(name), _) => name.to_string(),
-            (None, Some(stmt)) => describe(&stmt.op).to_owned(),
-            (None, None) => "x".to_owned(),
-        };
+        let wanted = self.wanted_name(value);
         let name = self.names.unique(&wanted);
+        // What derivatives of this very expression are called after.
+        if let Some((source, suffix)) = source_of(self.func, value)
+            && suffix.is_empty()
+        {
+            self.sources.entry(source).or_insert_with(|| name.to_string());
+        }
         self.called[value.0 as usize] = Some(name.clone());
         name
+    }
+
+    /// What a value would be called if no other were: what the user calls it, else what it is a derivative of, else its operation.
+    pub(super) fn wanted_name(&self, value: ValueId) -> String {
+        if let Some(name) = &self.func.note(value).name {
+            return name.to_string();
+        }
+        let Some(stmt) = self.plan.definition[value.0 as usize] else { return "x".to_owned() };
+        if let Op::Control(control) = &stmt.op {
+            // Loops and branches give what their bodies give.
+            let k = stmt.outs.iter().position(|&out| out == value).expect("the statement gives the value");
+            let within = stmt.bodies[0].results[k];
+            let stacked = matches!(control, Control::For { .. }) && k >= stmt.args.len();
+            return if stacked { format!("{}_rows", self.wanted_name(within)) } else { self.wanted_name(within) };
+        }
+        let described = match (&stmt.op, stmt.args.first().and_then(|a| self.plan.definition[a.0 as usize])) {
+            (Op::Elementwise(Elementwise::Cast(to)), Some(Stmt { op: Op::Shape(Shape::DimSize { dim: Dim::Sym(dim) }), .. })) => {
+                format!("{}_{to}", self.func.dim_name(*dim))
+            }
+            (op, _) => describe(op).to_owned(),
+        };
+        match source_of(self.func, value) {
+            Some((source, suffix)) if !suffix.is_empty() => match self.sources.get(&source) {
+                Some(primal) => format!("{primal}{suffix}"),
+                None => format!("{described}{suffix}"),
+            },
+            _ => described,
+        }
     }
 
     /// The identifier of an array that has been computed, for its elements inside of a loop.
@@ -426,11 +473,6 @@ impl<'f> Emitter<'f> {
         self.buffers.iter().any(|b| b.field == *field)
     }
 
-    /// Whether an array was written to where [`write_to`](Self::write_to) says.
-    pub(super) fn is_written(&self, value: ValueId) -> bool {
-        self.destinations.contains_key(&value)
-    }
-
     /// The line of documentation of a value.
     pub(super) fn doc(&self, value: ValueId) -> TokenStream {
         explain(self.func, value).map(|text| quote!(#[doc = #text])).unwrap_or_default()
@@ -438,8 +480,8 @@ impl<'f> Emitter<'f> {
 
     /// A product of dimensions.
     pub(super) fn length(&self, length: &Length) -> TokenStream {
-        let dims: Vec<TokenStream> = length.iter().map(|&d| self.dim(d)).collect();
-        if dims.is_empty() { quote!(1) } else { quote!(#(#dims)**) }
+        let dims = length.iter().map(|&d| self.dim(d));
+        dims.reduce(|product, dim| quote!(#product * #dim)).unwrap_or_else(|| quote!(1))
     }
 
     /// Number of elements of a value.
