@@ -90,7 +90,7 @@ pub mod messages {
         UNSUPPORTED_OPERATOR = "B0408", "the operator `{0}` is not available on {1}", "{2}";
         UNSUPPORTED_CAST = "B0409", "`as {0}` is not understood", "cast to `f64`, `f32`, `usize`, `i64` or `bool`";
         TOO_DEEP = "B0410", "this expression is nested too deeply", "name parts of it by `let`";
-        CLOSURE_PLACE = "B0411", "a closure cannot stand here", "write it as the argument of `mapv`";
+        CONDITIONAL_CODE = "B0411", "`#[{0}]` is decided after the macro has run", "put it on the whole function or module, above the macro's attribute";
 
         // Names.
         UNKNOWN_METHOD = "B0501", "the method `{0}` on {1} is not one that can be differentiated", "{2}";
@@ -106,7 +106,7 @@ pub mod messages {
         ELEMENT_MISMATCH = "B0603", "`{0}` holds `{1}` and `{2}` holds `{3}`, which do not combine", "convert one of them, for example with `as {1}` or `.mapv(|v| v as {1})`";
         EXPECTED_KIND = "B0604", "expected {0}, found {1}", "{2}";
         ANNOTATION = "B0605", "`{0}` is annotated as `{1}`, but its value is {2}", "correct or remove the annotation";
-        RESULT_TYPE = "B0606", "`{0}` should give back {1}, but gives back {2}", "change the result type in the signature, or the value";
+        RESULT_TYPE = "B0606", "`{0}` should be {1}, but is {2}", "change the declared type, or the value";
         OPTION_NOT_UNWRAPPED = "B0607", "`{0}` is an `Option`: it is `None` for an empty array", "write `.{1}.unwrap()`";
         AXIS_NOT_LITERAL = "B0608", "the axis must be known when the program is compiled", "write the number: `Axis(0)`";
         AXIS_OUT_OF_RANGE = "B0609", "`{0}` has {1}, so there is no axis {2}", "axes count from 0";

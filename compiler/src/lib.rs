@@ -21,6 +21,9 @@ pub mod syntax;
 #[doc(hidden)]
 pub mod testing;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
@@ -92,7 +95,14 @@ fn expand(
         item
     } else {
         match syn::parse2::<syn::Item>(item.clone()) {
-            Ok(item) => generate(attr, item, &mut diags),
+            // A defect of the compiler must not take the user's item with it.
+            Ok(parsed) => match catch_unwind(AssertUnwindSafe(|| generate(attr, parsed, &mut diags))) {
+                Ok(tokens) => tokens,
+                Err(defect) => {
+                    diags.error(first_token(&item), messages::DEFECT, &[&panic_text(&*defect)]);
+                    item
+                }
+            },
             Err(error) => {
                 diags.syntax_error(&error);
                 item
@@ -122,6 +132,11 @@ fn nesting(tokens: TokenStream, half_typed: &mut bool) -> usize {
         deepest = deepest.max(open.len());
     }
     deepest
+}
+
+fn panic_text(defect: &(dyn Any + Send)) -> String {
+    let text = defect.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| defect.downcast_ref::<String>().cloned()).unwrap_or_else(|| "for no stated reason".to_owned())
 }
 
 fn first_token(tokens: &TokenStream) -> TokenStream {

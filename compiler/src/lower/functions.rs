@@ -1,6 +1,7 @@
 //! Calls of functions: helpers of the module, closures, the crate's own functions, and methods written as functions.
 
 use syn::ext::IdentExt;
+use syn::visit::Visit;
 
 use super::methods::Call;
 use super::operators::Operand;
@@ -42,6 +43,7 @@ impl Lowering<'_> {
                 self.own_function(&whole, name, &args)
             }
             ["bilevel", .., name] if OWN.iter().any(|o| o.0 == name) => self.own_function(&whole, name, &args),
+            [.., ty, "from"] if elem_named(ty).is_some() && args.len() == 1 => self.convert(&whole, ty, args[0]),
             [.., ty, _] if elem_named(ty).is_some() => self.method_as_function(&whole, path, &args),
             [.., ty, constructor] if ty.starts_with("Array") => self.constructor(&whole, path, ty, constructor, &args, None),
             _ => {
@@ -51,6 +53,21 @@ impl Lowering<'_> {
                 self.unknown_function(path, &segments.join("::"))
             }
         }
+    }
+
+    /// `f64::from(x)` for `x: f32` and its peers, which are exact.
+    fn convert(&mut self, whole: &syn::Expr, ty: &str, arg: &syn::Expr) -> Value {
+        let value = self.expr(arg);
+        let Some(to) = elem_named(ty) else { return Value::Poison };
+        let Some(x) = self.operand(value, to, arg) else { return Value::Poison };
+        if !x.lane && self.b.ty(x.value).rank() > 0 {
+            let found = self.describe(&Value::Tensor(x.value));
+            return self.fail(arg, messages::EXPECTED_KIND, &["a number to convert", &found, "convert each element with `mapv`"]);
+        }
+        if self.b.ty(x.value).elem == to {
+            return Operand::wrap(Some(x.value), x.lane);
+        }
+        Operand::wrap(self.emit(whole, Elementwise::Cast(to), &[x.value]), x.lane)
     }
 
     /// `f64::max(a, b)`
@@ -165,6 +182,7 @@ impl Lowering<'_> {
             return Value::Poison;
         }
         let before = self.diags.n_errors();
+        self.refuse_conditional(|visitor| visitor.visit_item_fn(item));
         let Some(signature) = parse_signature(item, Use::Called, self.diags) else {
             self.faulty.insert(name);
             return Value::Poison;

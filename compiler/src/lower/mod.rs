@@ -29,6 +29,7 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
+use syn::visit::Visit;
 
 pub use dependence::depends_on;
 
@@ -83,6 +84,7 @@ pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags:
         depth: 0,
         assumed: Vec::new(),
     };
+    lowering.refuse_conditional(|visitor| visitor.visit_block(&item.block));
     for param in &signature.params {
         let name = param.name.unraw().to_string();
         let value = lowering.parameter(&param.form, &name, param.name.span());
@@ -345,10 +347,30 @@ impl Lowering<'_> {
         self.diags.error(at.to_token_stream(), message, particulars);
     }
 
+    /// Reports code that is only there under a condition, which the macro cannot decide.
+    fn refuse_conditional<'s>(&mut self, visit: impl FnOnce(&mut Conditional<'s>)) {
+        let mut found = Conditional(Vec::new());
+        visit(&mut found);
+        for attr in found.0 {
+            self.error(attr, messages::CONDITIONAL_CODE, &[&text(attr.path())]);
+        }
+    }
+
     /// Reports an error and gives the value that silences what follows from it.
     fn fail(&mut self, at: &dyn ToTokens, message: Message, particulars: &[&str]) -> Value {
         self.error(at, message, particulars);
         Value::Poison
+    }
+}
+
+/// The attributes that rustc decides on after the macro has run.
+struct Conditional<'a>(Vec<&'a syn::Attribute>);
+
+impl<'a> Visit<'a> for Conditional<'a> {
+    fn visit_attribute(&mut self, attr: &'a syn::Attribute) {
+        if attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr") {
+            self.0.push(attr);
+        }
     }
 }
 

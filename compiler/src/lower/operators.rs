@@ -151,7 +151,7 @@ impl Lowering<'_> {
         }
         let value = self.spread(x, &closure.dims, at)?;
         let safe = self.part(at, Op::Const(ty.elem, Literal::Float(safe)), &[])?;
-        let safe = self.part(at, Shape::Broadcast { axes: Vec::new(), dims: closure.dims.clone() }, &[safe])?;
+        let safe = self.spread(Operand { value: safe, lane: false }, &closure.dims, at)?;
         let value = self.part(at, Elementwise::Select, &[reached, value, safe])?;
         Some(Operand { value, lane: true })
     }

@@ -1,0 +1,190 @@
+//! Every message of the table is given by a program that deserves it, and by that program only once.
+
+use std::collections::BTreeSet;
+
+use bilevel_compiler::diagnostics::messages;
+use proc_macro2::TokenStream;
+
+/// The code, the attribute's arguments, and the item.
+const CASES: &[(&str, &str, &str)] = &[
+    ("B0101", "", "struct S;"),
+    ("B0102", "with(a)", "fn f(a: f64) -> f64 { a }"),
+    ("B0104", "wrt(a + 1)", "fn f(a: f64) -> f64 { a }"),
+    ("B0105", "wrt(a, a)", "fn f(a: f64) -> f64 { a }"),
+    ("B0107", "wrt(b)", "fn f(a: f64) -> f64 { a }"),
+    ("B0108", "wrt(n)", "fn f(a: f64, n: usize) -> f64 { a }"),
+    ("B0109", "", "fn f(n: usize) -> f64 { n as f64 }"),
+    ("B0201", "", "fn f(a: Vec<f64>) -> f64 { 1.0 }"),
+    ("B0202", "", "fn f(a: &ArrayD<f64>) -> f64 { 1.0 }"),
+    ("B0202", "", "fn f(a: &Array<f64, IxDyn>) -> f64 { 1.0 }"),
+    ("B0203", "", "fn f(a: &mut f64) -> f64 { 1.0 }"),
+    ("B0203", "", "fn f(a: ArrayViewMut1<'_, f64>) -> f64 { 1.0 }"),
+    ("B0204", "", "fn f((a, b): (f64, f64)) -> f64 { 1.0 }"),
+    ("B0205", "", "fn f(&self, a: f64) -> f64 { 1.0 }"),
+    ("B0206", "", "fn f<T>(a: T) -> f64 { 1.0 }"),
+    ("B0207", "", "async fn f(a: f64) -> f64 { a }"),
+    ("B0207", "", "extern \"C\" fn f(a: f64) -> f64 { a }"),
+    ("B0208", "", "fn f(a: f64) {}"),
+    ("B0208", "", "fn f(a: f64) -> () {}"),
+    ("B0209", "", "fn f(a: &f64) -> &f64 { a }"),
+    ("B0210", "", "fn f(a: ArrayView1<'_, f64>) -> ArrayView1<'_, f64> { a }"),
+    ("B0211", "", "fn f(a: f64) -> (usize, bool) { (1, true) }"),
+    ("B0212", "", "fn f(a: f64) -> f64 where f64: Copy { a }"),
+    ("B0401", "", "fn f(a: f64) -> f64 { match a { _ => a } }"),
+    ("B0401", "", "fn f(a: f64) -> f64 { if let x = a { x } else { a } }"),
+    ("B0402", "", "fn f(a: f64) -> f64 { struct S; a }"),
+    ("B0402", "", "fn f(a: f64) -> f64 { let mut s = a; let add = |v: f64| { s += v; s }; add(a) }"),
+    ("B0403", "", "fn f(a: f64) -> f64 { let x @ y = a; a }"),
+    ("B0404", "", "fn f(a: f64) -> f64 { println!(\"{a}\"); a }"),
+    ("B0405", "", "fn f(a: f64) -> f64 { let b: f64; b = a; b }"),
+    ("B0406", "", "fn f(a: &Array1<f64>) -> f64 { let mut b = a.clone(); b[0] += 1.0; b.sum() }"),
+    ("B0407", "", "fn f(a: f64) -> f64 { let c = 'c'; a }"),
+    ("B0408", "", "fn f(a: f64) -> f64 { a % 2.0 }"),
+    ("B0408", "", "fn f(a: f64, n: usize) -> f64 { a * (n ^ 1) as f64 }"),
+    ("B0409", "", "fn f(a: f64) -> f64 { a as u8 }"),
+    ("B0411", "", "fn f(a: f64) -> f64 { #[cfg(test)] let a = 2.0 * a; a }"),
+    ("B0501", "", "fn f(a: f64) -> f64 { a.gamma() }"),
+    ("B0502", "", "fn f(a: f64) -> f64 { g(a) }"),
+    ("B0502", "", "fn f(a: f64) -> f64 { other::mse(a, a) }"),
+    ("B0503", "", "fn f(a: f64) -> f64 { a * b }"),
+    ("B0505", "", "fn f(a: f64) -> f64 { a.exp(1.0) }"),
+    ("B0506", "", "fn f(a: f64) -> f64 { a.sum() }"),
+    ("B0601", "", "fn f(a: &Array2<f64>, b: &Array3<f64>) -> f64 { a.dot(b).sum() }"),
+    ("B0602", "", "fn f(a: f64) -> f64 { (Array1::from_elem(3, a) + Array1::from_elem(4, a)).sum() }"),
+    ("B0603", "", "fn f(a: f64, b: f32) -> f64 { a + b }"),
+    ("B0604", "", "fn f(a: f64) -> f64 { a + (a, a) }"),
+    ("B0605", "", "fn f(a: &Array1<f64>) -> f64 { let b: Array2<f64> = a.clone(); b.sum() }"),
+    ("B0606", "", "fn f(a: &Array1<f64>) -> f64 { a.exp() }"),
+    ("B0607", "", "fn f(a: &Array1<f64>) -> f64 { a.mean() * 2.0 }"),
+    ("B0608", "", "fn f(a: &Array1<f64>, k: usize) -> f64 { a.sum_axis(Axis(k)).sum() }"),
+    ("B0609", "", "fn f(a: &Array1<f64>) -> f64 { a.sum_axis(Axis(1)).sum() }"),
+    ("B0610", "", "fn f(a: f64, k: usize) -> f64 { a.powi(k) }"),
+    ("B0611", "", "fn f(a: &Array1<f64>, k: usize) -> f64 { (a + &Array1::ones(k)).sum() }"),
+    ("B0612", "", "fn f(a: f64) -> f64 { a.powi(99999999999) }"),
+    ("B0701", "", "fn f(a: f64) -> f64 { if a > 0.0 { return a; } a * a }"),
+    ("B0702", "", "fn f(a: f64) -> f64 { for i in 0..3 { break; } a }"),
+    ("B0703", "", "fn f(a: f64) -> f64 { loop { } a }"),
+    ("B0704", "", "fn f(a: f64) -> f64 { for i in 0.. { } a }"),
+    ("B0705", "", "fn f(a: &Array1<f64>) -> f64 { let mut s = 0.0; for i in 0..3 { s = a * s; } a.sum() }"),
+    ("B0706", "", "fn f(a: f64) -> f64 { if a { a } else { 0.0 } }"),
+    ("B0707", "", "fn f(a: &Array1<f64>) -> f64 { let b = if a[0] > 0.0 { a.sum() } else { a.clone() }; b }"),
+    ("B0708", "", "fn f(a: f64) -> f64 { if a > 0.0 { a } }"),
+    ("B0709", "", "fn f(a: &Array1<f64>) -> f64 { a.mapv(|v| { for i in 0..3 { } v }).sum() }"),
+    ("B0710", "", "fn f(a: &Array1<f64>) -> f64 { a.mapv(|v| v * a).sum() }"),
+];
+
+/// The code, the attribute's arguments, and the items of the module.
+const PROBLEMS: &[(&str, &str, &str)] = &[
+    ("B0103", "", "#[inner] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }"),
+    (
+        "B0106",
+        "inner = lbfgs(tolerance = 1e-8)",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0111",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }
+         #[differentiable] fn h(x: f64) -> f64 { x }",
+    ),
+    ("B0301", "", "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l }"),
+    (
+        "B0302",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[inner(minimize = w)] fn h(w: &f64, l: &f64) -> f64 { w * l }
+         #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    ("B0303", "", "#[inner(minimize = v)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }"),
+    ("B0304", "", "#[inner(minimize = w)] fn f(w: &f64) -> f64 { *w } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }"),
+    ("B0305", "", "#[inner(minimize = w)] fn f(w: &f64) -> f64 { *w } #[outer(minimize = l)] fn g(w: &f64, l: &f64) -> f64 { w * l }"),
+    ("B0306", "", "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(l: &f64) -> f64 { *l }"),
+    ("B0307", "", "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { *l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }"),
+    ("B0308", "", "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { *w } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }"),
+    // A comparison is no path for a derivative.
+    (
+        "B0308",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { if *l > 0.0 { *w } else { -w } } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0309",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64, x: f64) -> f64 { w * l * x } #[outer(minimize = l)] fn g(w: &f64, x: usize) -> f64 { *w }",
+    ),
+    (
+        "B0310",
+        "",
+        "#[inner(minimize = w)] fn f(w: &usize, l: &f64) -> f64 { *w as f64 * l } #[outer(minimize = l)] fn g(w: &usize) -> f64 { *w as f64 }",
+    ),
+    ("B0311", "", "#[inner(minimize = w)] fn f(w: f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: f64) -> f64 { w }"),
+    (
+        "B0312",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &Array1<f64>) -> Array1<f64> { l * *w } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    ("B0313", "", "#[inner(minimize = w)] fn f(w: &f64) -> f64 { *w } #[outer(minimize = w)] fn g(w: &f64) -> f64 { *w }"),
+    (
+        "B0314",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f32) -> f64 { w * *l as f64 } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0315",
+        "",
+        "#[inner(minimize = w)] #[outer(minimize = l)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0504",
+        "",
+        "fn a(x: f64) -> f64 { b(x) } fn b(x: f64) -> f64 { a(x) }
+         #[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { a(*w) * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+];
+
+/// Messages that no short program gives: nesting of any depth has a test of its own, the others stand behind checks that come first.
+const ELSEWHERE: &[&str] = &["B0110", "B0410", "B0613", "B0801", "B0901"];
+
+fn tokens(source: &str) -> TokenStream {
+    source.parse().unwrap_or_else(|e| panic!("{e}: {source}"))
+}
+
+/// The codes in the texts of an expansion.
+fn codes(expansion: &str) -> Vec<String> {
+    let parts = expansion.split("[B").skip(1);
+    parts.filter_map(|p| p.split_once(']')).filter(|(code, _)| code.len() == 4).map(|(code, _)| format!("B{code}")).collect()
+}
+
+#[test]
+fn every_message_has_its_program() {
+    let mut seen: BTreeSet<&str> = ELSEWHERE.iter().copied().collect();
+    for &(code, attr, item) in CASES {
+        let out = bilevel_compiler::differentiable(tokens(attr), tokens(item)).to_string();
+        assert_eq!(codes(&out), [code], "{item}\n{out}");
+        seen.insert(code);
+    }
+    for &(code, attr, items) in PROBLEMS {
+        let out = bilevel_compiler::bilevel(tokens(attr), tokens(&format!("mod problem {{ {items} }}"))).to_string();
+        assert_eq!(codes(&out), [code], "{items}\n{out}");
+        seen.insert(code);
+    }
+    let table: BTreeSet<&str> = messages::ALL.iter().map(|m| m.code).collect();
+    assert_eq!(table, seen);
+}
+
+#[test]
+fn a_module_of_another_file_is_refused() {
+    let out = bilevel_compiler::bilevel(TokenStream::new(), tokens("mod problem;")).to_string();
+    assert_eq!(codes(&out), ["B0110"], "{out}");
+}
+
+#[test]
+fn independent_errors_appear_together_and_dependent_ones_not_at_all() {
+    let item = "fn f(a: &Array1<f64>) -> f64 {
+        let b = a.gamma();
+        let c = b.exp() * a + b.whatever();
+        let d = g(&c) + a.cbrt();
+        if d > 0.0 { c.sum() } else { unknown }
+    }";
+    let out = bilevel_compiler::differentiable(TokenStream::new(), tokens(item)).to_string();
+    assert_eq!(codes(&out), ["B0501", "B0502", "B0501", "B0503"], "{out}");
+}
