@@ -261,7 +261,7 @@ impl<'a> Companion<'a> {
             /// # Panics
             /// If the shapes of the arguments do not fit.
             #[must_use]
-            pub fn linearize(#(#declarations),*) -> impl Fn(#(#argument_types),*) -> #ty + use<> {
+            pub fn linearize(#(#declarations),*) -> impl ::core::ops::Fn(#(#argument_types),*) -> #ty + use<> {
                 #entry
                 #primal_buffers
                 #statements
@@ -312,7 +312,7 @@ fn buffers_of(emitter: Emitter, name: &str, rt: &TokenStream) -> TokenStream {
     }
     let name = ident(name);
     let declaration = declare_buffers(&name, &buffers, rt);
-    quote!(#declaration let mut buffers = #name::default();)
+    quote!(#declaration let mut buffers = <#name as ::core::default::Default>::default();)
 }
 
 fn declaration(param: &Param, rt: &TokenStream) -> TokenStream {

@@ -518,7 +518,7 @@ pub fn declare_buffers(name: &Ident, buffers: &[Buffer], rt: &TokenStream) -> To
         quote!(#field: #rt::Buffer<#elem>)
     });
     quote! {
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct #name { #(#fields),* }
     }
 }

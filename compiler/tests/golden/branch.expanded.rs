@@ -29,6 +29,7 @@ const _: () = {
             let _: &::core::primitive::f64 = &value;
         }
     };
+    let _ = huber;
 };
 /// Derivatives of `huber`.
 #[allow(unused, unused_doc_comments, clippy::all, clippy::pedantic)]
@@ -69,25 +70,23 @@ pub mod huber {
         let magnitude_dot = rt::sign(r) * r_dot;
         /// `r.abs() <= delta`
         let condition = magnitude <= delta;
-        let (scaled, sum_dot) = if condition {
-            /// `0.5 * r`
-            let scaled_2 = 0.5 * r;
+        let (scaled, scaled_part) = if condition {
+            /// part of the derivative of `0.5 * r * r`
+            let scaled_part_2 = r * r_dot;
             /// `0.5 * r * r`
-            let scaled_3 = scaled_2 * r;
-            /// tangent of `0.5 * r * r`
-            let scaled_3_dot = r * (0.5 * r_dot) + scaled_2 * r_dot;
-            (scaled_3, scaled_3_dot)
+            let scaled_2 = 0.5 * (r * r);
+            (scaled_2, scaled_part_2)
         } else {
             /// `r.abs() - 0.5 * delta`
             let difference = magnitude - 0.5 * delta;
             /// `delta * (r.abs() - 0.5 * delta)`
-            let scaled_4 = delta * difference;
+            let scaled_3 = delta * difference;
             /// tangent of `delta * (r.abs() - 0.5 * delta)`
-            let scaled_4_dot = difference * delta_dot
+            let scaled_3_dot = difference * delta_dot
                 + delta * (magnitude_dot - 0.5 * delta_dot);
-            (scaled_4, scaled_4_dot)
+            (scaled_3, scaled_3_dot)
         };
-        (scaled, sum_dot)
+        (scaled, scaled_part)
     }
     /// Reverse mode: the value, and the cotangents of the arguments for the given cotangent of the value.
     ///
@@ -106,57 +105,51 @@ pub mod huber {
             &[("x", x.shape(), &[0])],
         );
         let x = &rt::elements(x)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             x_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `(x * scale).sum()`
         let r = rt::reduce_all(rt::Sum, [x_len], x, |x| x * scale);
         /// `r.abs()`
         let magnitude = rt::abs(r);
         /// `r.abs() <= delta`
         let condition = magnitude <= delta;
-        let (scaled, scaled_5, constant) = if condition {
-            /// `0.5 * r`
-            let scaled_2 = 0.5 * r;
+        let (scaled, constant) = if condition {
             /// `0.5 * r * r`
-            let scaled_3 = scaled_2 * r;
-            (scaled_3, scaled_2, 0.0)
+            let scaled_2 = 0.5 * (r * r);
+            (scaled_2, 0.0)
         } else {
             /// `r.abs() - 0.5 * delta`
             let difference = magnitude - 0.5 * delta;
             /// `delta * (r.abs() - 0.5 * delta)`
-            let scaled_4 = delta * difference;
-            (scaled_4, 0.0, difference)
+            let scaled_3 = delta * difference;
+            (scaled_3, difference)
         };
-        let (r_bar_4, delta_bar, constant_2) = if condition {
+        let (r_bar_2, delta_bar, constant_2) = if condition {
             /// adjoint of `(x * scale).sum()`
-            let r_bar = scaled_5 * y_bar;
-            /// adjoint of `(x * scale).sum()`
-            let r_bar_2 = 0.5 * (r * y_bar);
-            /// adjoint of `(x * scale).sum()`
-            let r_bar_3 = r_bar + r_bar_2;
-            (r_bar_3, 0.0, 0.0)
+            let r_bar = r * y_bar;
+            (r_bar, 0.0, 0.0)
         } else {
             /// adjoint of `r.abs() - 0.5 * delta`
             let difference_bar = delta * y_bar;
             /// adjoint of `delta`
             let delta_bar_2 = constant * y_bar;
             /// adjoint of `delta`
-            let delta_bar_3 = 0.5 * -difference_bar;
-            /// adjoint of `delta`
-            let delta_bar_4 = delta_bar_2 + delta_bar_3;
-            (0.0, delta_bar_4, difference_bar)
+            let delta_bar_3 = delta_bar_2 - 0.5 * difference_bar;
+            (0.0, delta_bar_3, difference_bar)
         };
         /// adjoint of `(x * scale).sum()`
-        let r_bar_5 = rt::sign(r) * constant_2;
+        let r_bar_3 = rt::sign(r) * constant_2;
         /// adjoint of `(x * scale).sum()`
-        let r_bar_6 = r_bar_4 + r_bar_5;
+        let r_bar_4 = r_bar_2 + r_bar_3;
         /// adjoint of `x`
-        let x_bar = rt::fill(buffers.x_bar.fit(x_len), scale * r_bar_6);
+        let scaled_bar = scale * r_bar_4;
+        /// adjoint of `x`
+        let x_bar = rt::fill(buffers.x_bar.fit(x_len), scaled_bar);
         /// adjoint of `scale`
-        let scale_bar = rt::reduce_all(rt::Sum, [x_len], x, |x| x * r_bar_6);
+        let scale_bar = rt::reduce_all(rt::Sum, [x_len], x, |x| x * r_bar_4);
         (scaled, (scale_bar, buffers.x_bar.into_array([x_len]), delta_bar))
     }
     /// The function at a point: gives the tangent of the value for tangents of the arguments. What does not depend on these is
@@ -169,7 +162,7 @@ pub mod huber {
         scale: f64,
         x: &rt::Array1<f64>,
         delta: f64,
-    ) -> impl Fn(f64, &rt::Array1<f64>, f64) -> f64 + use<> {
+    ) -> impl ::core::ops::Fn(f64, &rt::Array1<f64>, f64) -> f64 + use<> {
         let [x_len] = rt::dims_or_panic(
             "huber",
             [rt::ANY; 1],
@@ -184,14 +177,13 @@ pub mod huber {
         let sign_part = rt::sign(r);
         /// `r.abs() <= delta`
         let condition = magnitude <= delta;
-        let (scaled, constant) = if condition {
-            /// `0.5 * r`
-            let scaled_2 = 0.5 * r;
-            (scaled_2, 0.0)
+        /// `r.abs() - 0.5 * delta`
+        let constant = if condition {
+            0.0
         } else {
             /// `r.abs() - 0.5 * delta`
             let difference = magnitude - 0.5 * delta;
-            (0.0, difference)
+            difference
         };
         let x = x.to_vec();
         move |scale_dot: f64, x_dot: &rt::Array1<f64>, delta_dot: f64| {
@@ -212,17 +204,17 @@ pub mod huber {
             /// tangent of `r.abs()`
             let scaled_dot = sign_part * r_dot;
             /// tangent of `if r.abs() <= delta { 0.5 * r * r } else { delta * (r.abs() - 0.5 * delta) }`
-            let sum_dot = if condition {
-                /// tangent of `0.5 * r * r`
-                let sum_dot_2 = r * (0.5 * r_dot) + scaled * r_dot;
-                sum_dot_2
+            let scaled_part = if condition {
+                /// part of the derivative of `0.5 * r * r`
+                let scaled_part_2 = r * r_dot;
+                scaled_part_2
             } else {
                 /// tangent of `delta * (r.abs() - 0.5 * delta)`
-                let sum_dot_3 = constant * delta_dot
+                let sum_dot = constant * delta_dot
                     + delta * (scaled_dot - 0.5 * delta_dot);
-                sum_dot_3
+                sum_dot
             };
-            sum_dot
+            scaled_part
         }
     }
     /// The gradient.
@@ -241,53 +233,42 @@ pub mod huber {
             &[("x", x.shape(), &[0])],
         );
         let x = &rt::elements(x)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             x_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `(x * scale).sum()`
         let r = rt::reduce_all(rt::Sum, [x_len], x, |x| x * scale);
         /// `r.abs()`
         let magnitude = rt::abs(r);
         /// `r.abs() <= delta`
         let condition = magnitude <= delta;
-        let (scaled_2, constant) = if condition {
-            /// `0.5 * r`
-            let scaled = 0.5 * r;
-            (scaled, 0.0)
+        /// adjoint of `delta`
+        let delta_bar_2 = if condition {
+            0.0
         } else {
             /// `r.abs() - 0.5 * delta`
             let difference = magnitude - 0.5 * delta;
-            (0.0, difference)
+            difference
         };
-        let (r_bar_4, delta_bar, constant_2) = if condition {
-            /// adjoint of `(x * scale).sum()`
-            let r_bar = scaled_2 * 1.0;
-            /// adjoint of `(x * scale).sum()`
-            let r_bar_2 = 0.5 * (r * 1.0);
-            /// adjoint of `(x * scale).sum()`
-            let r_bar_3 = r_bar + r_bar_2;
-            (r_bar_3, 0.0, 0.0)
+        let (r_bar, delta_bar, constant) = if condition {
+            (r, 0.0, 0.0)
         } else {
-            /// adjoint of `r.abs() - 0.5 * delta`
-            let difference_bar = delta * 1.0;
             /// adjoint of `delta`
-            let delta_bar_2 = constant * 1.0;
-            /// adjoint of `delta`
-            let delta_bar_3 = 0.5 * -difference_bar;
-            /// adjoint of `delta`
-            let delta_bar_4 = delta_bar_2 + delta_bar_3;
-            (0.0, delta_bar_4, difference_bar)
+            let delta_bar_3 = delta_bar_2 - 0.5 * delta;
+            (0.0, delta_bar_3, delta)
         };
         /// adjoint of `(x * scale).sum()`
-        let r_bar_5 = rt::sign(r) * constant_2;
+        let r_bar_2 = rt::sign(r) * constant;
         /// adjoint of `(x * scale).sum()`
-        let r_bar_6 = r_bar_4 + r_bar_5;
+        let r_bar_3 = r_bar + r_bar_2;
         /// adjoint of `x`
-        let x_bar = rt::fill(buffers.x_bar.fit(x_len), scale * r_bar_6);
+        let scaled_bar = scale * r_bar_3;
+        /// adjoint of `x`
+        let x_bar = rt::fill(buffers.x_bar.fit(x_len), scaled_bar);
         /// adjoint of `scale`
-        let scale_bar = rt::reduce_all(rt::Sum, [x_len], x, |x| x * r_bar_6);
+        let scale_bar = rt::reduce_all(rt::Sum, [x_len], x, |x| x * r_bar_3);
         (scale_bar, buffers.x_bar.into_array([x_len]), delta_bar)
     }
     /// The value and the gradient.
@@ -306,57 +287,45 @@ pub mod huber {
             &[("x", x.shape(), &[0])],
         );
         let x = &rt::elements(x)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             x_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `(x * scale).sum()`
         let r = rt::reduce_all(rt::Sum, [x_len], x, |x| x * scale);
         /// `r.abs()`
         let magnitude = rt::abs(r);
         /// `r.abs() <= delta`
         let condition = magnitude <= delta;
-        let (scaled, scaled_5, constant) = if condition {
-            /// `0.5 * r`
-            let scaled_2 = 0.5 * r;
+        let (scaled, delta_bar_2) = if condition {
             /// `0.5 * r * r`
-            let scaled_3 = scaled_2 * r;
-            (scaled_3, scaled_2, 0.0)
+            let scaled_2 = 0.5 * (r * r);
+            (scaled_2, 0.0)
         } else {
             /// `r.abs() - 0.5 * delta`
             let difference = magnitude - 0.5 * delta;
             /// `delta * (r.abs() - 0.5 * delta)`
-            let scaled_4 = delta * difference;
-            (scaled_4, 0.0, difference)
+            let scaled_3 = delta * difference;
+            (scaled_3, difference)
         };
-        let (r_bar_4, delta_bar, constant_2) = if condition {
-            /// adjoint of `(x * scale).sum()`
-            let r_bar = scaled_5 * 1.0;
-            /// adjoint of `(x * scale).sum()`
-            let r_bar_2 = 0.5 * (r * 1.0);
-            /// adjoint of `(x * scale).sum()`
-            let r_bar_3 = r_bar + r_bar_2;
-            (r_bar_3, 0.0, 0.0)
+        let (r_bar, delta_bar, constant) = if condition {
+            (r, 0.0, 0.0)
         } else {
-            /// adjoint of `r.abs() - 0.5 * delta`
-            let difference_bar = delta * 1.0;
             /// adjoint of `delta`
-            let delta_bar_2 = constant * 1.0;
-            /// adjoint of `delta`
-            let delta_bar_3 = 0.5 * -difference_bar;
-            /// adjoint of `delta`
-            let delta_bar_4 = delta_bar_2 + delta_bar_3;
-            (0.0, delta_bar_4, difference_bar)
+            let delta_bar_3 = delta_bar_2 - 0.5 * delta;
+            (0.0, delta_bar_3, delta)
         };
         /// adjoint of `(x * scale).sum()`
-        let r_bar_5 = rt::sign(r) * constant_2;
+        let r_bar_2 = rt::sign(r) * constant;
         /// adjoint of `(x * scale).sum()`
-        let r_bar_6 = r_bar_4 + r_bar_5;
+        let r_bar_3 = r_bar + r_bar_2;
         /// adjoint of `x`
-        let x_bar = rt::fill(buffers.x_bar.fit(x_len), scale * r_bar_6);
+        let scaled_bar = scale * r_bar_3;
+        /// adjoint of `x`
+        let x_bar = rt::fill(buffers.x_bar.fit(x_len), scaled_bar);
         /// adjoint of `scale`
-        let scale_bar = rt::reduce_all(rt::Sum, [x_len], x, |x| x * r_bar_6);
+        let scale_bar = rt::reduce_all(rt::Sum, [x_len], x, |x| x * r_bar_3);
         (scaled, (scale_bar, buffers.x_bar.into_array([x_len]), delta_bar))
     }
     /// The Hessian, applied to the given tangents of the arguments.
@@ -379,11 +348,11 @@ pub mod huber {
         );
         let x = &rt::elements(x)[..];
         let x_dot = &rt::elements(x_dot)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             x_bar_dot: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `(x * scale).sum()`
         let r = rt::reduce_all(rt::Sum, [x_len], x, |x| x * scale);
         /// tangent of `(x * scale).sum()`
@@ -399,63 +368,39 @@ pub mod huber {
         let scaled_dot = sign_part * r_dot;
         /// `r.abs() <= delta`
         let condition = rt::abs(r) <= delta;
-        let (scaled_2, scaled_dot_3, constant) = if condition {
-            /// `0.5 * r`
-            let scaled = 0.5 * r;
-            /// tangent of `0.5 * r`
-            let scaled_dot_2 = 0.5 * r_dot;
-            (scaled, scaled_dot_2, 0.0)
+        /// tangent of adjoint of `delta`
+        let delta_bar_dot_2 = if condition {
+            0.0
         } else {
             /// tangent of `r.abs() - 0.5 * delta`
             let difference_dot = scaled_dot - 0.5 * delta_dot;
-            (0.0, 0.0, difference_dot)
+            difference_dot
         };
-        let (r_bar_4, constant_2, r_bar_dot_4, delta_bar_dot, constant_3) = if condition {
-            /// adjoint of `(x * scale).sum()`
-            let r_bar = scaled_2 * 1.0;
-            /// tangent of adjoint of `(x * scale).sum()`
-            let r_bar_dot = 1.0 * scaled_dot_3;
-            /// adjoint of `(x * scale).sum()`
-            let r_bar_2 = 0.5 * (r * 1.0);
-            /// tangent of adjoint of `(x * scale).sum()`
-            let r_bar_dot_2 = 0.5 * (1.0 * r_dot);
-            /// adjoint of `(x * scale).sum()`
-            let r_bar_3 = r_bar + r_bar_2;
-            /// tangent of adjoint of `(x * scale).sum()`
-            let r_bar_dot_3 = r_bar_dot + r_bar_dot_2;
-            (r_bar_3, 0.0, r_bar_dot_3, 0.0, 0.0)
+        let (r_bar, constant, r_bar_dot, delta_bar_dot, constant_2) = if condition {
+            (r, 0.0, r_dot, 0.0, 0.0)
         } else {
-            /// adjoint of `r.abs() - 0.5 * delta`
-            let scaled_bar = delta * 1.0;
-            /// tangent of adjoint of `r.abs() - 0.5 * delta`
-            let scaled_bar_dot = 1.0 * delta_dot;
             /// tangent of adjoint of `delta`
-            let delta_bar_dot_2 = 1.0 * constant;
-            /// tangent of adjoint of `delta`
-            let delta_bar_dot_3 = 0.5 * -scaled_bar_dot;
-            /// tangent of adjoint of `delta`
-            let delta_bar_dot_4 = delta_bar_dot_2 + delta_bar_dot_3;
-            (0.0, scaled_bar, 0.0, delta_bar_dot_4, scaled_bar_dot)
+            let delta_bar_dot_3 = delta_bar_dot_2 - 0.5 * delta_dot;
+            (0.0, delta, 0.0, delta_bar_dot_3, delta_dot)
         };
         /// adjoint of `(x * scale).sum()`
-        let r_bar_5 = sign_part * constant_2;
+        let r_bar_2 = sign_part * constant;
         /// tangent of adjoint of `(x * scale).sum()`
-        let r_bar_dot_5 = sign_part * constant_3;
+        let r_bar_dot_2 = sign_part * constant_2;
         /// adjoint of `(x * scale).sum()`
-        let r_bar_6 = r_bar_4 + r_bar_5;
+        let r_bar_3 = r_bar + r_bar_2;
         /// tangent of adjoint of `(x * scale).sum()`
-        let r_bar_dot_6 = r_bar_dot_4 + r_bar_dot_5;
+        let r_bar_dot_3 = r_bar_dot + r_bar_dot_2;
         /// tangent of adjoint of `x`
-        let x_bar_dot = rt::fill(
-            buffers.x_bar_dot.fit(x_len),
-            r_bar_6 * scale_dot + scale * r_bar_dot_6,
-        );
+        let sum_bar_dot = r_bar_3 * scale_dot + scale * r_bar_dot_3;
+        /// tangent of adjoint of `x`
+        let x_bar_dot = rt::fill(buffers.x_bar_dot.fit(x_len), sum_bar_dot);
         /// tangent of adjoint of `scale`
         let scale_bar_dot = rt::reduce_all(
             rt::Sum,
             [x_len],
             (x_dot, x),
-            |(x_dot, x)| r_bar_6 * x_dot + x * r_bar_dot_6,
+            |(x_dot, x)| r_bar_3 * x_dot + x * r_bar_dot_3,
         );
         (scale_bar_dot, buffers.x_bar_dot.into_array([x_len]), delta_bar_dot)
     }

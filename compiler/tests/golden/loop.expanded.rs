@@ -37,6 +37,7 @@ const _: () = {
             let _: &::core::primitive::f32 = &value;
         }
     };
+    let _ = recurrent;
 };
 /// Derivatives of `recurrent`.
 #[allow(unused, unused_doc_comments, clippy::all, clippy::pedantic)]
@@ -68,7 +69,7 @@ pub mod recurrent {
         let start = &rt::elements(start)[..];
         let w_dot = &rt::elements(w_dot)[..];
         let start_dot = &rt::elements(start_dot)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             h: rt::Buffer<f32>,
             h_next: rt::Buffer<f32>,
@@ -78,15 +79,15 @@ pub mod recurrent {
             product_part: rt::Buffer<f32>,
             product_part_2: rt::Buffer<f32>,
         }
-        let mut buffers = Buffers::default();
-        let n_turns = n;
+        let mut buffers = <Buffers as ::core::default::Default>::default();
+        let turns = n;
         rt::copy(buffers.h.fit(w_rows), start);
         /// `for t in 0..n`
         let mut total_2: f32 = 0f32;
         rt::copy(buffers.h_dot.fit(w_rows), start_dot);
         /// tangent of `for t in 0..n`
         let mut total_dot_2: f32 = 0f32;
-        for t in 0..n_turns {
+        for t in 0..turns {
             let h = &buffers.h[..];
             let h_dot = &buffers.h_dot[..];
             /// `w.dot(&h)`
@@ -167,7 +168,7 @@ pub mod recurrent {
         );
         let w = &rt::elements(w)[..];
         let start = &rt::elements(start)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             h_bar: rt::Buffer<f32>,
             w_bar_2: rt::Buffer<f32>,
@@ -181,15 +182,15 @@ pub mod recurrent {
             w_bar_2_next: rt::Buffer<f32>,
             product_bar: rt::Buffer<f32>,
         }
-        let mut buffers = Buffers::default();
-        let n_turns = n;
+        let mut buffers = <Buffers as ::core::default::Default>::default();
+        let turns = n;
         rt::copy(buffers.h.fit(w_rows), start);
         /// `for t in 0..n`
         let mut total_2: f32 = 0f32;
-        buffers.h_2.fit(w_rows * n_turns);
-        buffers.difference_part_rows.fit(w_rows * n_turns);
-        buffers.chosen_part_rows.fit(n_turns);
-        for t in 0..n_turns {
+        buffers.h_2.fit(w_rows * turns);
+        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.chosen_part_rows.fit(turns);
+        for t in 0..turns {
             let h = &buffers.h[..];
             /// `w.dot(&h)`
             let product = rt::product(
@@ -237,7 +238,7 @@ pub mod recurrent {
         let chosen_part_rows = &buffers.chosen_part_rows[..];
         rt::fill(buffers.h_bar.fit(w_rows), 0f32);
         rt::fill(buffers.w_bar_2.fit(w_rows * w_rows), 0f32);
-        for t_2 in (0..n_turns).rev() {
+        for t_2 in (0..turns).rev() {
             let h_bar = &buffers.h_bar[..];
             let w_bar_2 = &buffers.w_bar_2[..];
             let h_5 = rt::row(h_2, t_2, w_rows);
@@ -292,7 +293,7 @@ pub mod recurrent {
         w: &rt::Array2<f32>,
         start: &rt::Array1<f32>,
         n: usize,
-    ) -> impl Fn(&rt::Array2<f32>, &rt::Array1<f32>) -> f32 + use<> {
+    ) -> impl ::core::ops::Fn(&rt::Array2<f32>, &rt::Array1<f32>) -> f32 + use<> {
         let [w_rows] = rt::dims_or_panic(
             "recurrent",
             [rt::ANY; 1],
@@ -300,7 +301,7 @@ pub mod recurrent {
         );
         let w = &rt::elements(w)[..];
         let start = &rt::elements(start)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             h_2: rt::Buffer<f32>,
             h_2_next: rt::Buffer<f32>,
@@ -309,13 +310,13 @@ pub mod recurrent {
             chosen_part_rows: rt::Buffer<f32>,
             product: rt::Buffer<f32>,
         }
-        let mut buffers = Buffers::default();
-        let n_turns = n;
+        let mut buffers = <Buffers as ::core::default::Default>::default();
+        let turns = n;
         rt::copy(buffers.h_2.fit(w_rows), start);
-        buffers.h.fit(w_rows * n_turns);
-        buffers.difference_part_rows.fit(w_rows * n_turns);
-        buffers.chosen_part_rows.fit(n_turns);
-        for t in 0..n_turns {
+        buffers.h.fit(w_rows * turns);
+        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.chosen_part_rows.fit(turns);
+        for t in 0..turns {
             let h_2 = &buffers.h_2[..];
             /// `w.dot(&h)`
             let product = rt::product(
@@ -375,18 +376,18 @@ pub mod recurrent {
             );
             let w_dot = &rt::elements(w_dot)[..];
             let start_dot = &rt::elements(start_dot)[..];
-            #[derive(Default)]
+            #[derive(::core::default::Default)]
             struct LinearBuffers {
                 h_dot: rt::Buffer<f32>,
                 h_dot_next: rt::Buffer<f32>,
                 product_part: rt::Buffer<f32>,
                 product_part_2: rt::Buffer<f32>,
             }
-            let mut buffers = LinearBuffers::default();
+            let mut buffers = <LinearBuffers as ::core::default::Default>::default();
             rt::copy(buffers.h_dot.fit(w_rows), start_dot);
             /// tangent of `for t in 0..n`
             let mut total_dot_2: f32 = 0f32;
-            for t_2 in 0..n_turns {
+            for t_2 in 0..turns {
                 let h_dot = &buffers.h_dot[..];
                 let h_5 = rt::row(h, t_2, w_rows);
                 /// part of the derivative of `f32::tanh`
@@ -447,7 +448,7 @@ pub mod recurrent {
         );
         let w = &rt::elements(w)[..];
         let start = &rt::elements(start)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             h_bar: rt::Buffer<f32>,
             w_bar_2: rt::Buffer<f32>,
@@ -461,13 +462,13 @@ pub mod recurrent {
             w_bar_2_next: rt::Buffer<f32>,
             product_bar: rt::Buffer<f32>,
         }
-        let mut buffers = Buffers::default();
-        let n_turns = n;
+        let mut buffers = <Buffers as ::core::default::Default>::default();
+        let turns = n;
         rt::copy(buffers.h.fit(w_rows), start);
-        buffers.h_2.fit(w_rows * n_turns);
-        buffers.difference_part_rows.fit(w_rows * n_turns);
-        buffers.chosen_part_rows.fit(n_turns);
-        for t in 0..n_turns {
+        buffers.h_2.fit(w_rows * turns);
+        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.chosen_part_rows.fit(turns);
+        for t in 0..turns {
             let h = &buffers.h[..];
             /// `w.dot(&h)`
             let product = rt::product(
@@ -510,7 +511,7 @@ pub mod recurrent {
         let chosen_part_rows = &buffers.chosen_part_rows[..];
         rt::fill(buffers.h_bar.fit(w_rows), 0f32);
         rt::fill(buffers.w_bar_2.fit(w_rows * w_rows), 0f32);
-        for t_2 in (0..n_turns).rev() {
+        for t_2 in (0..turns).rev() {
             let h_bar = &buffers.h_bar[..];
             let w_bar_2 = &buffers.w_bar_2[..];
             let h_5 = rt::row(h_2, t_2, w_rows);
@@ -518,14 +519,12 @@ pub mod recurrent {
             let h_3_part_2 = rt::row(difference_part_rows, t_2, w_rows);
             /// part of the derivative of `h.sum() / (1 + t) as f32`
             let element_part = chosen_part_rows[t_2];
-            /// adjoint of `h.sum()`
-            let scaled_bar = element_part * 1f32;
             /// adjoint of `w.dot(&h)`
             let product_bar = rt::map(
                 buffers.product_bar.fit(w_rows),
                 [w_rows],
                 (h_3_part_2, h_bar),
-                |(h_3_part_2, h_bar)| h_3_part_2 * (h_bar + scaled_bar),
+                |(h_3_part_2, h_bar)| h_3_part_2 * (h_bar + element_part),
             );
             rt::product(
                 buffers.h_bar_next.fit(w_rows),
@@ -569,7 +568,7 @@ pub mod recurrent {
         );
         let w = &rt::elements(w)[..];
         let start = &rt::elements(start)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             h_bar: rt::Buffer<f32>,
             w_bar_2: rt::Buffer<f32>,
@@ -583,15 +582,15 @@ pub mod recurrent {
             w_bar_2_next: rt::Buffer<f32>,
             product_bar: rt::Buffer<f32>,
         }
-        let mut buffers = Buffers::default();
-        let n_turns = n;
+        let mut buffers = <Buffers as ::core::default::Default>::default();
+        let turns = n;
         rt::copy(buffers.h.fit(w_rows), start);
         /// `for t in 0..n`
         let mut total_2: f32 = 0f32;
-        buffers.h_2.fit(w_rows * n_turns);
-        buffers.difference_part_rows.fit(w_rows * n_turns);
-        buffers.chosen_part_rows.fit(n_turns);
-        for t in 0..n_turns {
+        buffers.h_2.fit(w_rows * turns);
+        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.chosen_part_rows.fit(turns);
+        for t in 0..turns {
             let h = &buffers.h[..];
             /// `w.dot(&h)`
             let product = rt::product(
@@ -639,7 +638,7 @@ pub mod recurrent {
         let chosen_part_rows = &buffers.chosen_part_rows[..];
         rt::fill(buffers.h_bar.fit(w_rows), 0f32);
         rt::fill(buffers.w_bar_2.fit(w_rows * w_rows), 0f32);
-        for t_2 in (0..n_turns).rev() {
+        for t_2 in (0..turns).rev() {
             let h_bar = &buffers.h_bar[..];
             let w_bar_2 = &buffers.w_bar_2[..];
             let h_5 = rt::row(h_2, t_2, w_rows);
@@ -647,14 +646,12 @@ pub mod recurrent {
             let h_3_part_2 = rt::row(difference_part_rows, t_2, w_rows);
             /// part of the derivative of `h.sum() / (1 + t) as f32`
             let element_part = chosen_part_rows[t_2];
-            /// adjoint of `h.sum()`
-            let total_3_bar = element_part * 1f32;
             /// adjoint of `w.dot(&h)`
             let product_bar = rt::map(
                 buffers.product_bar.fit(w_rows),
                 [w_rows],
                 (h_3_part_2, h_bar),
-                |(h_3_part_2, h_bar)| h_3_part_2 * (h_bar + total_3_bar),
+                |(h_3_part_2, h_bar)| h_3_part_2 * (h_bar + element_part),
             );
             rt::product(
                 buffers.h_bar_next.fit(w_rows),
@@ -710,7 +707,7 @@ pub mod recurrent {
         let start = &rt::elements(start)[..];
         let w_dot = &rt::elements(w_dot)[..];
         let start_dot = &rt::elements(start_dot)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             w_bar_dot_2: rt::Buffer<f32>,
             h: rt::Buffer<f32>,
@@ -721,7 +718,7 @@ pub mod recurrent {
             difference_part_rows: rt::Buffer<f32>,
             chosen_part_rows: rt::Buffer<f32>,
             h_dot_2: rt::Buffer<f32>,
-            negative_part_dot_rows: rt::Buffer<f32>,
+            scaled_part_dot_rows: rt::Buffer<f32>,
             product: rt::Buffer<f32>,
             product_part: rt::Buffer<f32>,
             product_part_2: rt::Buffer<f32>,
@@ -736,16 +733,16 @@ pub mod recurrent {
             product_bar_part: rt::Buffer<f32>,
             product_bar_part_2: rt::Buffer<f32>,
         }
-        let mut buffers = Buffers::default();
-        let n_turns = n;
+        let mut buffers = <Buffers as ::core::default::Default>::default();
+        let turns = n;
         rt::copy(buffers.h.fit(w_rows), start);
         rt::copy(buffers.h_dot.fit(w_rows), start_dot);
-        buffers.h_2.fit(w_rows * n_turns);
-        buffers.difference_part_rows.fit(w_rows * n_turns);
-        buffers.chosen_part_rows.fit(n_turns);
-        buffers.h_dot_2.fit(w_rows * n_turns);
-        buffers.negative_part_dot_rows.fit(w_rows * n_turns);
-        for t in 0..n_turns {
+        buffers.h_2.fit(w_rows * turns);
+        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.chosen_part_rows.fit(turns);
+        buffers.h_dot_2.fit(w_rows * turns);
+        buffers.scaled_part_dot_rows.fit(w_rows * turns);
+        for t in 0..turns {
             let h = &buffers.h[..];
             let h_dot = &buffers.h_dot[..];
             /// `w.dot(&h)`
@@ -792,13 +789,10 @@ pub mod recurrent {
             );
             /// tangent of part of the derivative of `f32::tanh`
             let h_3_part_dot = rt::map(
-                rt::row_mut(&mut buffers.negative_part_dot_rows, t, w_rows),
+                rt::row_mut(&mut buffers.scaled_part_dot_rows, t, w_rows),
                 [w_rows],
                 (h_3, h_dot_3),
-                |(h_3, h_dot_3)| {
-                    let h_3_part_part = h_3 * h_dot_3;
-                    -(h_3_part_part + h_3_part_part)
-                },
+                |(h_3, h_dot_3)| -2f32 * (h_3 * h_dot_3),
             );
             /// `(1 + t) as f32`
             let converted = (1usize + t) as f32;
@@ -824,12 +818,12 @@ pub mod recurrent {
         /// tangent of `h`
         let h_dot_2 = &buffers.h_dot_2[..];
         /// tangent of part of the derivative of `f32::tanh`
-        let negative_part_dot_rows = &buffers.negative_part_dot_rows[..];
+        let scaled_part_dot_rows = &buffers.scaled_part_dot_rows[..];
         let repeated = rt::fill(buffers.repeated.fit(w_rows), 0f32);
         rt::fill(buffers.w_bar_dot_2.fit(w_rows * w_rows), 0f32);
         rt::copy(buffers.h_bar.fit(w_rows), repeated);
         rt::copy(buffers.h_bar_dot.fit(w_rows), repeated);
-        for t_2 in (0..n_turns).rev() {
+        for t_2 in (0..turns).rev() {
             let h_bar = &buffers.h_bar[..];
             let h_bar_dot = &buffers.h_bar_dot[..];
             let w_bar_dot_2 = &buffers.w_bar_dot_2[..];
@@ -839,17 +833,15 @@ pub mod recurrent {
             /// part of the derivative of `f32::tanh`
             let h_3_part_2 = rt::row(difference_part_rows, t_2, w_rows);
             /// tangent of part of the derivative of `f32::tanh`
-            let h_3_part_dot_2 = rt::row(negative_part_dot_rows, t_2, w_rows);
+            let h_3_part_dot_2 = rt::row(scaled_part_dot_rows, t_2, w_rows);
             /// part of the derivative of `h.sum() / (1 + t) as f32`
             let element_part = chosen_part_rows[t_2];
-            /// adjoint of `h.sum()`
-            let scaled_bar = element_part * 1f32;
             /// adjoint of `w.dot(&h)`
             let product_bar = rt::map(
                 buffers.product_bar.fit(w_rows),
                 [w_rows],
                 (h_3_part_2, h_bar),
-                |(h_3_part_2, h_bar)| h_3_part_2 * (h_bar + scaled_bar),
+                |(h_3_part_2, h_bar)| h_3_part_2 * (h_bar + element_part),
             );
             /// tangent of adjoint of `w.dot(&h)`
             let product_bar_dot = rt::map(
@@ -857,7 +849,7 @@ pub mod recurrent {
                 [w_rows],
                 (h_bar, h_3_part_dot_2, h_3_part_2, h_bar_dot),
                 |(h_bar, h_3_part_dot_2, h_3_part_2, h_bar_dot)| {
-                    (h_bar + scaled_bar) * h_3_part_dot_2 + h_3_part_2 * h_bar_dot
+                    (h_bar + element_part) * h_3_part_dot_2 + h_3_part_2 * h_bar_dot
                 },
             );
             rt::product(
@@ -890,13 +882,13 @@ pub mod recurrent {
                 [w_rows, w_rows],
                 (
                     rt::lane(w_bar_dot_2, [w_rows, 1]),
-                    rt::splat(product_bar_dot, [1, 0]),
                     rt::lane(h_5, [0, 1]),
+                    rt::splat(product_bar_dot, [1, 0]),
                     rt::splat(product_bar, [1, 0]),
                     rt::lane(h_dot_5, [0, 1]),
                 ),
-                |(w_bar_dot_2, product_bar_dot, h_5, product_bar, h_dot_5)| {
-                    w_bar_dot_2 + (product_bar_dot * h_5 + product_bar * h_dot_5)
+                |(w_bar_dot_2, h_5, product_bar_dot, product_bar, h_dot_5)| {
+                    w_bar_dot_2 + (h_5 * product_bar_dot + product_bar * h_dot_5)
                 },
             );
             rt::swap(&mut buffers.h_bar, &mut buffers.h_bar_next);

@@ -41,6 +41,7 @@ const _: () = {
             let _: &::core::primitive::f64 = &value;
         }
     };
+    let _ = ridge;
 };
 /// Derivatives of `ridge`.
 #[allow(unused, unused_doc_comments, clippy::all, clippy::pedantic)]
@@ -72,13 +73,13 @@ pub mod ridge {
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
         let w_dot = &rt::elements(w_dot)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             product: rt::Buffer<f64>,
             product_dot: rt::Buffer<f64>,
             residual: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `x.dot(w)`
         let product = rt::product(
             buffers.product.fit(x_rows),
@@ -105,10 +106,7 @@ pub mod ridge {
             rt::Sum,
             [w_len],
             (w, w_dot),
-            |(w, w_dot)| {
-                let scaled_part = w * w_dot;
-                scaled_part + scaled_part
-            },
+            |(w, w_dot)| 2.0 * (w * w_dot),
         );
         /// `l2 * (w * w).sum()`
         let penalty = l2 * total;
@@ -124,10 +122,7 @@ pub mod ridge {
             rt::Sum,
             [x_rows],
             (residual, product_dot),
-            |(residual, product_dot)| {
-                let scaled_part = residual * product_dot;
-                scaled_part + scaled_part
-            },
+            |(residual, product_dot)| 2.0 * (residual * product_dot),
         );
         let x_rows_f64 = x_rows as f64;
         /// `(&residual * &residual).mean().unwrap() + penalty`
@@ -157,7 +152,7 @@ pub mod ridge {
         let w = &rt::elements(w)[..];
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             product: rt::Buffer<f64>,
             residual: rt::Buffer<f64>,
@@ -165,7 +160,7 @@ pub mod ridge {
             w_bar_2: rt::Buffer<f64>,
             w_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `x.dot(w)`
         let product = rt::product(
             buffers.product.fit(x_rows),
@@ -192,17 +187,18 @@ pub mod ridge {
         let x_rows_f64 = x_rows as f64;
         /// `(&residual * &residual).mean().unwrap() + penalty`
         let sum = total_2 / x_rows_f64 + penalty;
-        let scaled = (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) })
-            * y_bar;
+        /// adjoint of part of the derivative of `&residual * &residual`
+        let scaled_part_bar = 2.0
+            * ((if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) }) * y_bar);
         /// adjoint of `x.dot(w)`
         let product_bar = rt::map(
             buffers.product_bar.fit(x_rows),
             [x_rows],
             residual,
-            |residual| residual * (scaled + scaled),
+            |residual| residual * scaled_part_bar,
         );
-        /// adjoint of `(w * w).sum()`
-        let total_bar = l2 * y_bar;
+        /// adjoint of part of the derivative of `w * w`
+        let scaled_part_bar_2 = 2.0 * (l2 * y_bar);
         /// adjoint of `w`
         let w_bar_2 = rt::product(
             buffers.w_bar_2.fit(w_len),
@@ -214,7 +210,7 @@ pub mod ridge {
             buffers.w_bar.fit(w_len),
             [w_len],
             (w, w_bar_2),
-            |(w, w_bar_2)| w * (total_bar + total_bar) + w_bar_2,
+            |(w, w_bar_2)| w * scaled_part_bar_2 + w_bar_2,
         );
         (sum, buffers.w_bar.into_array([w_len]))
     }
@@ -229,7 +225,7 @@ pub mod ridge {
         x: &rt::Array2<f64>,
         y: &rt::Array1<f64>,
         l2: f64,
-    ) -> impl Fn(&rt::Array1<f64>) -> f64 + use<> {
+    ) -> impl ::core::ops::Fn(&rt::Array1<f64>) -> f64 + use<> {
         let [w_len, x_rows] = rt::dims_or_panic(
             "ridge",
             [rt::ANY; 2],
@@ -238,12 +234,12 @@ pub mod ridge {
         let w = &rt::elements(w)[..];
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             product: rt::Buffer<f64>,
             residual: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `x.dot(w)`
         let product = rt::product(
             buffers.product.fit(x_rows),
@@ -273,11 +269,11 @@ pub mod ridge {
                 &[("w_dot", w_dot.shape(), &[0])],
             );
             let w_dot = &rt::elements(w_dot)[..];
-            #[derive(Default)]
+            #[derive(::core::default::Default)]
             struct LinearBuffers {
                 product_dot: rt::Buffer<f64>,
             }
-            let mut buffers = LinearBuffers::default();
+            let mut buffers = <LinearBuffers as ::core::default::Default>::default();
             /// tangent of `x.dot(w)`
             let product_dot = rt::product(
                 buffers.product_dot.fit(x_rows),
@@ -289,10 +285,7 @@ pub mod ridge {
                 rt::Sum,
                 [w_len],
                 (w, w_dot),
-                |(w, w_dot)| {
-                    let scaled_part = w * w_dot;
-                    scaled_part + scaled_part
-                },
+                |(w, w_dot)| 2.0 * (w * w_dot),
             );
             /// tangent of `l2 * (w * w).sum()`
             let penalty_dot = l2 * total_dot;
@@ -300,10 +293,7 @@ pub mod ridge {
                 rt::Sum,
                 [x_rows],
                 (residual, product_dot),
-                |(residual, product_dot)| {
-                    let scaled_part = residual * product_dot;
-                    scaled_part + scaled_part
-                },
+                |(residual, product_dot)| 2.0 * (residual * product_dot),
             );
             /// tangent of `(&residual * &residual).mean().unwrap() + penalty`
             let sum_dot = chosen_part * total + penalty_dot;
@@ -329,14 +319,14 @@ pub mod ridge {
         let w = &rt::elements(w)[..];
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             product: rt::Buffer<f64>,
             product_bar: rt::Buffer<f64>,
             w_bar_2: rt::Buffer<f64>,
             w_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `x.dot(w)`
         let product = rt::product(
             buffers.product.fit(x_rows),
@@ -344,17 +334,18 @@ pub mod ridge {
             rt::column(w),
         );
         let x_rows_f64 = x_rows as f64;
-        let scaled = (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) })
-            * 1.0;
+        /// adjoint of part of the derivative of `&residual * &residual`
+        let scaled_part_bar = 2.0
+            * (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) });
         /// adjoint of `x.dot(w)`
         let product_bar = rt::map(
             buffers.product_bar.fit(x_rows),
             [x_rows],
             (product, y),
-            |(product, y)| (product - y) * (scaled + scaled),
+            |(product, y)| (product - y) * scaled_part_bar,
         );
-        /// adjoint of `(w * w).sum()`
-        let scaled_bar = l2 * 1.0;
+        /// adjoint of part of the derivative of `w * w`
+        let scaled_part_bar_2 = 2.0 * l2;
         /// adjoint of `w`
         let w_bar_2 = rt::product(
             buffers.w_bar_2.fit(w_len),
@@ -366,7 +357,7 @@ pub mod ridge {
             buffers.w_bar.fit(w_len),
             [w_len],
             (w, w_bar_2),
-            |(w, w_bar_2)| w * (scaled_bar + scaled_bar) + w_bar_2,
+            |(w, w_bar_2)| w * scaled_part_bar_2 + w_bar_2,
         );
         buffers.w_bar.into_array([w_len])
     }
@@ -389,7 +380,7 @@ pub mod ridge {
         let w = &rt::elements(w)[..];
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             product: rt::Buffer<f64>,
             residual: rt::Buffer<f64>,
@@ -397,7 +388,7 @@ pub mod ridge {
             w_bar_2: rt::Buffer<f64>,
             w_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `x.dot(w)`
         let product = rt::product(
             buffers.product.fit(x_rows),
@@ -424,17 +415,18 @@ pub mod ridge {
         let x_rows_f64 = x_rows as f64;
         /// `(&residual * &residual).mean().unwrap() + penalty`
         let sum = total_2 / x_rows_f64 + penalty;
-        let scaled = (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) })
-            * 1.0;
+        /// adjoint of part of the derivative of `&residual * &residual`
+        let scaled_part_bar = 2.0
+            * (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) });
         /// adjoint of `x.dot(w)`
         let product_bar = rt::map(
             buffers.product_bar.fit(x_rows),
             [x_rows],
             residual,
-            |residual| residual * (scaled + scaled),
+            |residual| residual * scaled_part_bar,
         );
-        /// adjoint of `(w * w).sum()`
-        let total_bar = l2 * 1.0;
+        /// adjoint of part of the derivative of `w * w`
+        let scaled_part_bar_2 = 2.0 * l2;
         /// adjoint of `w`
         let w_bar_2 = rt::product(
             buffers.w_bar_2.fit(w_len),
@@ -446,7 +438,7 @@ pub mod ridge {
             buffers.w_bar.fit(w_len),
             [w_len],
             (w, w_bar_2),
-            |(w, w_bar_2)| w * (total_bar + total_bar) + w_bar_2,
+            |(w, w_bar_2)| w * scaled_part_bar_2 + w_bar_2,
         );
         (sum, buffers.w_bar.into_array([w_len]))
     }
@@ -476,14 +468,14 @@ pub mod ridge {
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
         let w_dot = &rt::elements(w_dot)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             product_dot: rt::Buffer<f64>,
             scaled_bar_dot: rt::Buffer<f64>,
             w_bar_dot_2: rt::Buffer<f64>,
             w_bar_dot: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// tangent of `x.dot(w)`
         let product_dot = rt::product(
             buffers.product_dot.fit(x_rows),
@@ -491,17 +483,18 @@ pub mod ridge {
             rt::column(w_dot),
         );
         let x_rows_f64 = x_rows as f64;
-        let scaled = (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) })
-            * 1.0;
+        /// adjoint of part of the derivative of `&residual * &residual`
+        let scaled_part_bar = 2.0
+            * (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) });
         /// tangent of adjoint of `x.dot(w)`
         let scaled_bar_dot = rt::map(
             buffers.scaled_bar_dot.fit(x_rows),
             [x_rows],
             product_dot,
-            |product_dot| (scaled + scaled) * product_dot,
+            |product_dot| scaled_part_bar * product_dot,
         );
-        /// adjoint of `(w * w).sum()`
-        let scaled_bar = l2 * 1.0;
+        /// adjoint of part of the derivative of `w * w`
+        let scaled_part_bar_2 = 2.0 * l2;
         /// tangent of adjoint of `w`
         let w_bar_dot_2 = rt::product(
             buffers.w_bar_dot_2.fit(w_len),
@@ -513,7 +506,7 @@ pub mod ridge {
             buffers.w_bar_dot.fit(w_len),
             [w_len],
             (w_dot, w_bar_dot_2),
-            |(w_dot, w_bar_dot_2)| (scaled_bar + scaled_bar) * w_dot + w_bar_dot_2,
+            |(w_dot, w_bar_dot_2)| scaled_part_bar_2 * w_dot + w_bar_dot_2,
         );
         buffers.w_bar_dot.into_array([w_len])
     }

@@ -53,6 +53,7 @@ const _: () = {
         use ::bilevel::functions::*;
         use cross_entropy as _;
     }
+    let _ = train;
 };
 /// Derivatives of `train`.
 #[allow(unused, unused_doc_comments, clippy::all, clippy::pedantic)]
@@ -89,7 +90,7 @@ mod train {
         let y = &rt::elements(y)[..];
         let w_dot = &rt::elements(w_dot)[..];
         let log_l2_dot = &rt::elements(log_l2_dot)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             exp: rt::Buffer<f64>,
             scaled: rt::Buffer<f64>,
@@ -100,7 +101,7 @@ mod train {
             taken: rt::Buffer<f64>,
             taken_2: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `log_l2.exp()`
         let exp = rt::map(
             buffers.exp.fit(w_rows * w_cols),
@@ -233,7 +234,7 @@ mod train {
         let log_l2 = &rt::elements(log_l2)[..];
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             exp: rt::Buffer<f64>,
             scaled: rt::Buffer<f64>,
@@ -245,7 +246,7 @@ mod train {
             w_bar: rt::Buffer<f64>,
             log_l2_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `log_l2.exp()`
         let exp = rt::map(
             buffers.exp.fit(w_rows * w_cols),
@@ -303,22 +304,21 @@ mod train {
             buffers.product_bar.fit(w_cols * x_rows),
             [x_rows, w_cols],
             (
-                rt::position(1),
-                rt::splat(y, [1, 0]),
                 rt::lane(product, [w_cols, 1]),
                 rt::splat(log_sum_exp, [1, 0]),
+                rt::position(1),
+                rt::splat(y, [1, 0]),
             ),
             #[inline(always)]
-            |(j, y, product, log_sum_exp)| {
-                (if j == y { -scaled_2 } else { 0.0 })
-                    + rt::exp(
-                        product
-                            - (if log_sum_exp == f64::NEG_INFINITY {
-                                0.0
-                            } else {
-                                log_sum_exp
-                            }),
-                    ) * scaled_2
+            |(product, log_sum_exp, j, y)| {
+                rt::exp(
+                    product
+                        - (if log_sum_exp == f64::NEG_INFINITY {
+                            0.0
+                        } else {
+                            log_sum_exp
+                        }),
+                ) * scaled_2 - (if j == y { scaled_2 } else { 0.0 })
             },
         );
         /// adjoint of `w`
@@ -364,7 +364,7 @@ mod train {
         log_l2: &rt::Array2<f64>,
         x: &rt::Array2<f64>,
         y: &rt::Array1<usize>,
-    ) -> impl Fn(&rt::Array2<f64>, &rt::Array2<f64>) -> f64 + use<> {
+    ) -> impl ::core::ops::Fn(&rt::Array2<f64>, &rt::Array2<f64>) -> f64 + use<> {
         let [w_rows, w_cols, x_rows] = rt::dims_or_panic(
             "train",
             [rt::ANY; 3],
@@ -379,7 +379,7 @@ mod train {
         let log_l2 = &rt::elements(log_l2)[..];
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             exp: rt::Buffer<f64>,
             scaled: rt::Buffer<f64>,
@@ -387,7 +387,7 @@ mod train {
             log_sum_exp: rt::Buffer<f64>,
             exp_2: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `log_l2.exp()`
         let exp = rt::map(
             buffers.exp.fit(w_rows * w_cols),
@@ -450,13 +450,13 @@ mod train {
             );
             let w_dot = &rt::elements(w_dot)[..];
             let log_l2_dot = &rt::elements(log_l2_dot)[..];
-            #[derive(Default)]
+            #[derive(::core::default::Default)]
             struct LinearBuffers {
                 product_dot: rt::Buffer<f64>,
                 total: rt::Buffer<f64>,
                 taken: rt::Buffer<f64>,
             }
-            let mut buffers = LinearBuffers::default();
+            let mut buffers = <LinearBuffers as ::core::default::Default>::default();
             /// tangent of `(log_l2.exp() * w * w).sum()`
             let total_dot = rt::reduce_all(
                 rt::Sum,
@@ -524,7 +524,7 @@ mod train {
         let log_l2 = &rt::elements(log_l2)[..];
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             exp: rt::Buffer<f64>,
             product: rt::Buffer<f64>,
@@ -534,7 +534,7 @@ mod train {
             w_bar: rt::Buffer<f64>,
             log_l2_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `log_l2.exp()`
         let exp = rt::map(
             buffers.exp.fit(w_rows * w_cols),
@@ -555,29 +555,28 @@ mod train {
             [x_rows, w_cols, 1],
         );
         let x_rows_f64 = x_rows as f64;
-        let scaled = (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) })
-            * 1.0;
+        /// part of the derivative of `cross_entropy(&x.dot(w), y)`
+        let chosen_part = if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) };
         /// adjoint of `x.dot(w)`
         let product_bar = rt::map(
             buffers.product_bar.fit(w_cols * x_rows),
             [x_rows, w_cols],
             (
-                rt::position(1),
-                rt::splat(y, [1, 0]),
                 rt::lane(product, [w_cols, 1]),
                 rt::splat(log_sum_exp, [1, 0]),
+                rt::position(1),
+                rt::splat(y, [1, 0]),
             ),
             #[inline(always)]
-            |(j, y, product, log_sum_exp)| {
-                (if j == y { -scaled } else { 0.0 })
-                    + rt::exp(
-                        product
-                            - (if log_sum_exp == f64::NEG_INFINITY {
-                                0.0
-                            } else {
-                                log_sum_exp
-                            }),
-                    ) * scaled
+            |(product, log_sum_exp, j, y)| {
+                rt::exp(
+                    product
+                        - (if log_sum_exp == f64::NEG_INFINITY {
+                            0.0
+                        } else {
+                            log_sum_exp
+                        }),
+                ) * chosen_part - (if j == y { chosen_part } else { 0.0 })
             },
         );
         /// adjoint of `w`
@@ -586,21 +585,19 @@ mod train {
             rt::matrix(x, [x_rows, w_rows]).t(),
             rt::matrix(product_bar, [x_rows, w_cols]),
         );
-        /// adjoint of `(log_l2.exp() * w * w).sum()`
-        let scaled_bar = 0.5 * 1.0;
         /// adjoint of `w`
         let w_bar = rt::map(
             buffers.w_bar.fit(w_rows * w_cols),
             [w_rows * w_cols],
             (w_bar_2, exp, w),
-            |(w_bar_2, exp, w)| w_bar_2 + exp * w * scaled_bar + exp * (w * scaled_bar),
+            |(w_bar_2, exp, w)| w_bar_2 + exp * w,
         );
         /// adjoint of `log_l2`
         let log_l2_bar = rt::map(
             buffers.log_l2_bar.fit(w_rows * w_cols),
             [w_rows * w_cols],
             (exp, w),
-            |(exp, w)| exp * (w * (w * scaled_bar)),
+            |(exp, w)| 0.5 * (exp * (w * w)),
         );
         (
             buffers.w_bar.into_array([w_rows, w_cols]),
@@ -632,10 +629,10 @@ mod train {
         let log_l2 = &rt::elements(log_l2)[..];
         let x = &rt::elements(x)[..];
         let y = &rt::elements(y)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             exp: rt::Buffer<f64>,
-            scaled: rt::Buffer<f64>,
+            scaled_bar: rt::Buffer<f64>,
             product: rt::Buffer<f64>,
             log_sum_exp: rt::Buffer<f64>,
             taken: rt::Buffer<f64>,
@@ -644,7 +641,7 @@ mod train {
             w_bar: rt::Buffer<f64>,
             log_l2_bar: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `log_l2.exp()`
         let exp = rt::map(
             buffers.exp.fit(w_rows * w_cols),
@@ -653,9 +650,9 @@ mod train {
             #[inline(always)]
             |log_l2| rt::exp(log_l2),
         );
-        /// `log_l2.exp() * w`
-        let scaled = rt::map(
-            buffers.scaled.fit(w_rows * w_cols),
+        /// adjoint of `w`
+        let scaled_bar = rt::map(
+            buffers.scaled_bar.fit(w_rows * w_cols),
             [w_rows * w_cols],
             (exp, w),
             |(exp, w)| exp * w,
@@ -664,8 +661,8 @@ mod train {
         let total = rt::reduce_all(
             rt::Sum,
             [w_rows * w_cols],
-            (scaled, w),
-            |(scaled, w)| scaled * w,
+            (scaled_bar, w),
+            |(scaled_bar, w)| scaled_bar * w,
         );
         /// `0.5 * (log_l2.exp() * w * w).sum()`
         let penalty = 0.5 * total;
@@ -693,31 +690,30 @@ mod train {
             |(log_sum_exp, taken)| log_sum_exp - taken,
         );
         let x_rows_f64 = x_rows as f64;
+        /// part of the derivative of `cross_entropy(&x.dot(w), y)`
+        let chosen_part = if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) };
         /// `cross_entropy(&x.dot(w), y) + penalty`
         let sum = total_2 / x_rows_f64 + penalty;
-        let scaled_2 = (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) })
-            * 1.0;
         /// adjoint of `x.dot(w)`
         let product_bar = rt::map(
             buffers.product_bar.fit(w_cols * x_rows),
             [x_rows, w_cols],
             (
-                rt::position(1),
-                rt::splat(y, [1, 0]),
                 rt::lane(product, [w_cols, 1]),
                 rt::splat(log_sum_exp, [1, 0]),
+                rt::position(1),
+                rt::splat(y, [1, 0]),
             ),
             #[inline(always)]
-            |(j, y, product, log_sum_exp)| {
-                (if j == y { -scaled_2 } else { 0.0 })
-                    + rt::exp(
-                        product
-                            - (if log_sum_exp == f64::NEG_INFINITY {
-                                0.0
-                            } else {
-                                log_sum_exp
-                            }),
-                    ) * scaled_2
+            |(product, log_sum_exp, j, y)| {
+                rt::exp(
+                    product
+                        - (if log_sum_exp == f64::NEG_INFINITY {
+                            0.0
+                        } else {
+                            log_sum_exp
+                        }),
+                ) * chosen_part - (if j == y { chosen_part } else { 0.0 })
             },
         );
         /// adjoint of `w`
@@ -726,23 +722,19 @@ mod train {
             rt::matrix(x, [x_rows, w_rows]).t(),
             rt::matrix(product_bar, [x_rows, w_cols]),
         );
-        /// adjoint of `(log_l2.exp() * w * w).sum()`
-        let total_bar = 0.5 * 1.0;
         /// adjoint of `w`
         let w_bar = rt::map(
             buffers.w_bar.fit(w_rows * w_cols),
             [w_rows * w_cols],
-            (w_bar_2, scaled, exp, w),
-            |(w_bar_2, scaled, exp, w)| {
-                w_bar_2 + scaled * total_bar + exp * (w * total_bar)
-            },
+            (w_bar_2, scaled_bar),
+            |(w_bar_2, scaled_bar)| w_bar_2 + scaled_bar,
         );
         /// adjoint of `log_l2`
         let log_l2_bar = rt::map(
             buffers.log_l2_bar.fit(w_rows * w_cols),
             [w_rows * w_cols],
             (exp, w),
-            |(exp, w)| exp * (w * (w * total_bar)),
+            |(exp, w)| 0.5 * (exp * (w * w)),
         );
         (
             sum,
@@ -783,7 +775,7 @@ mod train {
         let y = &rt::elements(y)[..];
         let w_dot = &rt::elements(w_dot)[..];
         let log_l2_dot = &rt::elements(log_l2_dot)[..];
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct Buffers {
             exp: rt::Buffer<f64>,
             exp_dot: rt::Buffer<f64>,
@@ -798,7 +790,7 @@ mod train {
             w_bar_dot: rt::Buffer<f64>,
             log_l2_bar_dot: rt::Buffer<f64>,
         }
-        let mut buffers = Buffers::default();
+        let mut buffers = <Buffers as ::core::default::Default>::default();
         /// `log_l2.exp()`
         let exp = rt::map(
             buffers.exp.fit(w_rows * w_cols),
@@ -858,8 +850,8 @@ mod train {
             },
         );
         let x_rows_f64 = x_rows as f64;
-        let scaled = (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) })
-            * 1.0;
+        /// part of the derivative of `cross_entropy(&x.dot(w), y)`
+        let chosen_part = if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) };
         /// tangent of adjoint of `x.dot(w)`
         let product_bar_dot = rt::map(
             buffers.product_bar_dot.fit(w_cols * x_rows),
@@ -869,7 +861,7 @@ mod train {
                 rt::lane(product_dot, [w_cols, 1]),
                 rt::splat(chosen, [1, 0]),
             ),
-            |(exp_2, product_dot, chosen)| scaled * (exp_2 * (product_dot - chosen)),
+            |(exp_2, product_dot, chosen)| chosen_part * (exp_2 * (product_dot - chosen)),
         );
         /// tangent of adjoint of `w`
         let w_bar_dot_2 = rt::product(
@@ -877,16 +869,13 @@ mod train {
             rt::matrix(x, [x_rows, w_rows]).t(),
             rt::matrix(product_bar_dot, [x_rows, w_cols]),
         );
-        /// adjoint of `(log_l2.exp() * w * w).sum()`
-        let scaled_bar = 0.5 * 1.0;
         /// tangent of adjoint of `w`
         let w_bar_dot = rt::map(
             buffers.w_bar_dot.fit(w_rows * w_cols),
             [w_rows * w_cols],
             (w_bar_dot_2, w, exp_dot, exp, w_dot),
             |(w_bar_dot_2, w, exp_dot, exp, w_dot)| {
-                w_bar_dot_2 + scaled_bar * (w * exp_dot + exp * w_dot)
-                    + (w * scaled_bar * exp_dot + exp * (scaled_bar * w_dot))
+                w_bar_dot_2 + (w * exp_dot + exp * w_dot)
             },
         );
         /// tangent of adjoint of `log_l2`
@@ -895,9 +884,7 @@ mod train {
             [w_rows * w_cols],
             (w, exp_dot, exp, w_dot),
             |(w, exp_dot, exp, w_dot)| {
-                let scaled_bar_2 = w * scaled_bar;
-                w * scaled_bar_2 * exp_dot
-                    + exp * (scaled_bar_2 * w_dot + w * (scaled_bar * w_dot))
+                0.5 * (w * w * exp_dot + 2.0 * (exp * (w * w_dot)))
             },
         );
         (
