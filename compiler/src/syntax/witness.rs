@@ -20,12 +20,15 @@ pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Pa
         checks.extend(type_check(ty, &lowered.signature.output, crate_path));
     }
     let names = name_checks(lowered, crate_path);
+    // The function itself may only be called through what is generated from it: naming it here keeps rustc from calling it unused.
+    let name = &lowered.signature.name;
     quote! {
         #[doc(hidden)]
         #[allow(unused, clippy::all, clippy::pedantic)]
         const _: () = {
             #checks
             #names
+            let _ = #name;
         };
     }
 }
