@@ -240,3 +240,18 @@ fn names_follow_the_user() {
         assert!(forward.contains(name), "{name}\n{forward}");
     }
 }
+
+#[test]
+fn a_cotangent_of_computed_length_is_refused() {
+    let f = read(
+        "
+func f(%x: f64, %t: usize) -> (%y) {
+  bind[turns](%t)
+  %y: f64[turns] = broadcast[](%x)
+}",
+    );
+    assert!(jvp(&f, &[0]).is_ok() && linearize(&f, &[0]).is_ok());
+    assert!(vjp(&f, &[0]).unwrap_err().message.contains("is computed"));
+    let refused = grad(&f, &[0]).unwrap_err();
+    assert!(refused.message.contains("one scalar float result"), "{refused}");
+}

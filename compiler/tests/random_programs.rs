@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use bilevel_compiler::derive::{grad, hvp, jvp, linearity, linearize, vjp};
+use bilevel_compiler::derive::{grad, hvp, jvp, linearity, linearize, split, vjp};
 use bilevel_compiler::ir::eval::Tensor;
 use bilevel_compiler::ir::text::{parse, print, same};
 use bilevel_compiler::ir::verify::verify;
@@ -13,12 +13,17 @@ use bilevel_compiler::testing::{Limits, Program, Random, program};
 
 /// Seeds on which some version of a transformation was wrong.
 const REGRESSIONS: &[u64] = &[];
-const N_PROGRAMS: u64 = 1500;
+
+/// How many programs each property sees; more with `BILEVEL_RANDOM_PROGRAMS`.
+fn n_programs() -> u64 {
+    std::env::var("BILEVEL_RANDOM_PROGRAMS").map_or(1500, |n| n.parse().expect("a number of programs"))
+}
 
 /// Runs a property on many programs, and says on which seed it failed. The property says whether the point was fit for its comparisons.
 fn for_programs(limits: Limits, property: impl Fn(&Program, &mut Random) -> bool) {
     let mut unfit = 0;
-    for seed in REGRESSIONS.iter().copied().chain(0..N_PROGRAMS) {
+    let n_programs = n_programs();
+    for seed in REGRESSIONS.iter().copied().chain(0..n_programs) {
         let limits = Limits { n_draws: limits.n_draws + seed as usize % 6, ..limits };
         let p = program(seed, &limits);
         match catch_unwind(AssertUnwindSafe(|| property(&p, &mut Random::new(!seed)))) {
@@ -29,7 +34,7 @@ fn for_programs(limits: Limits, property: impl Fn(&Program, &mut Random) -> bool
             }
         }
     }
-    assert!(unfit * 20 <= N_PROGRAMS, "{unfit} of {N_PROGRAMS} programs were unfit: the test compares too little");
+    assert!(unfit * 20 <= n_programs, "{unfit} of {n_programs} programs were unfit: the test compares too little");
 }
 
 /// A direction for each of some parameters.
@@ -69,6 +74,20 @@ fn passes_keep_the_results() {
         assert_passes_keep(&p.func, &p.args);
         let dots = directions(p, random);
         assert_passes_keep(&jvp(&p.func, &p.wrt).unwrap(), &[&p.args[..], &dots].concat());
+        true
+    });
+}
+
+#[test]
+fn parts_of_a_split_make_the_whole() {
+    for_programs(Limits { n_draws: 8, elem: Elem::F64, control: true, scalar: false }, |p, random| {
+        let (known, unknown): (Vec<usize>, Vec<usize>) = (0..p.args.len()).partition(|_| random.one_in(2));
+        let parts = split(&p.func, &known, &[]).unwrap();
+        let pick = |positions: &[usize]| positions.iter().map(|&k| p.args[k].clone()).collect::<Vec<_>>();
+        let residuals = run(&parts.known, &pick(&known));
+        assert_eq!(residuals.len(), parts.n_residuals);
+        let results = run(&parts.unknown, &[residuals, pick(&unknown)].concat());
+        assert!(results.iter().zip(run(&p.func, &p.args)).all(|(a, b)| a.same_bits(&b)), "{}\n{}", parts.known, parts.unknown);
         true
     });
 }

@@ -192,6 +192,14 @@ impl Draw {
         (self.b.add(rest, c), bound + 0.4)
     }
 
+    /// `v` and a constant without significance. Two ways to compute the same value may differ by rounding; without the shift an
+    /// operation that jumps would make much of that.
+    fn shifted(&mut self, v: ValueId) -> ValueId {
+        let shift = self.random.between(0.1, 0.4);
+        let c = self.constant(v, shift);
+        self.b.add(v, c)
+    }
+
     fn unary(&mut self) {
         use Elementwise as E;
         let (x, bound) = self.float();
@@ -206,6 +214,7 @@ impl Draw {
             E::Ln1p | E::Asin | E::Acos => (self.squashed(x, 0.7), 0.7),
             E::Exp | E::ExpM1 | E::Sinh | E::Cosh => (small(self), bound.min(2.0)),
             E::Tan => (self.b.map(E::Sin, &[x]), 1.0),
+            E::Abs | E::Sign | E::Relu | E::Floor => (self.shifted(x), bound + 0.4),
             _ => (x, bound),
         };
         let y = self.b.map(op, &[x]);
@@ -419,6 +428,7 @@ impl Draw {
         let (p, _) = self.float();
         let (q, _) = self.float();
         let (p, q) = (self.coerce(p, dims), self.coerce(q, dims));
+        let q = self.shifted(q);
         let c = self.b.map(*self.random.pick(&[E::Lt, E::Le, E::Eq, E::Ne]), &[p, q]);
         match self.random.below(4) {
             0 => self.b.map(E::Not, &[c]),
