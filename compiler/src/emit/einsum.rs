@@ -53,8 +53,10 @@ pub(super) fn way<'f>(func: &Func, stmt: &Stmt, einsum: &Einsum, definition: imp
     let factor = |value: ValueId, labels: &[u8]| through_permutations(func, value, labels.to_vec(), &definition);
     let factors = [factor(stmt.args[0], lhs), factor(stmt.args[1], rhs)];
     if batch.is_empty() {
+        // A matrix and a vector in this order, which reads best.
         let [a, b] = &factors;
-        for (left, right) in [(a, b), (b, a)] {
+        let orders = if lhs_own.is_empty() { [(b, a), (a, b)] } else { [(a, b), (b, a)] };
+        for (left, right) in orders {
             let rows = only(&left.labels, &right.labels);
             let Some((rows, cols)) = out.split_at_checked(rows.len()) else { continue };
             let shared: Vec<u8> = only(&left.labels, rows);
