@@ -56,7 +56,8 @@ pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
             let generated = problem.map(|problem| {
                 let inner = witness(&problem.inner, &output_of(&module, &problem.inner), &problem.crate_path);
                 let outer = witness(&problem.outer, &output_of(&module, &problem.outer), &problem.crate_path);
-                quote!(#inner #outer)
+                let generated = derived(emit::problem(&problem), diags);
+                quote!(#inner #outer #generated)
             });
             if let (Some((_, items)), Some(generated)) = (&mut module.content, generated) {
                 items.push(syn::Item::Verbatim(generated));

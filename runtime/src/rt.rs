@@ -1,6 +1,6 @@
 //! Exactly what generated code names, and nothing else. Not for use by hand: it changes with the compiler.
 
-pub use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayView1, ArrayView2, ArrayView3, ArrayView4};
+pub use ndarray::{Array, Array0, Array1, Array2, Array3, Array4, ArrayView0, ArrayView1, ArrayView2, ArrayView3, ArrayView4};
 
 pub use crate::kernels::{
     ANY, Buffer, Matrix, Max, Min, Sum, abs, acos, add_at, asin, at, atan, atan2, check_index, check_indices, check_nonempty, column,

@@ -11,8 +11,11 @@ mod einsum;
 mod expr;
 mod forms;
 mod fuse;
+mod kernels;
 pub mod names;
 mod plan;
+mod problem;
 pub mod rust;
 
 pub use companion::companion;
+pub use problem::problem;

@@ -1,0 +1,617 @@
+pub mod weight_decay {
+    use super::*;
+    /// Training loss: softmax regression with its own L2 penalty on every weight.
+    pub fn train(
+        w: &Array2<f64>,
+        log_l2: &Array2<f64>,
+        x: &Array2<f64>,
+        y: &Array1<usize>,
+    ) -> f64 {
+        let penalty = 0.5 * (log_l2.exp() * w * w).sum();
+        cross_entropy(&x.dot(w), y) + penalty
+    }
+    /// Validation loss.
+    pub fn validate(w: &Array2<f64>, x_val: &Array2<f64>, y_val: &Array1<usize>) -> f64 {
+        cross_entropy(&x_val.dot(w), y_val)
+    }
+    #[doc(hidden)]
+    #[allow(unused, clippy::all, clippy::pedantic)]
+    const _: () = {
+        const _: () = {
+            fn check(value: &Array2<f64>) {
+                let _: &::bilevel::ndarray::ArrayRef<
+                    ::core::primitive::f64,
+                    ::bilevel::ndarray::Ix2,
+                > = &value;
+            }
+        };
+        const _: () = {
+            fn check(value: &Array2<f64>) {
+                let _: &::bilevel::ndarray::ArrayRef<
+                    ::core::primitive::f64,
+                    ::bilevel::ndarray::Ix2,
+                > = &value;
+            }
+        };
+        const _: () = {
+            fn check(value: &Array2<f64>) {
+                let _: &::bilevel::ndarray::ArrayRef<
+                    ::core::primitive::f64,
+                    ::bilevel::ndarray::Ix2,
+                > = &value;
+            }
+        };
+        const _: () = {
+            fn check(value: &Array1<usize>) {
+                let _: &::bilevel::ndarray::ArrayRef<
+                    ::core::primitive::usize,
+                    ::bilevel::ndarray::Ix1,
+                > = &value;
+            }
+        };
+        const _: () = {
+            fn check(value: f64) {
+                let _: &::core::primitive::f64 = &value;
+            }
+        };
+        mod functions {
+            use super::*;
+            use ::bilevel::functions::*;
+            use cross_entropy as _;
+        }
+        let _ = train;
+    };
+    #[doc(hidden)]
+    #[allow(unused, clippy::all, clippy::pedantic)]
+    const _: () = {
+        const _: () = {
+            fn check(value: &Array2<f64>) {
+                let _: &::bilevel::ndarray::ArrayRef<
+                    ::core::primitive::f64,
+                    ::bilevel::ndarray::Ix2,
+                > = &value;
+            }
+        };
+        const _: () = {
+            fn check(value: &Array2<f64>) {
+                let _: &::bilevel::ndarray::ArrayRef<
+                    ::core::primitive::f64,
+                    ::bilevel::ndarray::Ix2,
+                > = &value;
+            }
+        };
+        const _: () = {
+            fn check(value: &Array1<usize>) {
+                let _: &::bilevel::ndarray::ArrayRef<
+                    ::core::primitive::usize,
+                    ::bilevel::ndarray::Ix1,
+                > = &value;
+            }
+        };
+        const _: () = {
+            fn check(value: f64) {
+                let _: &::core::primitive::f64 = &value;
+            }
+        };
+        mod functions {
+            use super::*;
+            use ::bilevel::functions::*;
+            use cross_entropy as _;
+        }
+        let _ = validate;
+    };
+    /// The data of the problem `weight_decay`.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Problem<'a> {
+        /// The parameter `x` of `train`.
+        pub x: &'a ::bilevel::rt::Array2<f64>,
+        /// The parameter `y` of `train`.
+        pub y: &'a ::bilevel::rt::Array1<usize>,
+        /// The parameter `x_val` of `validate`.
+        pub x_val: &'a ::bilevel::rt::Array2<f64>,
+        /// The parameter `y_val` of `validate`.
+        pub y_val: &'a ::bilevel::rt::Array1<usize>,
+    }
+    #[allow(unused, unused_doc_comments, clippy::all, clippy::pedantic)]
+    const _: () = {
+        use ::bilevel::rt;
+        /// The lengths of all axes.
+        #[derive(Clone, Copy)]
+        struct Dims {
+            w_rows: usize,
+            w_cols: usize,
+            x_rows: usize,
+            x_val_rows: usize,
+        }
+        /// What `inner_value_and_grad` keeps.
+        #[derive(Default)]
+        struct InnerValueAndGrad {
+            scaled_bar: rt::Buffer<f64>,
+            product: rt::Buffer<f64>,
+            log_sum_exp: rt::Buffer<f64>,
+            taken: rt::Buffer<f64>,
+            product_bar: rt::Buffer<f64>,
+            w_bar_2: rt::Buffer<f64>,
+        }
+        /// What `inner_curvature` keeps.
+        #[derive(Default)]
+        struct InnerCurvature {
+            exp: rt::Buffer<f64>,
+            product: rt::Buffer<f64>,
+            log_sum_exp: rt::Buffer<f64>,
+            condition: rt::Buffer<bool>,
+            exp_2: rt::Buffer<f64>,
+            w: rt::Buffer<f64>,
+            chosen_part: f64,
+        }
+        /// What `hessian_product` keeps.
+        #[derive(Default)]
+        struct HessianProduct {
+            product_dot: rt::Buffer<f64>,
+            total: rt::Buffer<f64>,
+            chosen: rt::Buffer<f64>,
+            scaled_bar_dot: rt::Buffer<f64>,
+            w_bar_dot_2: rt::Buffer<f64>,
+        }
+        /// What `both_products` keeps.
+        #[derive(Default)]
+        struct BothProducts {
+            product_dot: rt::Buffer<f64>,
+            total: rt::Buffer<f64>,
+            chosen: rt::Buffer<f64>,
+            scaled_bar_dot: rt::Buffer<f64>,
+            w_bar_dot_2: rt::Buffer<f64>,
+        }
+        /// What `outer_value_and_grad` keeps.
+        #[derive(Default)]
+        struct OuterValueAndGrad {
+            product: rt::Buffer<f64>,
+            log_sum_exp: rt::Buffer<f64>,
+            taken: rt::Buffer<f64>,
+            product_bar: rt::Buffer<f64>,
+        }
+        /// Lengths, contiguous data and the buffers of the kernels.
+        pub struct Workspace<'a> {
+            dims: Dims,
+            x: rt::Cow<'a, [f64]>,
+            y: rt::Cow<'a, [usize]>,
+            x_val: rt::Cow<'a, [f64]>,
+            y_val: rt::Cow<'a, [usize]>,
+            inner_value_and_grad: InnerValueAndGrad,
+            inner_curvature: InnerCurvature,
+            hessian_product: HessianProduct,
+            both_products: BothProducts,
+            outer_value_and_grad: OuterValueAndGrad,
+        }
+        impl<'a> rt::BilevelProblem for Problem<'a> {
+            type Float = f64;
+            type Inner = rt::Array2<f64>;
+            type Outer = rt::Array2<f64>;
+            type Workspace = Workspace<'a>;
+            const INNER_NAME: &'static str = "w";
+            const OUTER_NAME: &'static str = "log_l2";
+            fn workspace(
+                &self,
+                inner: &Self::Inner,
+                outer: &Self::Outer,
+            ) -> Result<Self::Workspace, rt::Error> {
+                let [w_rows, w_cols, x_rows, x_val_rows] = rt::dims(
+                    "weight_decay",
+                    [rt::ANY; 4],
+                    &[
+                        ("w", inner.shape(), &[0, 1]),
+                        ("log_l2", outer.shape(), &[0, 1]),
+                        ("x", self.x.shape(), &[2, 0]),
+                        ("y", self.y.shape(), &[2]),
+                        ("x_val", self.x_val.shape(), &[3, 0]),
+                        ("y_val", self.y_val.shape(), &[3]),
+                    ],
+                )?;
+                rt::check_nonempty("w", inner.shape())?;
+                rt::check_nonempty("log_l2", outer.shape())?;
+                rt::check_nonempty("x", self.x.shape())?;
+                rt::check_nonempty("y", self.y.shape())?;
+                rt::check_nonempty("x_val", self.x_val.shape())?;
+                rt::check_nonempty("y_val", self.y_val.shape())?;
+                let x = rt::elements(self.x);
+                rt::check_finite("x", &x)?;
+                let y = rt::elements(self.y);
+                let x_val = rt::elements(self.x_val);
+                rt::check_finite("x_val", &x_val)?;
+                let y_val = rt::elements(self.y_val);
+                rt::check_indices("y", &y, w_cols)?;
+                rt::check_indices("y_val", &y_val, w_cols)?;
+                Ok(Workspace {
+                    dims: Dims {
+                        w_rows,
+                        w_cols,
+                        x_rows,
+                        x_val_rows,
+                    },
+                    x,
+                    y,
+                    x_val,
+                    y_val,
+                    inner_value_and_grad: InnerValueAndGrad::default(),
+                    inner_curvature: InnerCurvature::default(),
+                    hessian_product: HessianProduct::default(),
+                    both_products: BothProducts::default(),
+                    outer_value_and_grad: OuterValueAndGrad::default(),
+                })
+            }
+            fn inner_value_and_grad(
+                &self,
+                workspace: &mut Self::Workspace,
+                inner: &[Self::Float],
+                outer: &[Self::Float],
+                inner_bar: &mut [Self::Float],
+            ) -> Self::Float {
+                let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
+                let w = inner;
+                let log_l2 = outer;
+                let x = &workspace.x[..];
+                let y = &workspace.y[..];
+                let buffers = &mut workspace.inner_value_and_grad;
+                /// adjoint of `w`
+                let scaled_bar = rt::map(
+                    buffers.scaled_bar.fit(w_rows * w_cols),
+                    [w_rows * w_cols],
+                    (log_l2, w),
+                    #[inline(always)]
+                    |(log_l2, w)| rt::exp(log_l2) * w,
+                );
+                /// `(log_l2.exp() * w * w).sum()`
+                let total = rt::reduce_all(
+                    rt::Sum,
+                    [w_rows * w_cols],
+                    (scaled_bar, w),
+                    |(scaled_bar, w)| scaled_bar * w,
+                );
+                /// `0.5 * (log_l2.exp() * w * w).sum()`
+                let penalty = 0.5 * total;
+                /// `x.dot(w)`
+                let product = rt::product(
+                    buffers.product.fit(w_cols * x_rows),
+                    rt::matrix(x, [x_rows, w_rows]),
+                    rt::matrix(w, [w_rows, w_cols]),
+                );
+                let log_sum_exp = rt::log_sum_exp(
+                    buffers.log_sum_exp.fit(x_rows),
+                    product,
+                    [x_rows, w_cols, 1],
+                );
+                let taken = rt::take_along(
+                    buffers.taken.fit(x_rows),
+                    product,
+                    y,
+                    [x_rows, w_cols, 1],
+                );
+                let total_2 = rt::reduce_all(
+                    rt::Sum,
+                    [x_rows],
+                    (log_sum_exp, taken),
+                    |(log_sum_exp, taken)| log_sum_exp - taken,
+                );
+                let x_rows_f64 = x_rows as f64;
+                /// part of the derivative of `cross_entropy(&x.dot(w), y)`
+                let chosen_part = if x_rows_f64 == 0.0 {
+                    0.0
+                } else {
+                    rt::powi(x_rows_f64, -1)
+                };
+                /// `cross_entropy(&x.dot(w), y) + penalty`
+                let sum = total_2 / x_rows_f64 + penalty;
+                /// adjoint of `x.dot(w)`
+                let product_bar = rt::map(
+                    buffers.product_bar.fit(w_cols * x_rows),
+                    [x_rows, w_cols],
+                    (
+                        rt::lane(product, [w_cols, 1]),
+                        rt::splat(log_sum_exp, [1, 0]),
+                        rt::position(1),
+                        rt::splat(y, [1, 0]),
+                    ),
+                    #[inline(always)]
+                    |(product, log_sum_exp, j, y)| {
+                        rt::exp(
+                            product
+                                - (if log_sum_exp == f64::NEG_INFINITY {
+                                    0.0
+                                } else {
+                                    log_sum_exp
+                                }),
+                        ) * chosen_part - (if j == y { chosen_part } else { 0.0 })
+                    },
+                );
+                /// adjoint of `w`
+                let w_bar_2 = rt::product(
+                    buffers.w_bar_2.fit(w_rows * w_cols),
+                    rt::matrix(x, [x_rows, w_rows]).t(),
+                    rt::matrix(product_bar, [x_rows, w_cols]),
+                );
+                /// adjoint of `w`
+                let w_bar = rt::map(
+                    inner_bar,
+                    [w_rows * w_cols],
+                    (w_bar_2, scaled_bar),
+                    |(w_bar_2, scaled_bar)| w_bar_2 + scaled_bar,
+                );
+                sum
+            }
+            fn inner_curvature(
+                &self,
+                workspace: &mut Self::Workspace,
+                inner: &[Self::Float],
+                outer: &[Self::Float],
+            ) {
+                let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
+                let w = inner;
+                let log_l2 = outer;
+                let x = &workspace.x[..];
+                let buffers = &mut workspace.inner_curvature;
+                /// `log_l2.exp()`
+                let exp = rt::map(
+                    buffers.exp.fit(w_rows * w_cols),
+                    [w_rows * w_cols],
+                    log_l2,
+                    #[inline(always)]
+                    |log_l2| rt::exp(log_l2),
+                );
+                /// `x.dot(w)`
+                let product = rt::product(
+                    buffers.product.fit(w_cols * x_rows),
+                    rt::matrix(x, [x_rows, w_rows]),
+                    rt::matrix(w, [w_rows, w_cols]),
+                );
+                let log_sum_exp = rt::log_sum_exp(
+                    buffers.log_sum_exp.fit(x_rows),
+                    product,
+                    [x_rows, w_cols, 1],
+                );
+                let condition = rt::map(
+                    buffers.condition.fit(x_rows),
+                    [x_rows],
+                    log_sum_exp,
+                    |log_sum_exp| log_sum_exp == f64::NEG_INFINITY,
+                );
+                let exp_2 = rt::map(
+                    buffers.exp_2.fit(w_cols * x_rows),
+                    [x_rows, w_cols],
+                    (
+                        rt::lane(product, [w_cols, 1]),
+                        rt::splat(condition, [1, 0]),
+                        rt::splat(log_sum_exp, [1, 0]),
+                    ),
+                    #[inline(always)]
+                    |(product, condition, log_sum_exp)| rt::exp(
+                        product - (if condition { 0.0 } else { log_sum_exp }),
+                    ),
+                );
+                let x_rows_f64 = x_rows as f64;
+                /// part of the derivative of `cross_entropy(&x.dot(w), y)`
+                let chosen_part = if x_rows_f64 == 0.0 {
+                    0.0
+                } else {
+                    rt::powi(x_rows_f64, -1)
+                };
+                rt::copy(buffers.w.fit(w_rows * w_cols), w);
+                buffers.chosen_part = chosen_part;
+            }
+            fn curvature_apply(
+                &self,
+                workspace: &mut Self::Workspace,
+                direction: &[Self::Float],
+                hessian_product: &mut [Self::Float],
+                mixed: Option<&mut [Self::Float]>,
+            ) {
+                match mixed {
+                    None => {
+                        let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
+                        let residuals = &workspace.inner_curvature;
+                        let x = &workspace.x[..];
+                        let exp = &residuals.exp[..];
+                        let condition = &residuals.condition[..];
+                        let exp_2 = &residuals.exp_2[..];
+                        let chosen_part = residuals.chosen_part;
+                        let w_dot = direction;
+                        let buffers = &mut workspace.hessian_product;
+                        /// tangent of `x.dot(w)`
+                        let product_dot = rt::product(
+                            buffers.product_dot.fit(w_cols * x_rows),
+                            rt::matrix(x, [x_rows, w_rows]),
+                            rt::matrix(w_dot, [w_rows, w_cols]),
+                        );
+                        let total = rt::reduce_last(
+                            rt::Sum,
+                            buffers.total.fit(x_rows),
+                            [x_rows, w_cols],
+                            1,
+                            (
+                                rt::lane(exp_2, [w_cols, 1]),
+                                rt::lane(product_dot, [w_cols, 1]),
+                            ),
+                            |(exp_2, product_dot)| exp_2 * product_dot,
+                        );
+                        let chosen = rt::map(
+                            buffers.chosen.fit(x_rows),
+                            [x_rows],
+                            (condition, total),
+                            |(condition, total)| if condition { 0.0 } else { total },
+                        );
+                        /// tangent of adjoint of `x.dot(w)`
+                        let scaled_bar_dot = rt::map(
+                            buffers.scaled_bar_dot.fit(w_cols * x_rows),
+                            [x_rows, w_cols],
+                            (
+                                rt::lane(exp_2, [w_cols, 1]),
+                                rt::lane(product_dot, [w_cols, 1]),
+                                rt::splat(chosen, [1, 0]),
+                            ),
+                            |(exp_2, product_dot, chosen)| {
+                                chosen_part * (exp_2 * (product_dot - chosen))
+                            },
+                        );
+                        /// tangent of adjoint of `w`
+                        let w_bar_dot_2 = rt::product(
+                            buffers.w_bar_dot_2.fit(w_rows * w_cols),
+                            rt::matrix(x, [x_rows, w_rows]).t(),
+                            rt::matrix(scaled_bar_dot, [x_rows, w_cols]),
+                        );
+                        /// tangent of adjoint of `w`
+                        let w_bar_dot = rt::map(
+                            hessian_product,
+                            [w_rows * w_cols],
+                            (w_bar_dot_2, exp, w_dot),
+                            |(w_bar_dot_2, exp, w_dot)| w_bar_dot_2 + exp * w_dot,
+                        );
+                    }
+                    Some(mixed) => {
+                        let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
+                        let residuals = &workspace.inner_curvature;
+                        let x = &workspace.x[..];
+                        let w = &residuals.w[..];
+                        let exp = &residuals.exp[..];
+                        let condition = &residuals.condition[..];
+                        let exp_2 = &residuals.exp_2[..];
+                        let chosen_part = residuals.chosen_part;
+                        let w_dot = direction;
+                        let buffers = &mut workspace.both_products;
+                        /// tangent of `x.dot(w)`
+                        let product_dot = rt::product(
+                            buffers.product_dot.fit(w_cols * x_rows),
+                            rt::matrix(x, [x_rows, w_rows]),
+                            rt::matrix(w_dot, [w_rows, w_cols]),
+                        );
+                        let total = rt::reduce_last(
+                            rt::Sum,
+                            buffers.total.fit(x_rows),
+                            [x_rows, w_cols],
+                            1,
+                            (
+                                rt::lane(exp_2, [w_cols, 1]),
+                                rt::lane(product_dot, [w_cols, 1]),
+                            ),
+                            |(exp_2, product_dot)| exp_2 * product_dot,
+                        );
+                        let chosen = rt::map(
+                            buffers.chosen.fit(x_rows),
+                            [x_rows],
+                            (condition, total),
+                            |(condition, total)| if condition { 0.0 } else { total },
+                        );
+                        /// tangent of adjoint of `x.dot(w)`
+                        let scaled_bar_dot = rt::map(
+                            buffers.scaled_bar_dot.fit(w_cols * x_rows),
+                            [x_rows, w_cols],
+                            (
+                                rt::lane(exp_2, [w_cols, 1]),
+                                rt::lane(product_dot, [w_cols, 1]),
+                                rt::splat(chosen, [1, 0]),
+                            ),
+                            |(exp_2, product_dot, chosen)| {
+                                chosen_part * (exp_2 * (product_dot - chosen))
+                            },
+                        );
+                        /// tangent of adjoint of `w`
+                        let w_bar_dot_2 = rt::product(
+                            buffers.w_bar_dot_2.fit(w_rows * w_cols),
+                            rt::matrix(x, [x_rows, w_rows]).t(),
+                            rt::matrix(scaled_bar_dot, [x_rows, w_cols]),
+                        );
+                        /// tangent of adjoint of `w`
+                        let w_bar_dot = rt::map(
+                            hessian_product,
+                            [w_rows * w_cols],
+                            (w_bar_dot_2, exp, w_dot),
+                            |(w_bar_dot_2, exp, w_dot)| w_bar_dot_2 + exp * w_dot,
+                        );
+                        /// tangent of adjoint of `log_l2`
+                        let log_l2_bar_dot = rt::map(
+                            mixed,
+                            [w_rows * w_cols],
+                            (exp, w, w_dot),
+                            |(exp, w, w_dot)| exp * (w * w_dot),
+                        );
+                    }
+                }
+            }
+            fn outer_value_and_grad(
+                &self,
+                workspace: &mut Self::Workspace,
+                inner: &[Self::Float],
+                outer: &[Self::Float],
+                inner_bar: &mut [Self::Float],
+                outer_bar: &mut [Self::Float],
+            ) -> Self::Float {
+                let Dims { w_rows, w_cols, x_val_rows, .. } = workspace.dims;
+                let w = inner;
+                let x_val = &workspace.x_val[..];
+                let y_val = &workspace.y_val[..];
+                let buffers = &mut workspace.outer_value_and_grad;
+                outer_bar.fill(0.0);
+                /// `x_val.dot(w)`
+                let product = rt::product(
+                    buffers.product.fit(w_cols * x_val_rows),
+                    rt::matrix(x_val, [x_val_rows, w_rows]),
+                    rt::matrix(w, [w_rows, w_cols]),
+                );
+                let log_sum_exp = rt::log_sum_exp(
+                    buffers.log_sum_exp.fit(x_val_rows),
+                    product,
+                    [x_val_rows, w_cols, 1],
+                );
+                let taken = rt::take_along(
+                    buffers.taken.fit(x_val_rows),
+                    product,
+                    y_val,
+                    [x_val_rows, w_cols, 1],
+                );
+                let total = rt::reduce_all(
+                    rt::Sum,
+                    [x_val_rows],
+                    (log_sum_exp, taken),
+                    |(log_sum_exp, taken)| log_sum_exp - taken,
+                );
+                let x_val_rows_f64 = x_val_rows as f64;
+                /// `cross_entropy(&x_val.dot(w), y_val)`
+                let quotient = total / x_val_rows_f64;
+                /// part of the derivative of `cross_entropy(&x_val.dot(w), y_val)`
+                let quotient_part = if x_val_rows_f64 == 0.0 {
+                    0.0
+                } else {
+                    rt::powi(x_val_rows_f64, -1)
+                };
+                /// adjoint of `x_val.dot(w)`
+                let product_bar = rt::map(
+                    buffers.product_bar.fit(w_cols * x_val_rows),
+                    [x_val_rows, w_cols],
+                    (
+                        rt::lane(product, [w_cols, 1]),
+                        rt::splat(log_sum_exp, [1, 0]),
+                        rt::position(1),
+                        rt::splat(y_val, [1, 0]),
+                    ),
+                    #[inline(always)]
+                    |(product, log_sum_exp, j, y_val)| {
+                        rt::exp(
+                            product
+                                - (if log_sum_exp == f64::NEG_INFINITY {
+                                    0.0
+                                } else {
+                                    log_sum_exp
+                                }),
+                        ) * quotient_part
+                            - (if j == y_val { quotient_part } else { 0.0 })
+                    },
+                );
+                /// adjoint of `w`
+                let w_bar = rt::product(
+                    inner_bar,
+                    rt::matrix(x_val, [x_val_rows, w_rows]).t(),
+                    rt::matrix(product_bar, [x_val_rows, w_cols]),
+                );
+                quotient
+            }
+        }
+    };
+}
