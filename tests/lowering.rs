@@ -215,6 +215,15 @@ agree! {
             })
         }
     }
+    integers_in_branches_on_elements: f(&array![0_usize, 1, 5]) of {
+        fn f(counts: &Array1<usize>) -> Array1<f64> {
+            counts.mapv(|k| {
+                let before = if k > 0 { k - 1 } else { 7 };
+                let share = if k == 0 { 0 } else { 12 / k };
+                before as f64 + share as f64
+            })
+        }
+    }
     shadowing_blocks_and_tuples: f(1.5, 2.5) of {
         fn f(x: f64, y: f64) -> (f64, f64) {
             let (x, y) = (y, x);

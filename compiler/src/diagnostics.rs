@@ -113,7 +113,8 @@ pub mod messages {
         EXPONENT_NOT_LITERAL = "B0610", "the exponent of `powi` must be known when the program is compiled", "write the number, or `powf` with a float";
         RUNTIME_LENGTH = "B0611", "the length `{0}` is computed, and the compiler cannot tell that it equals {1}", "ask the array for its length: `x.len()`, `x.nrows()` or `x.ncols()`";
         NUMBER_TOO_LARGE = "B0612", "the number `{0}` does not fit its type", "write a number of the type that stands around it";
-        OPERANDS = "B0613", "the operands of `{0}` do not fit: {1}", "compare the types and shapes of the operands";
+        INTEGER_TYPE = "B0613", "the type of the integer `{0}` is not said, and the macro cannot see what Rust makes of it", "give the literal a suffix: `0_usize` or `0_i64`";
+        OPERANDS = "B0614", "the operands of `{0}` do not fit: {1}", "compare the types and shapes of the operands";
 
         // Control flow.
         EARLY_RETURN = "B0701", "`return` before the end of the function cannot be differentiated", "make the value the last expression; use `if … {{ … }} else {{ … }}` to choose between values";

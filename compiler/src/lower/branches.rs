@@ -1,7 +1,7 @@
 //! `if`: a branch of the IR, or inside element-wise closures a selection.
 
 use super::operators::Operand;
-use super::value::Value;
+use super::value::{Number, Value};
 use super::{Lowering, span_of, text};
 use crate::diagnostics::messages;
 use crate::ir::{Body, Control, Elem, Elementwise, Literal, Note, Op, ValueId};
@@ -159,13 +159,15 @@ impl Lowering<'_> {
     pub(super) fn leaf(&mut self, leaf: Value, elem: Option<Elem>, at: &dyn quote::ToTokens) -> Option<ValueId> {
         match leaf {
             Value::Tensor(v) | Value::Lane(v) => Some(v),
-            Value::Number(n) => {
-                let own = match n {
-                    super::value::Number::Float(..) => self.default_float,
-                    super::value::Number::Int(_) => Elem::Usize,
-                };
-                self.constant(n, elem.unwrap_or(own), at)
-            }
+            Value::Number(n) => match (n, elem) {
+                (_, Some(elem)) => self.constant(n, elem, at),
+                (Number::Float(..), None) => self.constant(n, self.default_float, at),
+                // Rust would take `i32`, or whatever a use elsewhere asks for; a guess could wrap around where Rust does not.
+                (Number::Int(_), None) => {
+                    self.error(at, messages::INTEGER_TYPE, &[&text(at)]);
+                    None
+                }
+            },
             Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
             Value::Closure(_) | Value::Unit | Value::Poison => None,
         }

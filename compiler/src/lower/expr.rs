@@ -194,9 +194,9 @@ impl Lowering<'_> {
             return self.fail(&cast.ty, messages::UNSUPPORTED_CAST, &[&text(&cast.ty)]);
         };
         match operand {
-            // A literal that is cast has its own default type first: `1 as f64`, `0.5 as f32`.
-            Value::Number(Number::Float(wide, _)) => {
-                let number = if to.is_float() { Number::Float(wide, wide as f32) } else { Number::Int(wide as i64) };
+            // A float literal that is cast to a float has that type from the start.
+            Value::Number(number @ Number::Float(wide, _)) => {
+                let number = if to.is_float() { number } else { Number::Int(wide as i64) };
                 self.constant(number, to, cast).map_or(Value::Poison, Value::Tensor)
             }
             Value::Number(Number::Int(i)) => {

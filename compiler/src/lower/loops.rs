@@ -29,13 +29,11 @@ impl Lowering<'_> {
         // A literal is given its type before the loop changes it.
         for &k in &carried {
             let value = self.scope.at(k).value.clone();
-            let leaves: Option<Vec<Value>> = value
-                .leaves()
-                .map(|leaves| leaves.into_iter().map(|l| self.leaf(l, None, &e.expr).map_or(Value::Poison, Value::Tensor)).collect());
-            if let Some(leaves) = leaves {
-                let value = value.with_leaves(&mut leaves.into_iter());
-                self.assign_to(k, value);
-            }
+            let at = syn::Ident::new(&self.scope.at(k).name, e.for_token.span);
+            let leaves = value.leaves().unwrap_or_default();
+            let leaves: Vec<Value> = leaves.into_iter().map(|l| self.leaf(l, None, &at).map_or(Value::Poison, Value::Tensor)).collect();
+            let value = value.with_leaves(&mut leaves.into_iter());
+            self.assign_to(k, value);
         }
         let initial: Vec<Value> = carried.iter().map(|&k| self.scope.at(k).value.clone()).collect();
         let args: Vec<ValueId> = initial.iter().flat_map(tensors).collect();

@@ -82,7 +82,12 @@ impl Lowering<'_> {
             let help = "write `x - (x / y).floor() * y` where neither is negative";
             return self.fail(e, messages::UNSUPPORTED_OPERATOR, &["%", "floats", help]);
         }
-        let b = if op == Elementwise::Div && b_ty.elem.is_float() { self.guarded(b, 1.0, b_expr) } else { Some(b) };
+        // Integers have no infinity: what a branch not taken computes must not leave their range.
+        let b = match op {
+            Elementwise::Div | Elementwise::Rem => self.guarded(b, 1.0, b_expr),
+            Elementwise::Sub if b_ty.elem.is_integer() => self.guarded(b, 0.0, b_expr),
+            _ => Some(b),
+        };
         let Some(b) = b else { return Value::Poison };
         let Some((x, y, lane)) = self.broadcast_pair(e, (a, a_expr), (b, b_expr)) else { return Value::Poison };
         Operand::wrap(self.emit(e, op, &[x, y]), lane)
@@ -150,7 +155,8 @@ impl Lowering<'_> {
             return Some(x);
         }
         let value = self.spread(x, &closure.dims, at)?;
-        let safe = self.part(at, Op::Const(ty.elem, Literal::Float(safe)), &[])?;
+        let safe = if ty.elem.is_float() { Literal::Float(safe) } else { Literal::Int(safe as i64) };
+        let safe = self.part(at, Op::Const(ty.elem, safe), &[])?;
         let safe = self.spread(Operand { value: safe, lane: false }, &closure.dims, at)?;
         let value = self.part(at, Elementwise::Select, &[reached, value, safe])?;
         Some(Operand { value, lane: true })
