@@ -58,6 +58,23 @@ impl Einsum {
 }
 
 impl Einsum {
+    /// The same operation with its labels renamed `i`, `j`, `k`, … in the order of their first occurrence.
+    pub fn renamed(&self) -> Einsum {
+        let mut order: Vec<u8> = Vec::new();
+        for &label in self.lhs.iter().chain(&self.rhs) {
+            if !order.contains(&label) {
+                order.push(label);
+            }
+        }
+        // There are 18 letters from `i` on; with more labels than that, the alphabet starts at `a`.
+        let first = if order.len() <= 18 { b'i' - b'a' } else { 0 };
+        let rename = |labels: &[u8]| -> Vec<u8> {
+            let place = |l: &u8| order.iter().position(|o| o == l).expect("every label of the result is one of an operand");
+            labels.iter().map(|l| first + place(l) as u8).collect()
+        };
+        Einsum { lhs: rename(&self.lhs), rhs: rename(&self.rhs), out: rename(&self.out) }
+    }
+
     /// The sum as the definition has it, over the summed labels in the order in which `lhs` has them.
     pub(super) fn eval(&self, lhs: &Tensor, rhs: &Tensor) -> Result<Tensor, EvalError> {
         if (lhs.shape.len(), rhs.shape.len()) != (self.lhs.len(), self.rhs.len()) {

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use crate::ir::{Body, Einsum, Elementwise, Func, Op, Stmt, ValueId};
+use crate::ir::{Body, Elementwise, Func, Op, Stmt, ValueId};
 
 /// Replaces every repeated computation by its first occurrence in scope. Later ones disappear.
 pub fn share(f: &Func) -> Func {
@@ -86,7 +86,7 @@ fn key(stmt: &Stmt) -> Stmt {
                 key.args.swap(0, 1);
                 std::mem::swap(&mut einsum.lhs, &mut einsum.rhs);
             }
-            *einsum = renamed(einsum);
+            *einsum = einsum.renamed();
         }
         Op::Control(_) => {
             let mut numbers = HashMap::new();
@@ -139,22 +139,6 @@ fn commutes(op: Elementwise) -> bool {
         | E::Select
         | E::Cast(_) => false,
     }
-}
-
-/// The same einsum with labels numbered in order of their first occurrence.
-fn renamed(einsum: &Einsum) -> Einsum {
-    let mut order: Vec<u8> = Vec::new();
-    let mut number = |labels: &[u8]| -> Vec<u8> {
-        let mut number_one = |&l: &u8| {
-            let k = order.iter().position(|&o| o == l).unwrap_or_else(|| {
-                order.push(l);
-                order.len() - 1
-            });
-            k as u8
-        };
-        labels.iter().map(&mut number_one).collect()
-    };
-    Einsum { lhs: number(&einsum.lhs), rhs: number(&einsum.rhs), out: number(&einsum.out) }
 }
 
 /// Gives the values that a nested body defines numbers that no table reaches, in order of definition.

@@ -12,12 +12,13 @@
 //! Floats are not real numbers: `x * 0` is not zero, `x - x` is not zero, `x + 0.0` is not `x` (for `x = -0.0`). A rule is used if it is exact for
 //! all floats, NaN payloads aside, or falls under one of these licences:
 //!
-//! 1. *Sums have no order.* Einsums and reductions may add in any order, in parts, with or without an initial `0.0`, and multiply a
-//!    common factor before or after adding (where it is infinite, one form may give an infinity and the other NaN). This lets einsums take
-//!    broadcasts and permutations of operands apart.
+//! 1. *Sums have no order.* Einsums and reductions may add in any order, in parts, with or without an initial `0.0` (so that the sign of a sum that is
+//!    zero means nothing), and multiply a common factor before or after adding (where it is infinite, one form may give an infinity and the
+//!    other NaN). This lets einsums take broadcasts, permutations and signs of operands apart.
 //! 2. *Powers of two.* Multiplication by a literal power of two from 1/256 to 256 is exact, so it may change its place among other factors and
 //!    combine with another literal. Only a product within eight binades of overflow or underflow can tell.
-//! 3. *Like terms.* Terms of one sum that are multiples of the same value by literals are added as one multiple.
+//! 3. *Like terms.* Terms of one sum that are multiples of the same value by literals of one sign, from 1/256 to 256, are added as one multiple. Nothing
+//!    cancels, and the tricks by which programs split floats into parts, or find the error of a sum, stay as they are.
 //! 4. *The zeros that `put_along` fills in* are the symbolic zeros of differentiation; their sign means nothing.
 //!
 //! Literals are combined where the arithmetic is exact (`0.5 * 2.0`, `3.0 - 1.0`, integers, truth values, comparisons, conversions), so that `0.1 * 3.0` stays as

@@ -4,9 +4,10 @@
 //! | --- | --- |
 //! | an operation on literals is a literal | where exact, see [`fold`] |
 //! | `op(broadcast x, broadcast y)` → `broadcast(op(x, y))` over the axes that one of them has | exact |
-//! | `--x` → `x`, `x + -y` → `x - y`, `x - -y` → `x + y`, `-x * -y` → `x * y`; a minus sign is found inside products, too | exact |
+//! | `--x` → `x`, `x + -y` → `x - y`, `x - -y` → `x + y`, `-x * -y` → `x * y`; a minus sign is found inside products | exact |
+//! | the same where the minus sign is inside a sum, an einsum or a `put_along` | sums have no order, zeros of `put_along` |
 //! | `-(c * x)` → `-c * x` | exact |
-//! | `x + x` → `2 * x`; in a longer sum, too, and with literal factors: `c * x + y + d * x` → `y + (c+d) * x` | like terms |
+//! | `x + x` → `2 * x`; in a longer sum, too, and with literal factors: `c * x + y + d * x` → `y + (c+d) * x`, `-x - x` → `-2 * x` | like terms |
 //! | `x + -0.0`, `x - 0.0`, `x * 1`, `x / 1`, `x * -1`, `-0.0 - x` | exact; `x + 0.0` stays, since it makes `0.0` of `-0.0` |
 //! | `x / c` → `x * (1/c)` for a power of two | exact |
 //! | `c * (d * x)` → `(c*d) * x`, `(c * x) * y` → `c * (x * y)`, `(c * x) / y` → `c * (x / y)` | powers of two |
@@ -17,7 +18,7 @@
 
 use super::Rewriter;
 use crate::ir::eval::Tensor;
-use crate::ir::{Elem, Elementwise, Index, Literal, Op, Shape, ValueId};
+use crate::ir::{Elem, Elementwise, Index, Literal, Op, Reduce, Shape, ValueId};
 
 pub(super) fn rewrite(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Option<ValueId> {
     if let Some(value) = fold(r, op, args) {
@@ -140,9 +141,9 @@ fn has_minus(r: &Rewriter, value: ValueId) -> bool {
         Some((Op::Elementwise(E::Neg), _)) => true,
         Some((Op::Const(_, Literal::Float(x)), _)) => *x < 0.0,
         Some((Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }), args)) => has_minus(r, args[0]),
-        Some((Op::Elementwise(E::Mul | E::Div), args)) => r.is_used_once(value) && args.iter().any(|&a| has_minus(r, a)),
-        Some((Op::Index(Index::PutAlong { .. }), args)) => r.is_used_once(value) && has_minus(r, args[0]),
-        Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _))
+        Some((Op::Elementwise(E::Mul | E::Div) | Op::Einsum(_), args)) => r.is_used_once(value) && args.iter().any(|&a| has_minus(r, a)),
+        Some((Op::Index(Index::PutAlong { .. }) | Op::Reduce(Reduce::Sum { .. }), args)) => r.is_used_once(value) && has_minus(r, args[0]),
+        Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _))
         | None => false,
     }
 }
@@ -186,32 +187,55 @@ fn addition(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
         }
     }
     for (sum, y) in [(x, y), (y, x)] {
-        let (c, base) = scaled(r, y).unwrap_or((1.0, y));
-        if let Some((c, rest)) = take_term(r, sum, c, base, 8) {
-            let term = scale(r, c, base);
-            return Some(rest.map_or(term, |rest| r.emit(Elementwise::Add, &[rest, term])));
+        let (c, base) = term(r, y);
+        if let Some(value) = add_term(r, sum, c, base) {
+            return Some(value);
         }
     }
     None
 }
 
+/// `sum + c * base`, if the sum has a multiple of `base` among its terms.
+fn add_term(r: &mut Rewriter, sum: ValueId, c: f64, base: ValueId) -> Option<ValueId> {
+    const DEPTH: usize = 8;
+    let (c, rest) = take_term(r, sum, c, base, DEPTH)?;
+    let multiple = scale(r, c, base);
+    Some(rest.map_or(multiple, |rest| r.emit(Elementwise::Add, &[rest, multiple])))
+}
+
 /// Finds a multiple of `base` among the terms of a sum: gives its factor plus `c`, and the sum without it.
 fn take_term(r: &mut Rewriter, sum: ValueId, c: f64, base: ValueId, depth: usize) -> Option<(f64, Option<ValueId>)> {
-    let (d, other) = scaled(r, sum).unwrap_or((1.0, sum));
+    let (d, other) = term(r, sum);
     if other == base {
-        let both = c + d;
-        return (both != 0.0 && is_exact(Elementwise::Add, c, d, both) && fits(r.elem(base), both)).then_some((both, None));
+        // Factors of one sign, so that nothing cancels, and small ones: programs that split floats into parts multiply by large ones.
+        let fits = [c, d, c + d].iter().all(|c| (1.0 / 256.0..=256.0).contains(&c.abs()));
+        return (fits && c * d > 0.0 && is_exact(Elementwise::Add, c, d, c + d)).then_some((c + d, None));
     }
-    let (first, second) = match r.def(sum) {
-        Some((Op::Elementwise(Elementwise::Add), &[first, second])) if depth > 0 && r.is_used_once(sum) => (first, second),
-        Some(_) | None => return None,
-    };
-    for (part, other) in [(first, second), (second, first)] {
-        if let Some((c, rest)) = take_term(r, part, c, base, depth - 1) {
-            return Some((c, Some(rest.map_or(other, |rest| r.emit(Elementwise::Add, &[rest, other])))));
-        }
+    if depth == 0 || !r.is_used_once(sum) {
+        return None;
     }
-    None
+    let Some((Op::Elementwise(op @ (Elementwise::Add | Elementwise::Sub)), &[first, second])) = r.def(sum) else { return None };
+    let op = *op;
+    let subtracts = op == Elementwise::Sub;
+    if let Some((c, rest)) = take_term(r, first, c, base, depth - 1) {
+        let rest = match rest {
+            Some(rest) => r.emit(op, &[rest, second]),
+            None if subtracts => r.emit(Elementwise::Neg, &[second]),
+            None => second,
+        };
+        return Some((c, Some(rest)));
+    }
+    let sign = if subtracts { -1.0 } else { 1.0 };
+    let (c, rest) = take_term(r, second, sign * c, base, depth - 1)?;
+    Some((sign * c, Some(rest.map_or(first, |rest| r.emit(op, &[first, rest])))))
+}
+
+/// A value as a literal times another value.
+fn term(r: &Rewriter, value: ValueId) -> (f64, ValueId) {
+    match r.def(value) {
+        Some((Op::Elementwise(Elementwise::Neg), inner)) => (-1.0, inner[0]),
+        Some(_) | None => scaled(r, value).unwrap_or((1.0, value)),
+    }
 }
 
 fn subtraction(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
@@ -221,10 +245,12 @@ fn subtraction(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
     if is_literal(r, x, -0.0) {
         return Some(r.emit(Elementwise::Neg, &[y]));
     }
-    has_minus(r, y).then(|| {
+    if has_minus(r, y) {
         let y = without_minus(r, y);
-        r.emit(Elementwise::Add, &[x, y])
-    })
+        return Some(r.emit(Elementwise::Add, &[x, y]));
+    }
+    let (c, base) = term(r, y);
+    add_term(r, x, -c, base)
 }
 
 fn multiplication(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | an einsum of a permuted operand has that operand's labels in another order | exact |
 //! | an einsum of a broadcast operand leaves the new axes' labels out: the other operand is summed over them, or the result broadcast | sums have no order |
+//! | an einsum's labels are `i`, `j`, `k` in order of their occurrence | exact |
 //! | an einsum without summed labels (`i,->i`, `i,j->ij`, `ij,ij->ij`) → `mul` of broadcasts | exact, up to `0.0 + -0.0` |
 //! | an einsum whose operands have the same labels, some of them kept (`ij,ij->i`) → `reduce_sum(mul)`, which fuses | sums have no order |
 //! | `reduce_sum(x * y)` → an einsum, if a matrix product can do it: something is summed over both, something is kept of one only, nothing of both | sums have no order |
@@ -22,6 +23,10 @@ pub(super) fn rewrite_einsum(r: &mut Rewriter, op: &Einsum, lhs: ValueId, rhs: V
         .or_else(|| broadcast_operand(r, &swapped(op), rhs, lhs))
         .or_else(|| elementwise_product(r, op, lhs, rhs))
         .or_else(|| sum_of_products(r, op, lhs, rhs))
+        .or_else(|| {
+            let renamed = op.renamed();
+            (renamed != *op).then(|| r.emit(renamed, &[lhs, rhs]))
+        })
 }
 
 /// The same einsum with its operands exchanged.

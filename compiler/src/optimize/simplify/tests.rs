@@ -63,6 +63,12 @@ fn signs_are_found_inside_products() {
 }
 
 #[test]
+fn signs_are_found_inside_sums() {
+    licensed("%1: f64[n] = neg(%x) %2: f64 = reduce_sum[0](%1) %r: f64 = add(%2, %s)", "%2: f64 = reduce_sum[0](%x) %r: f64 = sub(%s, %2)");
+    licensed("%1: f64[n] = neg(%x) %2: f64[m] = einsum[i,ij->j](%1, %a) %r: f64[m] = neg(%2)", "%r: f64[m] = einsum[i,ij->j](%x, %a)");
+}
+
+#[test]
 fn signs_stay_where_zeros_would_change_theirs() {
     for body in [
         "%1: f64 = sub(%s, %t) %r: f64 = neg(%1)",
@@ -127,9 +133,21 @@ fn like_terms_are_added_as_one() {
         "%1: f64 = add(%s, %t) %2: f64 = exp(%t) %3: f64 = add(%1, %2) %r: f64 = add(%3, %s)",
         "%2: f64 = exp(%t) %3: f64 = add(%t, %2) %1: f64 = 2.0 %4: f64 = mul(%1, %s) %r: f64 = add(%3, %4)",
     );
-    // Terms that cancel are not zero for infinities.
-    let body = "%1: f64 = neg(%s) %2: f64 = exp(%1) %3: f64 = add(%s, %2) %r: f64 = sub(%3, %s)";
-    rule(body, body);
+    rule("%1: f64 = neg(%s) %r: f64 = sub(%1, %s)", "%1: f64 = -2.0 %r: f64 = mul(%1, %s)");
+    licensed(
+        "%1: f64 = sub(%t, %s) %2: f64 = exp(%t) %3: f64 = add(%1, %2) %r: f64 = sub(%3, %s)",
+        "%2: f64 = exp(%t) %3: f64 = add(%t, %2) %1: f64 = 2.0 %4: f64 = mul(%1, %s) %r: f64 = sub(%3, %4)",
+    );
+    licensed("%1: f64 = sub(%s, %t) %r: f64 = add(%1, %s)", "%1: f64 = 2.0 %2: f64 = mul(%1, %s) %r: f64 = sub(%2, %t)");
+    // Terms that cancel, as in the error of a sum, and large factors, as in splitting a float into its halves.
+    for body in [
+        "%1: f64 = neg(%s) %2: f64 = exp(%1) %3: f64 = add(%s, %2) %r: f64 = sub(%3, %s)",
+        "%1: f64 = add(%s, %t) %2: f64 = sub(%1, %s) %3: f64 = sub(%1, %2) %4: f64 = sub(%s, %3) %5: f64 = sub(%t, %2) %r: f64 = add(%4, %5)",
+        "%1: f64 = 134217729.0 %2: f64 = mul(%1, %s) %3: f64 = sub(%2, %s) %r: f64 = sub(%2, %3)",
+        "%1: f64 = 3.0 %2: f64 = mul(%1, %s) %r: f64 = sub(%2, %s)",
+    ] {
+        no_rule(body);
+    }
 }
 
 #[test]
@@ -251,7 +269,7 @@ fn positions() {
 #[test]
 fn einsums_take_permutations_in() {
     rule("%1: f64[m, n] = permute[1, 0](%a) %r: f64[n, n] = einsum[ij,jk->ik](%b, %1)", "%r: f64[n, n] = einsum[ij,kj->ik](%b, %a)");
-    rule("%1: f64[m, n] = permute[1, 0](%a) %r: f64[m] = einsum[ij,j->i](%1, %x)", "%r: f64[m] = einsum[ji,j->i](%a, %x)");
+    rule("%1: f64[m, n] = permute[1, 0](%a) %r: f64[m] = einsum[ij,j->i](%1, %x)", "%r: f64[m] = einsum[ij,i->j](%a, %x)");
     rule("%1: f64[n, k] = einsum[ij,jk->ik](%a, %c) %r: f64[k, n] = permute[1, 0](%1)", "%r: f64[k, n] = einsum[ij,jk->ki](%a, %c)");
 }
 
@@ -265,7 +283,7 @@ fn einsums_leave_broadcast_axes_out() {
     // Kept of the broadcast alone: the result is repeated.
     factor_rule(
         "%row: f64[m] = reduce_sum[0](%b) %1: f64[n, m] = broadcast[1](%row) %r: f64[n, k] = einsum[ij,jk->ik](%1, %c)",
-        "%row: f64[m] = reduce_sum[0](%b) %2: f64[k] = einsum[j,jk->k](%row, %c) %r: f64[n, k] = broadcast[1](%2)",
+        "%row: f64[m] = reduce_sum[0](%b) %2: f64[k] = einsum[i,ij->j](%row, %c) %r: f64[n, k] = broadcast[1](%2)",
     );
     // A repeated scalar is a factor.
     factor_rule(
@@ -293,16 +311,16 @@ fn products_and_sums_meet_in_the_better_form() {
     no_rule("%r: f64[n, k] = einsum[ij,jk->ik](%a, %c)");
     rule(
         "%1: f64[n, m] = broadcast[0](%x) %2: f64[n, m] = mul(%1, %a) %r: f64[m] = reduce_sum[0](%2)",
-        "%r: f64[m] = einsum[a,ab->b](%x, %a)",
+        "%r: f64[m] = einsum[i,ij->j](%x, %a)",
     );
     rule(
         "%1: f64[n, m, k] = broadcast[0, 1](%a) %2: f64[n, m, k] = broadcast[1, 2](%c) %3: f64[n, m, k] = mul(%1, %2) %r: f64[n, k] = reduce_sum[1](%3)",
-        "%r: f64[n, k] = einsum[ab,bc->ac](%a, %c)",
+        "%r: f64[n, k] = einsum[ij,jk->ik](%a, %c)",
     );
     // What is summed over one operand alone is summed before.
     factor_rule(
         "%1: f64[n, m, k] = broadcast[0, 1](%a) %2: f64[n, m, k] = broadcast[1, 2](%c) %3: f64[n, m, k] = mul(%1, %2) %r: f64[k] = reduce_sum[0, 1](%3)",
-        "%1: f64[m] = reduce_sum[0](%a) %r: f64[k] = einsum[b,bc->c](%1, %c)",
+        "%1: f64[m] = reduce_sum[0](%a) %r: f64[k] = einsum[i,ij->j](%1, %c)",
     );
     // No matrix product, or a product that is needed anyway.
     no_rule("%1: f64[n, m] = mul(%a, %b) %r: f64[n] = reduce_sum[1](%1)");
