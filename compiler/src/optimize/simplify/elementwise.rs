@@ -143,8 +143,7 @@ fn has_minus(r: &Rewriter, value: ValueId) -> bool {
         Some((Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }), args)) => has_minus(r, args[0]),
         Some((Op::Elementwise(E::Mul | E::Div) | Op::Einsum(_), args)) => r.is_used_once(value) && args.iter().any(|&a| has_minus(r, a)),
         Some((Op::Index(Index::PutAlong { .. }) | Op::Reduce(Reduce::Sum { .. }), args)) => r.is_used_once(value) && has_minus(r, args[0]),
-        Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _))
-        | None => false,
+        Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _)) | None => false,
     }
 }
 
