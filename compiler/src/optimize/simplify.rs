@@ -1,7 +1,7 @@
 //! Algebraic rules: a statement becomes a smaller one, or a value that is there already.
 //!
 //! Notation: `c` is a literal or a literal repeated to a shape, `s` a scalar repeated to a shape, `x`, `y` are any values.
-//! A value counts as used once if one statement of the function uses it.
+//! A value is used here only if no other statement of the function uses it, and no loop stands between it and its use.
 //!
 //! The rules of each family stand in a file of their own, with a table at its top: `elementwise`, `product` (einsums and reductions), `shape`
 //! (shapes and positions). Control flow is treated here: a branch on a literal is its body, a result that both bodies give alike is that
@@ -53,6 +53,8 @@ pub fn simplify(f: &Func) -> Func {
         env: vec![None; f.types.len()],
         source_uses: uses,
         defs: HashMap::new(),
+        loops_around: HashMap::new(),
+        n_loops: 0,
         uses: HashMap::new(),
         next: 0,
         lengths: HashMap::new(),
@@ -76,6 +78,10 @@ struct Rewriter<'f> {
     source_uses: Vec<usize>,
     /// What each value here is computed by. A definition's operands are in scope wherever its result is.
     defs: HashMap<ValueId, (Op, Vec<ValueId>)>,
+    /// How many loops there are around the definition of each value.
+    loops_around: HashMap<ValueId, usize>,
+    /// How many loops there are around the statement that is being rewritten.
+    n_loops: usize,
     /// How often the source uses values that became this one.
     uses: HashMap<ValueId, usize>,
     /// Above all numbers of values made so far, to tell new values from those that were there before.
@@ -155,7 +161,9 @@ impl Rewriter<'_> {
         for k in (0..n_carried).filter(kept) {
             self.param(body.params[k + 1]);
         }
+        self.n_loops += 1;
         self.stmts(body);
+        self.n_loops -= 1;
         let results = (0..body.results.len()).filter(kept).map(|k| self.get(body.results[k])).collect();
         let nested = self.b.close(results);
         let outs: Vec<ValueId> = (0..stmt.outs.len()).filter(kept).map(|k| stmt.outs[k]).collect();
@@ -221,6 +229,7 @@ impl Rewriter<'_> {
             let out = self.b.op(op.clone(), args);
             self.next = out.0 + 1;
             self.defs.insert(out, (op, args.to_vec()));
+            self.loops_around.insert(out, self.n_loops);
             out
         })
     }
@@ -239,9 +248,11 @@ impl Rewriter<'_> {
         self.b.ty(value).elem
     }
 
-    /// Whether at most one statement of the source uses the value.
-    fn is_used_once(&self, value: ValueId) -> bool {
-        self.uses.get(&value).copied().unwrap_or(0) <= 1
+    /// Whether no work is done twice if a rule computes a value anew, in another form, for the statement that is being rewritten: no other statement
+    /// of the source uses it, and no loop is in between.
+    fn is_used_here_only(&self, value: ValueId) -> bool {
+        let n_uses = self.uses.get(&value).copied().unwrap_or(0);
+        n_uses <= 1 && self.loops_around.get(&value) == Some(&self.n_loops)
     }
 
     fn def(&self, value: ValueId) -> Option<(&Op, &[ValueId])> {

@@ -141,8 +141,12 @@ fn has_minus(r: &Rewriter, value: ValueId) -> bool {
         Some((Op::Elementwise(E::Neg), _)) => true,
         Some((Op::Const(_, Literal::Float(x)), _)) => *x < 0.0,
         Some((Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }), args)) => has_minus(r, args[0]),
-        Some((Op::Elementwise(E::Mul | E::Div) | Op::Einsum(_), args)) => r.is_used_once(value) && args.iter().any(|&a| has_minus(r, a)),
-        Some((Op::Index(Index::PutAlong { .. }) | Op::Reduce(Reduce::Sum { .. }), args)) => r.is_used_once(value) && has_minus(r, args[0]),
+        Some((Op::Elementwise(E::Mul | E::Div) | Op::Einsum(_), args)) => {
+            r.is_used_here_only(value) && args.iter().any(|&a| has_minus(r, a))
+        }
+        Some((Op::Index(Index::PutAlong { .. }) | Op::Reduce(Reduce::Sum { .. }), args)) => {
+            r.is_used_here_only(value) && has_minus(r, args[0])
+        }
         Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _)) | None => false,
     }
 }
@@ -172,7 +176,7 @@ fn negation(r: &mut Rewriter, x: ValueId) -> Option<ValueId> {
         return Some(without_minus(r, x));
     }
     let (c, y) = scaled(r, x)?;
-    (r.is_used_once(x)).then(|| scale(r, -c, y))
+    (r.is_used_here_only(x)).then(|| scale(r, -c, y))
 }
 
 fn addition(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
@@ -207,10 +211,11 @@ fn take_term(r: &mut Rewriter, sum: ValueId, c: f64, base: ValueId, depth: usize
     let (d, other) = term(r, sum);
     if other == base {
         // Factors of one sign, so that nothing cancels, and small ones: programs that split floats into parts multiply by large ones.
-        let fits = [c, d, c + d].iter().all(|c| (1.0 / 256.0..=256.0).contains(&c.abs()));
-        return (fits && c * d > 0.0 && is_exact(Elementwise::Add, c, d, c + d)).then_some((c + d, None));
+        let small = [c, d, c + d].iter().all(|c| (1.0 / 256.0..=256.0).contains(&c.abs()));
+        let exact = is_exact(Elementwise::Add, c, d, c + d) && is_value_of(r.elem(base), c + d);
+        return (small && c * d > 0.0 && exact).then_some((c + d, None));
     }
-    if depth == 0 || !r.is_used_once(sum) {
+    if depth == 0 || !r.is_used_here_only(sum) {
         return None;
     }
     let Some((Op::Elementwise(op @ (Elementwise::Add | Elementwise::Sub)), &[first, second])) = r.def(sum) else { return None };
@@ -268,7 +273,7 @@ fn multiplication(r: &mut Rewriter, x: ValueId, y: ValueId) -> Option<ValueId> {
         if let Some((d, y)) = scaled(r, x)
             && (is_small_power_of_two(c) || is_small_power_of_two(d))
             && is_exact(Elementwise::Mul, c, d, c * d)
-            && fits(r.elem(x), c * d)
+            && is_value_of(r.elem(x), c * d)
         {
             return Some(scale(r, c * d, y));
         }
@@ -319,7 +324,7 @@ fn scaled(r: &Rewriter, value: ValueId) -> Option<(f64, ValueId)> {
 
 /// The same, if the factor may leave the product in which the value stands.
 fn movable_scale(r: &Rewriter, value: ValueId) -> Option<(f64, ValueId)> {
-    scaled(r, value).filter(|&(c, _)| is_small_power_of_two(c))
+    scaled(r, value).filter(|&(c, _)| is_small_power_of_two(c) && r.loops_around.get(&value) == Some(&r.n_loops))
 }
 
 fn scale(r: &mut Rewriter, c: f64, x: ValueId) -> ValueId {
@@ -334,7 +339,8 @@ fn is_small_power_of_two(c: f64) -> bool {
     (1.0 / 256.0..=256.0).contains(&c.abs()) && c.to_bits() & MANTISSA == 0
 }
 
-fn fits(elem: Elem, x: f64) -> bool {
+/// Whether a float type has this value.
+fn is_value_of(elem: Elem, x: f64) -> bool {
     elem != Elem::F32 || f64::from(x as f32) == x
 }
 

@@ -145,7 +145,7 @@ pub(super) fn rewrite_reduce(r: &mut Rewriter, op: &Reduce, x: ValueId) -> Optio
             let rest = axes.iter().filter(|&&k| k != axis).map(|&k| k - usize::from(k > axis)).collect();
             Some(r.emit(Reduce::Sum { axes: rest }, &[args[0]]))
         }
-        (Op::Elementwise(Elementwise::Mul), args) if matches!(op, Reduce::Sum { .. }) && r.elem(x).is_float() && r.is_used_once(x) => {
+        (Op::Elementwise(Elementwise::Mul), args) if matches!(op, Reduce::Sum { .. }) && r.elem(x).is_float() && r.is_used_here_only(x) => {
             contraction(r, axes, &kept, args[0], args[1])
         }
         (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _) => None,

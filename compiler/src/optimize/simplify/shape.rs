@@ -5,7 +5,7 @@
 //! | a broadcast, permutation or reshape to the same type is its operand (a permutation only if it is the identity) |
 //! | two broadcasts, permutations or reshapes in a row are one |
 //! | `permute(broadcast x)` → `broadcast(permute x)`; `reshape` of a repeated scalar repeats the scalar |
-//! | `permute` of an einsum used once → an einsum with its result's labels in that order |
+//! | `permute` of an einsum used here only → an einsum with its result's labels in that order |
 //! | `dim_size` of a number is the number, of a bound dimension the value that it was bound to |
 //! | `take_along(put_along(v, idx), idx)` → `v` |
 //! | `at` of a broadcast → the broadcast of `at`; along a new axis, with the index of a loop of that length, the operand itself |
@@ -50,7 +50,7 @@ fn permute(r: &mut Rewriter, perm: &[usize], x: ValueId) -> Option<ValueId> {
         return Some(r.emit(Shape::Broadcast { axes: placed.iter().map(|&(k, _)| k).collect(), dims }, &[inner]));
     }
     match r.def(x) {
-        Some((Op::Einsum(Einsum { lhs, rhs, out }), args)) if r.is_used_once(x) => {
+        Some((Op::Einsum(Einsum { lhs, rhs, out }), args)) if r.is_used_here_only(x) => {
             let einsum = Einsum { lhs: lhs.clone(), rhs: rhs.clone(), out: perm.iter().map(|&p| out[p]).collect() };
             let args = args.to_vec();
             Some(r.emit(einsum, &args))

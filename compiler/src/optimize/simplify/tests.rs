@@ -382,3 +382,19 @@ fn names_survive() {
     let text = simplify(&f).to_string();
     assert!(text.starts_with("func f(%x: f64, %s: f64) -> (%out) {") && text.contains("%out: f64 = sub(%s, %x)"), "{text}");
 }
+
+#[test]
+fn nothing_is_computed_anew_in_a_loop() {
+    no_rule(
+        "%1: f64[n] = neg(%x) %2: f64[n] = mul(%1, %y) %3: f64 = 2.0 %4: f64[n] = broadcast[](%3) %5: f64[n] = mul(%4, %x)
+         %r: f64[n] = for[k](%x) (%i2: usize, %v: f64[n]) -> (%z) { %w: f64[n] = add(%v, %2) %z: f64[n] = mul(%w, %5) }",
+    );
+}
+
+#[test]
+fn literals_of_f32_stay_exact() {
+    let sum = "func f(%x: f32) -> (%r) {\n%1: f32 = 0.10000000149011612 %2: f32 = mul(%1, %x) %3: f32 = 200.0 %4: f32 = mul(%3, %x) %r: f32 = add(%2, %4)\n}";
+    unchanged(pass, sum);
+    let product = "func f(%x: f32) -> (%r) {\n%1: f32 = 0.10000000149011612 %2: f32 = mul(%1, %x) %3: f32 = 3.0 %r: f32 = mul(%3, %2)\n}";
+    unchanged(pass, product);
+}
