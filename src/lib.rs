@@ -58,7 +58,7 @@ pub mod prelude {
     pub use bilevel_macros::{bilevel, differentiable};
 
     pub use bilevel_runtime::functions::{ArrayFunctions, ScalarFunctions, cross_entropy, log_sum_exp, mse, softmax};
-    pub use bilevel_runtime::methods::Implicit;
+    pub use bilevel_runtime::methods::{Differences, Implicit};
     pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};
     pub use bilevel_runtime::{BilevelProblem, ProblemExt, Report};
 
