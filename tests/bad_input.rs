@@ -1,7 +1,7 @@
 //! Whatever is given to a problem, the answer is numbers that are right or one clear error.
 
-use bilevel::prelude::*;
 use bilevel::Error;
+use bilevel::prelude::*;
 
 #[bilevel]
 mod classify {
@@ -106,7 +106,7 @@ fn labels_out_of_range_are_named() {
 fn arrays_of_any_layout_give_the_same_result() {
     let data = Data::good();
     let mut turned = Data::good();
-    turned.x = data.x.t().as_standard_layout().reversed_axes();
+    turned.x = data.x.t().as_standard_layout().into_owned().reversed_axes();
     turned.w = Array2::zeros((2, 3)).reversed_axes();
     assert!(!turned.x.is_standard_layout() && !turned.w.is_standard_layout());
     assert_eq!(turned.hypergradient(-1.0), data.hypergradient(-1.0));
@@ -114,8 +114,6 @@ fn arrays_of_any_layout_give_the_same_result() {
 
 #[bilevel]
 mod scalar {
-    use super::*;
-
     /// `½ a w² − λ w` with minimum `λ / a`; unbounded below for `a ≤ 0`.
     #[inner(minimize = w)]
     fn inner(w: &f64, lambda: &f64, a: f64) -> f64 {

@@ -5,16 +5,16 @@ use std::io::Read;
 use bilevel::ndarray::{Array1, Array2};
 
 /// 1797 images of 8x8 pixels, scaled to 0..1, and their labels 0..9. See `examples/data/README.md` for the source.
-pub struct Digits {
+pub(crate) struct Digits {
     /// one image a row, 64 columns
-    pub images: Array2<f64>,
+    pub(crate) images: Array2<f64>,
     /// the digit that each image shows
-    pub labels: Array1<usize>,
+    pub(crate) labels: Array1<usize>,
 }
 
 impl Digits {
     /// Unpacks the embedded file.
-    pub fn load() -> Result<Self, String> {
+    pub(crate) fn load() -> Result<Self, String> {
         let packed = include_bytes!("../data/digits.csv.gz");
         let mut text = String::new();
         flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).map_err(|e| format!("the embedded digits are damaged: {e}"))?;
@@ -33,14 +33,14 @@ impl Digits {
     }
 
     /// Rows `range` as arrays of their own.
-    pub fn rows(&self, range: std::ops::Range<usize>) -> (Array2<f64>, Array1<usize>) {
+    pub(crate) fn rows(&self, range: std::ops::Range<usize>) -> (Array2<f64>, Array1<usize>) {
         use bilevel::ndarray::s;
         (self.images.slice(s![range.clone(), ..]).to_owned(), self.labels.slice(s![range]).to_owned())
     }
 }
 
 /// The share of rows whose largest logit is the label's.
-pub fn accuracy(logits: &Array2<f64>, labels: &Array1<usize>) -> f64 {
+pub(crate) fn accuracy(logits: &Array2<f64>, labels: &Array1<usize>) -> f64 {
     let right = logits
         .rows()
         .into_iter()

@@ -18,6 +18,7 @@ use clap::Parser;
 use digits::{Digits, accuracy};
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// The problem: softmax regression, one penalty per weight.
 #[bilevel]
 pub mod weight_decay {
     use super::*;

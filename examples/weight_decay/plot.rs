@@ -9,7 +9,7 @@ use plotters::prelude::*;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Draws the validation loss of every outer step, and below it each class' 64 log-penalties as an 8x8 image, to an SVG file.
-pub fn draw(path: &Path, losses: &[f64], log_l2: &Array2<f64>) -> Result<()> {
+pub(crate) fn draw(path: &Path, losses: &[f64], log_l2: &Array2<f64>) -> Result<()> {
     let root = SVGBackend::new(path, (1000, 640)).into_drawing_area();
     root.fill(&WHITE)?;
     let (above, below) = root.split_vertically(360);
