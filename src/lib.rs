@@ -24,11 +24,23 @@
 //!         mse(&x_val.dot(w), y_val)
 //!     }
 //! }
-//! # fn main() {
+//! # fn main() -> Result<(), bilevel::Error> {
+//! let x = array![[1.0, 0.2], [0.3, -1.0], [0.5, 0.5], [-1.2, 0.4]];
+//! let y = array![1.1, 0.1, 0.7, -1.0];
+//! let problem = ridge::Problem { x: &x, y: &y, x_val: &array![[0.9, 0.1], [-0.4, 1.0]], y_val: &array![1.0, -0.5] };
+//!
+//! let mut solver = problem.solver(Implicit::cg().tolerance(1e-10)).inner(Lbfgs::default().tolerance(1e-9));
+//! let log_l2 = array![-1.0, -1.0];
+//! let h = solver.hypergradient(&log_l2, &Array1::zeros(2))?;
+//! assert_eq!(h.gradient.len(), 2);
+//!
+//! let tuned = solver.minimize(&log_l2, &h.inner, Adam::new(0.1), 50)?;
+//! assert!(tuned.value < h.value);
+//!
 //! // The functions are what they were: plain Rust.
-//! let w = array![0.5, -0.5];
-//! let loss = ridge::validate(&w, &array![[1.0, 1.0]], &array![1.0]);
-//! assert_eq!(loss, 1.0);
+//! let again = ridge::validate(&tuned.inner, problem.x_val, problem.y_val);
+//! assert!((again - tuned.value).abs() < 1e-12);
+//! # Ok(())
 //! # }
 //! ```
 //!

@@ -229,3 +229,23 @@ fn the_crate_may_have_another_name() {
 fn shapes_that_do_not_fit_name_the_parameters() {
     let _ = layer::linearize(&matrix(4, 3), vector(4).view(), vector(5), &1.0);
 }
+
+#[differentiable]
+fn reads(a: &Array2<f64>, x: &Array1<f64>, k: usize) -> f64 {
+    let mut s = 0.0;
+    for j in 0..x.len() {
+        s += a[[0, j]] * x[j] + a.row(k)[j];
+    }
+    s
+}
+
+/// A position out of range is a panic, as in the function itself, also where it would still hit the memory of the array.
+#[test]
+fn positions_out_of_range_panic() {
+    let a = matrix(3, 2);
+    assert!(reads::grad(&a, &vector(2), 2).1.len() == 2);
+    for (x, k) in [(vector(3), 0), (vector(2), 3), (vector(2), usize::MAX)] {
+        assert!(std::panic::catch_unwind(|| reads(&a, &x, k)).is_err());
+        assert!(std::panic::catch_unwind(|| reads::value_and_grad(&a, &x, k)).is_err(), "{} {k}", x.len());
+    }
+}

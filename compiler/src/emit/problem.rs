@@ -13,7 +13,7 @@ use super::kernels::{Kernels, kernels};
 use super::names::Names;
 use super::rust::ident;
 use crate::derive::DeriveError;
-use crate::ir::{Body, Dim, DimId, Elem, Func, Index, Op, Shape, Stmt, ValueId};
+use crate::ir::{Body, Control, Dim, DimId, Elem, Func, Index, Op, Shape, Stmt, ValueId};
 use crate::syntax::ProblemIr;
 use crate::syntax::problem::Variable;
 use crate::syntax::signature::Form;
@@ -190,7 +190,13 @@ fn workspace(layout: &Layout, kernels: &Kernels) -> TokenStream {
         checks.extend(quote!(rt::check_nonempty(#label, #place.shape())?;));
         if l.role == Role::Data {
             let array = l.leaf.array();
-            contiguous.extend(quote!(let #variable = rt::elements(#array);));
+            // A view in the struct is copied out: what is borrowed through `self` would not live long enough.
+            let is_view = |v: &Variable| matches!(v.param.form, Form::Array { view: true, .. }) && v.param.name == l.leaf.label;
+            contiguous.extend(if layout.problem.data.iter().any(is_view) {
+                quote!(let #variable = rt::view_elements(#place);)
+            } else {
+                quote!(let #variable = rt::elements(#array);)
+            });
             if l.elem.is_float() {
                 contiguous.extend(quote!(rt::check_finite(#label, &#variable)?;));
             }
@@ -236,6 +242,7 @@ fn known_lengths(layout: &Layout) -> TokenStream {
 fn position_checks(layout: &Layout) -> TokenStream {
     let mut checks = TokenStream::new();
     let mut seen = HashSet::new();
+    let mut seen_turns = HashSet::new();
     let losses = [(&layout.problem.inner.func, &layout.inner_dims, true), (&layout.problem.outer.func, &layout.outer_dims, false)];
     for (func, dims, is_inner) in losses {
         let mut definitions: Vec<Option<&Stmt>> = vec![None; func.types.len()];
@@ -245,6 +252,13 @@ fn position_checks(layout: &Layout) -> TokenStream {
             }
         });
         for (index, dim) in positions(func, &func.body) {
+            if let Some(check) = turn_check(layout, func, dims, index, dim) {
+                if !seen_turns.insert(check.to_string()) {
+                    continue;
+                }
+                checks.extend(check);
+                continue;
+            }
             let param = data_behind(&definitions, index);
             let at = func.params().iter().position(|&p| p == param);
             let leaf = layout
@@ -277,6 +291,40 @@ fn position_checks(layout: &Layout) -> TokenStream {
         }
     }
     checks
+}
+
+/// For a position that counts the turns of a loop: a check that an array whose axis has the dimension `dim` is long enough for all turns.
+fn turn_check(layout: &Layout, func: &Func, dims: &[(DimId, usize)], index: ValueId, dim: Dim) -> Option<TokenStream> {
+    let mut trip = None;
+    func.body.walk(&mut |stmt| {
+        if let Op::Control(Control::For { trip: t, .. }) = &stmt.op
+            && stmt.bodies[0].params[0] == index
+        {
+            trip = Some(*t);
+        }
+    });
+    let trip = trip?;
+    let number = |d: Dim| match d {
+        Dim::Sym(id) => dims.iter().find(|(d, _)| *d == id).map(|&(_, n)| n),
+        Dim::Const(_) => None,
+    };
+    let axis = number(dim)?;
+    let turns = match trip {
+        Dim::Const(n) => {
+            let n = proc_macro2::Literal::u64_unsuffixed(n);
+            quote!(#n)
+        }
+        Dim::Sym(_) if number(trip)? == axis => return Some(TokenStream::new()),
+        Dim::Sym(_) => {
+            let name = &layout.dims[number(trip)?].0;
+            quote!(#name)
+        }
+    };
+    let l = layout.leaves.iter().find(|l| l.dims.contains(&axis))?;
+    let (label, place) = (&l.leaf.label, &l.leaf.place);
+    let at = proc_macro2::Literal::usize_unsuffixed(l.dims.iter().position(|&n| n == axis)?);
+    let name = layout.problem.name.to_string();
+    Some(quote!(rt::check_turns(#name, #label, #place.shape(), #at, #turns)?;))
 }
 
 /// Every value that is used as a position, with the dimension of the axis.

@@ -163,7 +163,8 @@ impl Lowering<'_> {
         let Some(form) = self.annotation(&item.ty) else { return value };
         match self.conform(value, &form, &item.expr) {
             Some(value) => {
-                self.name(&value, &name);
+                // In lower case: `let TARGET = …` in generated code would match against the constant.
+                self.name(&value, &name.to_lowercase());
                 value
             }
             None => Value::Poison,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ndarray::{Array, ArrayRef, Dimension, IntoDimension};
+use ndarray::{Array, ArrayRef, ArrayView, Dimension, IntoDimension};
 
 /// Memory for the elements of one array, kept from call to call so that only the first allocates.
 #[derive(Clone, Debug)]
@@ -58,6 +58,14 @@ pub fn elements<T: Copy, D: Dimension>(array: &ArrayRef<T, D>) -> Cow<'_, [T]> {
     match array.as_slice() {
         Some(slice) => Cow::Borrowed(slice),
         None => Cow::Owned(array.iter().copied().collect()),
+    }
+}
+
+/// [`elements`] of a view, for as long as what it views.
+pub fn view_elements<T: Copy, D: Dimension>(view: ArrayView<'_, T, D>) -> Cow<'_, [T]> {
+    match view.to_slice() {
+        Some(slice) => Cow::Borrowed(slice),
+        None => Cow::Owned(view.iter().copied().collect()),
     }
 }
 

@@ -91,6 +91,19 @@ pub fn check_index(name: &'static str, index: usize, limit: usize) -> Result<(),
     if index < limit { Ok(()) } else { Err(Error::IndexOutOfRange { name, position: None, value: index as i128, limit }) }
 }
 
+/// Fails if a loop of `turns` turns reads beyond the end of an axis.
+///
+/// # Errors
+/// [`Error::ShapeMismatch`] with the name, the shape, and the shape that would be long enough.
+pub fn check_turns(function: &'static str, name: &'static str, shape: &[usize], axis: usize, turns: usize) -> Result<(), Error> {
+    if turns <= shape[axis] {
+        return Ok(());
+    }
+    let mut expected = shape.to_vec();
+    expected[axis] = turns;
+    Err(Error::ShapeMismatch { name, shape: shape.to_vec(), expected_by: function, expected })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +133,8 @@ mod tests {
         assert!(check_indices("y", &[0, 9, 10], 10).unwrap_err().to_string().contains("`y` contains the index 10 at position 2"));
         assert_eq!(check_indices("y", &[0, 9], 10), Ok(()));
         assert!(check_index("k", 3, 3).is_err());
+        assert_eq!(check_turns("f", "y", &[3, 2], 1, 2), Ok(()));
+        let text = check_turns("f", "y", &[3, 2], 1, 4).unwrap_err().to_string();
+        assert!(text.contains("`y` has shape [3, 2]") && text.contains("`f` requires [3, 4]"), "{text}");
     }
 }
