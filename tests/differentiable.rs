@@ -249,3 +249,36 @@ fn positions_out_of_range_panic() {
         assert!(std::panic::catch_unwind(|| reads::value_and_grad(&a, &x, k)).is_err(), "{} {k}", x.len());
     }
 }
+
+#[differentiable]
+fn nested(x: &Array1<f64>, n: usize) -> f64 {
+    let mut total = 0.0;
+    for i in 0..x.len() {
+        let mut p = 1.0;
+        for k in 1..=2 * n {
+            p = p * x[i] / k as f64 + 0.1;
+        }
+        let mut scale = Array1::zeros(n);
+        for _ in i..3 {
+            scale += p;
+        }
+        total += p * scale.sum();
+    }
+    total
+}
+
+#[test]
+fn inner_loops_with_bounds_from_outside() {
+    let x = vector(3);
+    for n in 0..4 {
+        let x_bar = nested::grad(&x, n);
+        for k in 0..x.len() {
+            let moved = |t: f64| {
+                let mut x = x.clone();
+                x[k] += t;
+                nested(&x, n)
+            };
+            close(x_bar[k], difference(moved), 1e-8);
+        }
+    }
+}

@@ -98,8 +98,16 @@ fn tokens(source: &str) -> TokenStream {
 fn mutated_programs_never_panic() {
     let pool: Vec<TokenTree> = tokens(POOL).into_iter().collect();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let unbroken = [
+        bilevel_compiler::bilevel(TokenStream::new(), tokens(CORPUS[0])),
+        bilevel_compiler::differentiable(TokenStream::new(), tokens(CORPUS[1])),
+    ];
+    for out in unbroken {
+        let out = out.to_string();
+        assert!(!out.contains("compile_error"), "{}", &out[out.find("compile_error").unwrap_or(0)..]);
+    }
     let mut n_accepted = 0;
-    for k in 0..8000 {
+    for k in 0..5000 {
         let mut item = tokens(CORPUS[k % CORPUS.len()]);
         for _ in 0..1 + random.below(3) {
             item = mutate(item, &pool, &mut random);
@@ -115,7 +123,7 @@ fn mutated_programs_never_panic() {
         n_accepted += usize::from(!out.contains("compile_error"));
     }
     // Most mutations are errors, but not all: the test would be empty if nothing came through to lowering.
-    assert!(n_accepted > 100, "{n_accepted}");
+    assert!(n_accepted > 50, "{n_accepted}");
 }
 
 #[test]

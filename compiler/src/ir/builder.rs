@@ -124,11 +124,29 @@ impl Builder {
 
     /// Appends a statement, its result types computed by the operation's rule.
     pub fn try_stmt(&mut self, op: Op, args: Vec<ValueId>, bodies: Vec<Body>) -> Result<Vec<ValueId>, TypeError> {
+        self.try_stmt_at(self.depth(), op, args, bodies)
+    }
+
+    /// Appends a statement to the open body at the given depth, 0 being the outermost: it is executed before the control flow whose body is being
+    /// built inside of that.
+    pub fn try_stmt_at(&mut self, depth: usize, op: Op, args: Vec<ValueId>, bodies: Vec<Body>) -> Result<Vec<ValueId>, TypeError> {
+        let is_visible = |&a: &ValueId| self.depth_of(a).is_some_and(|d| d <= depth);
+        debug_assert!(depth == self.depth() || args.iter().all(is_visible), "operands are defined in the body or around it");
         let types = op.infer(&self.func, &args, &bodies)?;
         let note = self.note.clone();
         let outs: Vec<ValueId> = types.into_iter().map(|ty| self.value(ty, note.clone())).collect();
-        self.innermost().stmts.push(Stmt { outs: outs.clone(), op, args, bodies });
+        self.open[depth].stmts.push(Stmt { outs: outs.clone(), op, args, bodies });
         Ok(outs)
+    }
+
+    /// The depth of the open body that defines a value; `None` if that body is closed.
+    pub fn depth_of(&self, value: ValueId) -> Option<usize> {
+        self.open.iter().position(|body| body.params.contains(&value) || body.stmts.iter().any(|s| s.outs.contains(&value)))
+    }
+
+    /// The statement in an open body that defines a value; `None` for parameters.
+    pub fn definition(&self, value: ValueId) -> Option<&Stmt> {
+        self.open.iter().flat_map(|body| &body.stmts).find(|s| s.outs.contains(&value))
     }
 
     /// Appends a statement of any kind.

@@ -35,7 +35,7 @@ pub use dependence::depends_on;
 
 use crate::diagnostics::{Diagnostics, Message, messages};
 use crate::ir::builder::TypeError;
-use crate::ir::{Builder, Dim, DimId, Elem, Literal, Note, Op, Shape, Type, ValueId};
+use crate::ir::{Builder, Dim, DimId, Elem, Elementwise, Literal, Note, Op, Shape, Type, ValueId};
 use crate::syntax::{Assumed, Form, Lowered, Signature, source_text};
 use scope::Scope;
 use value::{Number, Value, describe_type};
@@ -291,10 +291,14 @@ impl Lowering<'_> {
                     return Some(Dim::Const(i as u64));
                 }
                 let dim = self.b.dim(name);
+                let (length, depth) = self.outermost(*v);
                 self.b.set_default_note(Note::at(span_of(at)));
-                self.b.stmt(Shape::BindDim { dim }, &[*v], Vec::new());
+                if let Err(TypeError(why)) = self.b.try_stmt_at(depth, Shape::BindDim { dim }.into(), vec![length], Vec::new()) {
+                    self.error(at, messages::OPERANDS, &[&text(at), &why]);
+                    return None;
+                }
                 self.computed.insert(dim);
-                self.lengths.insert(*v, (Dim::Sym(dim), self.b.depth()));
+                self.lengths.insert(*v, (Dim::Sym(dim), depth));
                 Some(Dim::Sym(dim))
             }
             Value::Poison => None,
@@ -303,6 +307,38 @@ impl Lowering<'_> {
                 self.error(at, messages::EXPECTED_KIND, &["a length of type `usize`", &found, "write for example `x.len()`"]);
                 None
             }
+        }
+    }
+
+    /// A value equal to an integer, defined in the outermost open body where it can be, and the depth of that body. A length that is the same in all
+    /// turns of a loop around it is so known before the loop, which reverse mode needs in order to keep what the turns compute. Only arithmetic that
+    /// cannot fail moves, since the loop may have no turns.
+    fn outermost(&mut self, v: ValueId) -> (ValueId, usize) {
+        let depth = self.b.depth_of(v).unwrap_or(self.b.depth());
+        let Some(stmt) = self.b.definition(v).cloned().filter(|_| depth > 0) else { return (v, depth) };
+        let moves = match &stmt.op {
+            Op::Const(..) => true,
+            Op::Shape(Shape::DimSize { dim }) => !matches!(self.b.current_dim(*dim), Dim::Sym(id) if self.computed.contains(&id)),
+            Op::Elementwise(Elementwise::Add | Elementwise::Mul | Elementwise::Max | Elementwise::Min) => true,
+            // `max(a, b) - a`, the number of turns of `a..b`.
+            Op::Elementwise(Elementwise::Sub) => self
+                .b
+                .definition(stmt.args[0])
+                .is_some_and(|larger| larger.op == Op::Elementwise(Elementwise::Max) && larger.args.contains(&stmt.args[1])),
+            Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_) => false,
+        };
+        if !moves {
+            return (v, depth);
+        }
+        let args: Vec<(ValueId, usize)> = stmt.args.iter().map(|&a| self.outermost(a)).collect();
+        let outer = args.iter().map(|a| a.1).max().unwrap_or(0);
+        if outer == depth {
+            return (v, depth);
+        }
+        self.b.set_default_note(self.b.note(v).clone());
+        match self.b.try_stmt_at(outer, stmt.op, args.into_iter().map(|a| a.0).collect(), Vec::new()) {
+            Ok(outs) => (outs[0], outer),
+            Err(_) => (v, depth),
         }
     }
 
