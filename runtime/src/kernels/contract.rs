@@ -1,6 +1,6 @@
 //! Products of two tensors that are no matrix product.
 
-use super::variant::{Kernel, Variant};
+use super::variant::{Kernel, run};
 use crate::Float;
 
 /// `out[o] = sum over s of lhs[o, s] * rhs[o, s]`, where `o` runs over the space `out_shape` and `s` over `sum_shape`. The strides say where each
@@ -20,7 +20,7 @@ pub fn contract<'a, T: Float, const O: usize, const S: usize, const R: usize>(
     rhs_strides: [usize; R],
 ) -> &'a [T] {
     const { assert!(O + S == R, "one stride per axis") };
-    Variant::detect().run(Contract { out: &mut *out, out_shape, sum_shape, operands: [(lhs, lhs_strides), (rhs, rhs_strides)] });
+    run(Contract { out: &mut *out, out_shape, sum_shape, operands: [(lhs, lhs_strides), (rhs, rhs_strides)] });
     out
 }
 

@@ -1,7 +1,7 @@
 //! Element-wise loops.
 
 use super::operand::{Operand, Row, next_row};
-use super::variant::{Kernel, Variant};
+use super::variant::{Kernel, run};
 
 /// `out[i] = f(operands at i)` for every position `i` of the iteration space `shape`.
 ///
@@ -9,18 +9,7 @@ use super::variant::{Kernel, Variant};
 /// If `out` does not have as many elements as the space, or an operand does not cover the space.
 #[inline(always)]
 pub fn map<const R: usize, T: Copy, O: Operand<R>>(out: &mut [T], shape: [usize; R], operands: O, f: impl Fn(O::Item) -> T) -> &[T] {
-    map_with(Variant::detect(), out, shape, operands, f)
-}
-
-#[inline(always)]
-pub(super) fn map_with<const R: usize, T: Copy, O: Operand<R>>(
-    variant: Variant,
-    out: &mut [T],
-    shape: [usize; R],
-    operands: O,
-    f: impl Fn(O::Item) -> T,
-) -> &[T] {
-    variant.run(Map { out: &mut *out, shape, operands, f });
+    run(Map { out: &mut *out, shape, operands, f });
     out
 }
 
@@ -58,6 +47,7 @@ impl<const R: usize, T: Copy, O: Operand<R>, F: Fn(O::Item) -> T> Kernel for Map
 #[cfg(test)]
 mod tests {
     use super::super::operand::{lane, position, splat, strided};
+    use super::super::variant::Variant;
     use super::*;
 
     /// Every kind of operand in one loop over every small space, against indices computed one by one, on every variant.
@@ -72,13 +62,12 @@ mod tests {
                     let mut out = vec![f64::NAN; n * m];
                     let operands =
                         (lane(&a, [m, 1]), splat(&rows, [1, 0]), lane(&cols, [0, 1]), strided(&a, [1, n]), position(0), position(1));
-                    let got = map_with(variant, &mut out, [n, m], operands, |(a, r, c, t, i, j)| {
-                        a + 1e4 * r + c + 1e8 * t + 1e-3 * i as f64 + 1e-5 * j as f64
-                    });
+                    let f = |(a, r, c, t, i, j)| a + 1e4 * r + c + 1e8 * t + 1e-3 * i as f64 + 1e-5 * j as f64;
+                    variant.run(Map { out: &mut out, shape: [n, m], operands, f });
                     for i in 0..n {
                         for j in 0..m {
                             let want = a[i * m + j] + 1e4 * rows[i] + cols[j] + 1e8 * a[j * n + i] + 1e-3 * i as f64 + 1e-5 * j as f64;
-                            assert_eq!(got[i * m + j], want, "{variant:?} {n}x{m} at {i},{j}");
+                            assert_eq!(out[i * m + j], want, "{variant:?} {n}x{m} at {i},{j}");
                         }
                     }
                 }

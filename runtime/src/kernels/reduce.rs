@@ -6,7 +6,7 @@
 
 use super::math;
 use super::operand::{Operand, Row, next_row};
-use super::variant::{Kernel, Variant};
+use super::variant::{Kernel, run};
 use crate::Float;
 
 /// Items that are computed together before they are combined.
@@ -95,7 +95,7 @@ pub fn reduce_all<const R: usize, T: Copy, O: Operand<R>>(
     f: impl Fn(O::Item) -> T,
 ) -> T {
     let mut out = [reduction.identity()];
-    Variant::detect().run(ReduceLast { reduction, out: &mut out, shape, n_kept: 0, operands, f });
+    run(ReduceLast { reduction, out: &mut out, shape, n_kept: 0, operands, f });
     out[0]
 }
 
@@ -112,7 +112,7 @@ pub fn reduce_last<const R: usize, T: Copy, O: Operand<R>>(
     operands: O,
     f: impl Fn(O::Item) -> T,
 ) -> &[T] {
-    Variant::detect().run(ReduceLast { reduction, out: &mut *out, shape, n_kept, operands, f });
+    run(ReduceLast { reduction, out: &mut *out, shape, n_kept, operands, f });
     out
 }
 
@@ -129,7 +129,7 @@ pub fn reduce_first<const R: usize, T: Copy, O: Operand<R>>(
     operands: O,
     f: impl Fn(O::Item) -> T,
 ) -> &[T] {
-    Variant::detect().run(ReduceFirst { reduction, out: &mut *out, shape, n_reduced, operands, f });
+    run(ReduceFirst { reduction, out: &mut *out, shape, n_reduced, operands, f });
     out
 }
 
@@ -138,7 +138,7 @@ pub fn reduce_first<const R: usize, T: Copy, O: Operand<R>>(
 /// # Panics
 /// If the lengths of `out` and `x` do not fit.
 pub fn log_sum_exp<'a, T: Float>(out: &'a mut [T], x: &[T], shape: [usize; 3]) -> &'a [T] {
-    Variant::detect().run(LogSumExp { out: &mut *out, x, shape });
+    run(LogSumExp { out: &mut *out, x, shape });
     out
 }
 
@@ -355,6 +355,7 @@ fn larger<T: Float>(a: T, b: T) -> T {
 #[cfg(test)]
 mod tests {
     use super::super::operand::lane;
+    use super::super::variant::Variant;
     use super::*;
 
     /// Numbers of mixed size and sign, the same for the same seed.

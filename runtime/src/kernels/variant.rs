@@ -21,10 +21,17 @@ pub(crate) trait Kernel {
     fn run(self) -> Self::Output;
 }
 
+/// Runs a kernel with the widest instructions that this CPU has.
+#[inline(always)]
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    // A build for debugging does not vectorise: three versions of every loop would only make it slow to compile.
+    if cfg!(debug_assertions) { baseline(kernel) } else { Variant::detect().run(kernel) }
+}
+
 impl Variant {
     /// The widest variant that this CPU has, found once.
     #[inline]
-    pub(crate) fn detect() -> Variant {
+    fn detect() -> Variant {
         // Zero means not looked at yet. Two threads may both look; they find the same.
         static FOUND: AtomicU8 = AtomicU8::new(0);
         match FOUND.load(Ordering::Relaxed) {
