@@ -3,101 +3,15 @@
 
 #![allow(clippy::needless_return, clippy::neg_cmp_op_on_partial_ord, clippy::type_complexity, reason = "the spellings are what is tested")]
 
+mod common;
+
 use bilevel::prelude::*;
 use bilevel_compiler::diagnostics::Diagnostics;
 use bilevel_compiler::ir::eval::{Tensor, eval};
 use bilevel_compiler::ir::verify::verify;
 use bilevel_compiler::lower::{Items, lower};
 use bilevel_compiler::syntax::signature::{Use, parse_signature};
-use ndarray::{Array, ArrayRef, Dimension};
-
-/// A value that can be an argument of both.
-trait Argument {
-    fn tensors(&self) -> Vec<Tensor>;
-}
-
-/// A value that both can give back.
-trait Outcome {
-    fn numbers(&self) -> Vec<f64>;
-}
-
-macro_rules! scalars {
-    ($($ty:ident)*) => { $(
-        impl Argument for $ty {
-            fn tensors(&self) -> Vec<Tensor> { vec![Tensor::$ty(*self)] }
-        }
-        impl Argument for &$ty {
-            fn tensors(&self) -> Vec<Tensor> { vec![Tensor::$ty(**self)] }
-        }
-    )* };
-}
-scalars!(f64 f32 usize i64 bool);
-
-macro_rules! arrays {
-    ($($elem:ident $make:ident)*) => { $(
-        impl<D: Dimension> Argument for ArrayRef<$elem, D> {
-            fn tensors(&self) -> Vec<Tensor> { vec![Tensor::$make(self.shape(), self.iter().copied().collect())] }
-        }
-    )* };
-}
-arrays!(f64 f64s f32 f32s usize usizes);
-
-impl<T, D: Dimension> Argument for Array<T, D>
-where
-    ArrayRef<T, D>: Argument,
-{
-    fn tensors(&self) -> Vec<Tensor> {
-        (**self).tensors()
-    }
-}
-
-impl<T, D: Dimension> Argument for &Array<T, D>
-where
-    ArrayRef<T, D>: Argument,
-{
-    fn tensors(&self) -> Vec<Tensor> {
-        (***self).tensors()
-    }
-}
-
-impl<T, D: Dimension> Argument for ndarray::ArrayView<'_, T, D>
-where
-    ArrayRef<T, D>: Argument,
-{
-    fn tensors(&self) -> Vec<Tensor> {
-        (**self).tensors()
-    }
-}
-
-impl<A: Argument, B: Argument> Argument for (A, B) {
-    fn tensors(&self) -> Vec<Tensor> {
-        self.0.tensors().into_iter().chain(self.1.tensors()).collect()
-    }
-}
-
-impl Outcome for f64 {
-    fn numbers(&self) -> Vec<f64> {
-        vec![*self]
-    }
-}
-
-impl Outcome for f32 {
-    fn numbers(&self) -> Vec<f64> {
-        vec![f64::from(*self)]
-    }
-}
-
-impl<T: Copy + Into<f64>, D: Dimension> Outcome for Array<T, D> {
-    fn numbers(&self) -> Vec<f64> {
-        self.iter().map(|&v| v.into()).collect()
-    }
-}
-
-impl<A: Outcome, B: Outcome> Outcome for (A, B) {
-    fn numbers(&self) -> Vec<f64> {
-        self.0.numbers().into_iter().chain(self.1.numbers()).collect()
-    }
-}
+use common::{Argument, Outcome, matrix, vector};
 
 /// Lowers the last function of the source and runs it.
 fn run(source: &str, args: &[Tensor]) -> Vec<f64> {
@@ -143,16 +57,8 @@ macro_rules! agree {
 /// The evaluator sums in another order than `ndarray`.
 const TOLERANCE: f64 = 1e-14;
 
-fn vector(n: usize) -> Array1<f64> {
-    Array1::from_iter((0..n).map(|i| 0.3 * i as f64 - 0.7 + 0.05 * (i * i) as f64))
-}
-
 fn positive(n: usize) -> Array1<f64> {
     vector(n).mapv(|v| v * v + 0.2)
-}
-
-fn matrix(n: usize, m: usize) -> Array2<f64> {
-    Array2::from_shape_fn((n, m), |(i, j)| 0.4 * i as f64 - 0.3 * j as f64 + 0.1 * (i * j) as f64 - 0.2)
 }
 
 agree! {

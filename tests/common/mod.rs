@@ -4,13 +4,13 @@ use bilevel_compiler::ir::eval::Tensor;
 use ndarray::{Array, ArrayRef, Dimension};
 
 /// A value that can be an argument of both.
-pub trait Argument {
+pub(crate) trait Argument {
     /// Its leaves.
     fn tensors(&self) -> Vec<Tensor>;
 }
 
 /// A value that both can give back.
-pub trait Outcome {
+pub(crate) trait Outcome {
     /// Its elements, leaf after leaf.
     fn numbers(&self) -> Vec<f64>;
 }
@@ -97,11 +97,11 @@ tuples!(A 0, B 1, C 2, D 3);
 tuples!(A 0, B 1, C 2, D 3, E 4);
 
 /// A few numbers of both signs.
-pub fn vector(n: usize) -> Array<f64, ndarray::Ix1> {
+pub(crate) fn vector(n: usize) -> Array<f64, ndarray::Ix1> {
     Array::from_iter((0..n).map(|i| 0.3 * i as f64 - 0.7 + 0.05 * (i * i) as f64))
 }
 
 /// A matrix of numbers of both signs.
-pub fn matrix(n: usize, m: usize) -> Array<f64, ndarray::Ix2> {
+pub(crate) fn matrix(n: usize, m: usize) -> Array<f64, ndarray::Ix2> {
     Array::from_shape_fn((n, m), |(i, j)| 0.4 * i as f64 - 0.3 * j as f64 + 0.1 * (i * j) as f64 - 0.2)
 }
