@@ -191,11 +191,8 @@ impl<'f> Emitter<'f> {
             }
         };
         let scalar = ty.rank() == 0;
-        let comment = self.func.note(value).source.as_deref().map_or_else(String::new, |source| {
-            // A line that ended in a backslash would swallow the next one.
-            let source = source.split_whitespace().collect::<Vec<_>>().join(" ").replace('\\', "/");
-            format!("  // {source}")
-        });
+        // It ends in a backquote: a line that ended in a backslash of the user's would swallow the next one.
+        let comment = self.func.note(value).explain().map_or_else(String::new, |what| format!("  // {what}"));
         let (into, indent) = if scalar { (&mut self.before, "    ") } else { (&mut self.inside, "        ") };
         let _ = writeln!(into, "{indent}const {} {name} = {text};{comment}", c_type(ty.elem));
         self.set(value, name);

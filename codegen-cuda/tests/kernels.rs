@@ -321,7 +321,7 @@ fn user_names_and_sources_are_made_harmless() {
     b.set_note(z, Note { source: Some("x +\n y \\".into()), ..Note::named("exp") });
     let kernel = fused_kernel(&b.finish(vec![z])).unwrap();
     assert_eq!(kernel.name, "while_2");
-    assert!(kernel.source.contains("const double exp_2 = i_2[i] + model_w_0[i];  // x + y /\n"), "{}", kernel.source);
+    assert!(kernel.source.contains("const double exp_2 = i_2[i] + model_w_0[i];  // `x + y \\`\n"), "{}", kernel.source);
     let arguments = [
         Argument::Array { param: 0, elem: Elem::F64 },
         Argument::Array { param: 1, elem: Elem::F64 },

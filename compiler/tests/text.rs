@@ -118,7 +118,7 @@ fn names_are_made_legible_and_unique() {
     let f = b.finish(vec![y, z]);
     let expected = "\
 func f(%x: f64, %x_2: f64, %model_w_0_: f64, %x_2_2: f64) -> (%1, %2) {
-  %1: f64 = add(%x, %x_2)  // x + x
+  %1: f64 = add(%x, %x_2)  // `x + x`
   %2: f64 = mul(%model_w_0_, %x_2_2)
 }
 ";

@@ -49,12 +49,6 @@ pub(super) fn labelled(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> Fun
     checked(pass.b.finish(results), "jvp")
 }
 
-/// The note on what a rule computes on the way to the tangent of a value.
-fn part_of_derivative(note: &Note) -> Note {
-    let whole = note.source.as_ref().or(note.name.as_ref());
-    Note { name: None, source: whole.map(|whole| format!("part of the derivative of {whole}").into()), span: note.span }
-}
-
 struct Forward<'f> {
     f: &'f Func,
     b: Builder,
@@ -89,7 +83,7 @@ impl Forward<'_> {
         let dots: Vec<Option<ValueId>> = stmt.args.iter().map(|&a| self.dots.find(a)).collect();
         let note = self.f.note(out);
         let dot_note = (self.label)(note);
-        let outer = self.b.set_default_note(part_of_derivative(note));
+        let outer = self.b.set_default_note(note.derivative_part());
         let dot = stmt.op.jvp(&mut self.b, &args, outs[0], &dots);
         self.b.set_default_note(outer);
         let dot = dot.unwrap_or_else(|| panic!("{:?} gives no tangent, although it is not flat", stmt.op));

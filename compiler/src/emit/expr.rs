@@ -121,6 +121,11 @@ impl Expr {
             E::Or => binary(quote!(||), Binding::Or),
             E::Select => Expr::choice(&args[0], &args[1], &args[2]),
             E::Cast(to) => args[0].cast(elem, to),
+            E::Powi(-1) => {
+                let one = Expr::literal(elem, Literal::Float(1.0));
+                let x = args[0].within(tighter(Binding::Product));
+                Expr { tokens: quote!(#one / #x), binding: Binding::Product, heavy }
+            }
             E::Powi(n) => call("powi", Some(Token::i32_unsuffixed(n).to_token_stream()), false),
             E::Exp => call("exp", None, true),
             E::ExpM1 => call("exp_m1", None, true),

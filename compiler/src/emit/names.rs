@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span};
 
-use crate::ir::{Elementwise, Func, Index, Note, Op, Reduce, Shape, ValueId};
+use crate::ir::{Elementwise, Func, Index, Op, Reduce, Relation, Shape, ValueId};
 
 /// The identifiers of one function of generated code.
 ///
@@ -90,6 +90,7 @@ fn describe_elementwise(op: Elementwise) -> &'static str {
         E::Sign => "sign",
         E::Relu => "relu",
         E::Floor => "floor",
+        E::Powi(-1) => "reciprocal",
         E::Powi(_) | E::Powf => "power",
         E::Add => "sum",
         E::Sub => "difference",
@@ -106,28 +107,21 @@ fn describe_elementwise(op: Elementwise) -> &'static str {
 
 /// The line of documentation for a value: what the user wrote, or what the value is to what the user wrote.
 pub fn explain(func: &Func, value: ValueId) -> Option<String> {
-    let (relation, source, _) = relation(func, value)?;
-    Some(format!(" {relation}`{source}`"))
+    func.note(value).explain().map(|what| format!(" {what}"))
 }
 
 /// The user's expression that a value comes from, and the suffixes for a name of the value that say how: `_dot` for a tangent, `_bar` for an
-/// adjoint, in the order in which the derivatives were taken.
+/// adjoint, in the order in which the derivatives were taken. None for parts of an expression, which cannot be called after the whole.
 pub fn source_of(func: &Func, value: ValueId) -> Option<(String, String)> {
-    relation(func, value).map(|(_, source, suffix)| (source, suffix))
-}
-
-/// What the note on a value says: its relation to an expression of the user's, that expression, and the relation as suffixes.
-fn relation(func: &Func, value: ValueId) -> Option<(String, String, String)> {
-    let Note { source: Some(source), .. } = func.note(value) else { return None };
-    let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (mut rest, mut suffix) = (source.as_str(), String::new());
-    let prefixes = [("adjoint of ", "_bar"), ("tangent of ", "_dot"), ("part of the derivative of ", "_part")];
-    while let Some((inner, mark)) = prefixes.iter().find_map(|(prefix, mark)| Some((rest.strip_prefix(prefix)?, mark))) {
-        suffix.insert_str(0, mark);
-        rest = inner;
-    }
-    let relation = source[..source.len() - rest.len()].to_owned();
-    Some((relation, rest.to_owned(), suffix))
+    let note = func.note(value);
+    let source = note.source.as_ref()?.to_string();
+    let marks = note.relations.iter().rev().map(|relation| match relation {
+        Relation::Tangent => Some("_dot"),
+        Relation::Adjoint => Some("_bar"),
+        Relation::DerivativePart => Some("_part"),
+        Relation::Part => None,
+    });
+    Some((source, marks.collect::<Option<String>>()?))
 }
 
 #[cfg(test)]

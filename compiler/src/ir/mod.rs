@@ -107,41 +107,94 @@ pub struct Stmt {
 pub struct Note {
     /// The user's name of the value, or one derived from it (`x_dot`, `x_bar`); not necessarily unique.
     pub name: Option<Rc<str>>,
-    /// What the value is, as a person would say it: the user's expression, or "tangent of …", "adjoint of …".
+    /// The user's expression, or the name of the parameter, that gave rise to it.
     pub source: Option<Rc<str>>,
+    /// What the value is to `source`, outermost first; empty if it is the very value. The Hessian-vector product of `w`, for example, is
+    /// the tangent of the adjoint of `w`.
+    pub relations: Vec<Relation>,
     /// The place in the user's code that gave rise to it.
     pub span: proc_macro2::Span,
+}
+
+/// What a value is to an expression of the user's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Relation {
+    /// Its derivative along the directions of forward mode.
+    Tangent,
+    /// The derivative of the results with respect to it, in reverse mode.
+    Adjoint,
+    /// Computed on the way to its tangent or adjoint.
+    DerivativePart,
+    /// Computed on the way to its value, for functions that are more than one operation.
+    Part,
+}
+
+impl Relation {
+    /// In words, before the expression.
+    pub fn words(self) -> &'static str {
+        match self {
+            Relation::Tangent => "tangent of ",
+            Relation::Adjoint => "adjoint of ",
+            Relation::DerivativePart => "part of the derivative of ",
+            Relation::Part => "a part of ",
+        }
+    }
 }
 
 impl Note {
     /// A note that only has a place.
     pub fn at(span: proc_macro2::Span) -> Self {
-        Note { name: None, source: None, span }
+        Note { name: None, source: None, relations: Vec::new(), span }
     }
 
     /// A note with a name and no particular place.
     pub fn named(name: &str) -> Self {
-        Note { name: Some(name.into()), source: None, span: proc_macro2::Span::call_site() }
+        Note { name: Some(name.into()), ..Note::default() }
+    }
+
+    /// A note on the value of an expression of the user's.
+    pub fn of_source(source: &str, span: proc_macro2::Span) -> Self {
+        Note { source: Some(source.into()), ..Note::at(span) }
+    }
+
+    /// The note on what is computed on the way to the value that this note describes.
+    pub fn part(&self) -> Self {
+        self.related(None, Relation::Part)
+    }
+
+    /// The note on what is computed on the way to a derivative of the value that this note describes.
+    pub fn derivative_part(&self) -> Self {
+        let mut note = self.related(None, Relation::DerivativePart);
+        // A part of the derivative of a part is just that to the whole.
+        note.relations.retain(|&r| r != Relation::Part);
+        note
+    }
+
+    /// What the value is, in words, with the user's expression between backquotes.
+    pub fn explain(&self) -> Option<String> {
+        let source = self.source.as_ref()?.split_whitespace().collect::<Vec<_>>().join(" ");
+        let relations: String = self.relations.iter().map(|r| r.words()).collect();
+        Some(format!("{relations}`{source}`"))
     }
 
     /// The note for the tangent of the value that this note describes.
     pub fn tangent(&self) -> Self {
-        self.derived("dot", "tangent")
+        self.related(Some("dot"), Relation::Tangent)
     }
 
     /// The note for the cotangent of the value that this note describes.
     pub fn cotangent(&self) -> Self {
-        self.derived("bar", "adjoint")
+        self.related(Some("bar"), Relation::Adjoint)
     }
 
-    fn derived(&self, suffix: &str, kind: &str) -> Self {
+    /// The note on a value with this relation to the one that this note describes. It has a name only if a suffix is given.
+    fn related(&self, suffix: Option<&str>, relation: Relation) -> Self {
+        let mut relations = vec![relation];
+        relations.extend(&self.relations);
         Note {
-            name: self.name.as_ref().map(|n| format!("{n}_{suffix}").into()),
-            source: match (&self.source, &self.name) {
-                (Some(s), _) => Some(format!("{kind} of {s}").into()),
-                (None, Some(n)) => Some(format!("{kind} of {n}").into()),
-                (None, None) => None,
-            },
+            name: self.name.as_ref().zip(suffix).map(|(name, suffix)| format!("{name}_{suffix}").into()),
+            source: self.source.clone().or_else(|| self.name.clone()),
+            relations,
             span: self.span,
         }
     }

@@ -176,9 +176,9 @@ impl<'f> Printer<'f> {
             self.text.push(' ');
             self.body(nested, depth);
         }
-        let source = stmt.outs.first().and_then(|o| self.func.notes.get(o.0 as usize)).and_then(|n| n.source.as_deref());
-        if let (Some(source), true) = (source, stmt.bodies.is_empty()) {
-            let _ = write!(self.text, "  // {}", source.split_whitespace().collect::<Vec<_>>().join(" "));
+        let what = stmt.outs.first().and_then(|o| self.func.notes.get(o.0 as usize)).and_then(super::Note::explain);
+        if let (Some(what), true) = (what, stmt.bodies.is_empty()) {
+            let _ = write!(self.text, "  // {what}");
         }
         self.text.push('\n');
     }

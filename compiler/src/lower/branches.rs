@@ -101,7 +101,7 @@ impl Lowering<'_> {
                 otherwise.body.results.push(y);
             }
         }
-        self.b.set_default_note(Note { name: None, source: Some(text(e).into()), span: span_of(e) });
+        self.b.set_default_note(Note::of_source(&text(e), span_of(e)));
         let mut results = match self.b.try_stmt(Op::Control(Control::If), vec![condition], vec![then.body, otherwise.body]) {
             Ok(results) => results.into_iter(),
             Err(why) => {

@@ -46,7 +46,7 @@ impl Lowering<'_> {
             let parameters: Vec<Value> = tensors(value)
                 .into_iter()
                 .map(|v| {
-                    let note = Note { name: Some(self.scope.at(k).name.as_str().into()), source: None, span: span_of(&e.expr) };
+                    let note = Note { name: Some(self.scope.at(k).name.as_str().into()), ..Note::at(span_of(&e.expr)) };
                     Value::Tensor(self.b.param(self.b.ty(v).clone(), note))
                 })
                 .collect();
@@ -77,7 +77,7 @@ impl Lowering<'_> {
             }
             return Value::Poison;
         };
-        self.b.set_default_note(Note { name: None, source: Some(loop_text(e).into()), span: span_of(&e.for_token) });
+        self.b.set_default_note(Note::of_source(&loop_text(e), span_of(&e.for_token)));
         let op = Op::Control(Control::For { trip: self.b.current_dim(range.trip), reverse: range.reverse });
         match self.b.try_stmt(op, args, vec![body]) {
             Ok(outs) => {
@@ -169,7 +169,7 @@ impl Lowering<'_> {
             _ => None,
         };
         let start = range.and_then(|r| r.start);
-        let note = Note { name: if start.is_none() { name } else { None }, source: None, span: span_of(pat) };
+        let note = Note { name: if start.is_none() { name } else { None }, ..Note::at(span_of(pat)) };
         let turn = self.b.param(Type::scalar(Elem::Usize), note);
         match start {
             // Without a range, the type of the elements is not known either.

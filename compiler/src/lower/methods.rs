@@ -5,7 +5,7 @@ use syn::ext::IdentExt;
 use super::operators::Operand;
 use super::spellings::{self, Composer, INSTEAD, METHODS, Meaning, Method, On, Unary};
 use super::value::{Number, Value, describe_rank};
-use super::{Closure, Lowering, span_of, text};
+use super::{Closure, Lowering, part_of, text};
 use crate::diagnostics::messages;
 use crate::ir::{Dim, Einsum, Elem, Elementwise, Index, Literal, Note, Op, Reduce, Shape, ValueId};
 
@@ -143,7 +143,7 @@ impl Lowering<'_> {
         match unary.meaning {
             Meaning::Op(op) => Operand::wrap(self.emit(call.whole, op, &[x.value]), x.lane),
             Meaning::Composed(f) => {
-                self.b.set_default_note(Note::at(span_of(call.whole)));
+                self.b.set_default_note(part_of(call.whole));
                 let value = f(&mut Composer { lowering: self }, x.value);
                 self.describe_as(value, call.whole);
                 Operand::wrap(Some(value), x.lane)
@@ -154,7 +154,7 @@ impl Lowering<'_> {
     /// Gives the last value of a composition the source text of the whole.
     pub(super) fn describe_as(&mut self, value: ValueId, e: &syn::Expr) {
         let note = self.b.note(value).clone();
-        self.b.set_note(value, Note { source: Some(text(e).into()), ..note });
+        self.b.set_note(value, Note { name: note.name, ..Note::of_source(&text(e), note.span) });
     }
 
     fn powi(&mut self, call: Call<'_>, receiver: Value) -> Value {
@@ -381,14 +381,16 @@ impl Lowering<'_> {
         }
     }
 
-    /// The mean over axes.
+    /// The mean over axes, as the sum times `1/n`: the number of elements is no variable, so that its reciprocal is computed once and also serves
+    /// the derivatives.
     pub(super) fn mean_value(&mut self, whole: &syn::Expr, x: ValueId, axes: Vec<usize>) -> Option<ValueId> {
         let ty = self.b.ty(x).clone();
         let sum = self.part(whole, Reduce::Sum { axes: axes.clone() }, &[x])?;
-        self.b.set_default_note(Note::at(span_of(whole)));
+        self.b.set_default_note(part_of(whole));
         let n = self.b.count(&ty, &axes);
-        let n = self.stretch(n, &self.b.ty(sum).dims.clone(), whole)?;
-        self.emit(whole, Elementwise::Div, &[sum, n])
+        let share = self.part(whole, Elementwise::Powi(-1), &[n])?;
+        let share = self.stretch(share, &self.b.ty(sum).dims.clone(), whole)?;
+        self.emit(whole, Elementwise::Mul, &[sum, share])
     }
 
     /// The product of matrices and vectors.

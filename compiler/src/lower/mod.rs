@@ -147,7 +147,7 @@ impl Lowering<'_> {
     fn parameter(&mut self, form: &Form, name: &str, span: Span) -> Value {
         match form {
             Form::Scalar(elem) => {
-                let note = Note { name: Some(name.into()), source: None, span };
+                let note = Note { name: Some(name.into()), ..Note::at(span) };
                 Value::Tensor(self.b.param(Type::scalar(*elem), note))
             }
             Form::Array { elem, rank, .. } => {
@@ -158,7 +158,7 @@ impl Lowering<'_> {
                     _ => format!("dim{k}"),
                 };
                 let dims: Vec<Dim> = (0..*rank).map(|k| Dim::Sym(self.b.dim(&format!("{name}_{}", suffix(k))))).collect();
-                let note = Note { name: Some(name.into()), source: None, span };
+                let note = Note { name: Some(name.into()), ..Note::at(span) };
                 Value::Tensor(self.b.param(Type::tensor(*elem, dims), note))
             }
             Form::Tuple(parts) => {
@@ -229,13 +229,12 @@ impl Lowering<'_> {
 
     /// Appends a statement that computes the expression `at`. An error of types that lowering did not foresee is reported.
     fn emit(&mut self, at: &dyn ToTokens, op: impl Into<Op>, args: &[ValueId]) -> Option<ValueId> {
-        let source = Some(text(at).into());
-        self.append(Note { name: None, source, span: span_of(at) }, at, op.into(), args)
+        self.append(Note::of_source(&text(at), span_of(at)), at, op.into(), args)
     }
 
     /// Appends a statement that is a part of computing the expression `at`.
     fn part(&mut self, at: &dyn ToTokens, op: impl Into<Op>, args: &[ValueId]) -> Option<ValueId> {
-        self.append(Note::at(span_of(at)), at, op.into(), args)
+        self.append(part_of(at), at, op.into(), args)
     }
 
     fn append(&mut self, note: Note, at: &dyn ToTokens, op: Op, args: &[ValueId]) -> Option<ValueId> {
@@ -292,7 +291,7 @@ impl Lowering<'_> {
                 }
                 let dim = self.b.dim(name);
                 let (length, depth) = self.outermost(*v);
-                self.b.set_default_note(Note::at(span_of(at)));
+                self.b.set_default_note(part_of(at));
                 if let Err(TypeError(why)) = self.b.try_stmt_at(depth, Shape::BindDim { dim }.into(), vec![length], Vec::new()) {
                     self.error(at, messages::OPERANDS, &[&text(at), &why]);
                     return None;
@@ -426,6 +425,11 @@ fn text(at: &dyn ToTokens) -> String {
 /// The place of an expression: that of its operator or method, which is where a reader looks for the operation.
 fn span_of(at: &dyn ToTokens) -> Span {
     at.to_token_stream().span()
+}
+
+/// The note on what is computed on the way to the value of an expression.
+fn part_of(at: &dyn ToTokens) -> Note {
+    Note::of_source(&text(at), span_of(at)).part()
 }
 
 /// The tokens of the value that a function gives back, for messages about it.

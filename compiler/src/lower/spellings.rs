@@ -312,10 +312,11 @@ pub(super) const INSTEAD: &[(&str, &str)] = &[
     ("inv", "solve the linear system outside and pass its result"),
 ];
 
-/// The known method whose name is closest to one that is not known, if it is close.
+/// The known method whose name is closest to one that is not known, if it is close; among equals one of the same length.
 pub(super) fn closest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let limit = 1 + name.len() / 4;
-    candidates.map(|c| (distance(name, c), c)).filter(|&(d, _)| d <= limit).min().map(|(_, c)| c)
+    let measured = candidates.map(|c| (distance(name, c), c.len().abs_diff(name.len()), c));
+    measured.filter(|&(d, ..)| d <= limit).min().map(|(.., c)| c)
 }
 
 /// The names of all methods.
@@ -323,19 +324,24 @@ pub(super) fn method_names() -> impl Iterator<Item = &'static str> {
     UNARY.iter().map(|u| u.name).chain(METHODS.iter().map(|m| m.0))
 }
 
-/// Number of insertions, deletions and substitutions between two names.
+/// Number of insertions, deletions, substitutions and exchanges of neighbours between two names.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // The distances between all beginnings of the two.
+    let mut d = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            d[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let exchanged = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                let substituted = d[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let changed = substituted.min(d[i - 1][j] + 1).min(d[i][j - 1] + 1);
+                if exchanged { changed.min(d[i - 2][j - 2] + 1) } else { changed }
+            };
         }
     }
-    row[b.len()]
+    d[a.len()][b.len()]
 }
 
 #[cfg(test)]

@@ -50,11 +50,8 @@ impl Reduce {
                 Some(b.mul(share, total))
             }
             Reduce::LogSumExp { axes } => {
-                // The softmax-weighted sum. Where all elements are -inf the result is -inf too; without the shield `x - out` would be NaN there.
-                let (bottom, zero) = (b.constant_like(out, f64::NEG_INFINITY), b.constant_like(out, 0.0));
-                let is_bottom = b.map(Elementwise::Eq, &[out, bottom]);
-                let shift = b.select(is_bottom, zero, out);
-                let shift = b.broadcast_over(shift, axes, &ty.dims);
+                // The softmax-weighted sum. A row of nothing but -inf has no derivative: its softmax is NaN.
+                let shift = b.broadcast_over(out, axes, &ty.dims);
                 let centred = b.sub(x, shift);
                 let softmax = b.map(Elementwise::Exp, &[centred]);
                 let weighted = b.mul(softmax, dot);

@@ -140,7 +140,7 @@ pub mod recurrent {
             let total_4 = total_2 + total_3 / converted;
             /// tangent of `total += h.sum() / (1 + t) as f32`
             let total_dot_3 = total_dot_2
-                + (if converted == 0f32 { 0f32 } else { rt::powi(converted, -1) })
+                + (if converted == 0f32 { 0f32 } else { 1f32 / converted })
                     * total_3_dot;
             (total_2, total_dot_2) = (total_4, total_dot_3);
             rt::swap(&mut buffers.h, &mut buffers.h_next);
@@ -218,11 +218,7 @@ pub mod recurrent {
             /// `(1 + t) as f32`
             let converted = (1usize + t) as f32;
             /// part of the derivative of `h.sum() / (1 + t) as f32`
-            let chosen_part = if converted == 0f32 {
-                0f32
-            } else {
-                rt::powi(converted, -1)
-            };
+            let chosen_part = if converted == 0f32 { 0f32 } else { 1f32 / converted };
             /// `total += h.sum() / (1 + t) as f32`
             let total_4 = total_2 + total_3 / converted;
             rt::copy(rt::row_mut(&mut buffers.h_2, t, w_rows), h);
@@ -342,11 +338,7 @@ pub mod recurrent {
             /// `(1 + t) as f32`
             let converted = (1usize + t) as f32;
             /// part of the derivative of `h.sum() / (1 + t) as f32`
-            let chosen_part = if converted == 0f32 {
-                0f32
-            } else {
-                rt::powi(converted, -1)
-            };
+            let chosen_part = if converted == 0f32 { 0f32 } else { 1f32 / converted };
             rt::copy(rt::row_mut(&mut buffers.h, t, w_rows), h_2);
             buffers.chosen_part_rows[t] = chosen_part;
             rt::swap(&mut buffers.h_2, &mut buffers.h_2_next);
@@ -494,11 +486,7 @@ pub mod recurrent {
             /// `(1 + t) as f32`
             let converted = (1usize + t) as f32;
             /// part of the derivative of `h.sum() / (1 + t) as f32`
-            let chosen_part = if converted == 0f32 {
-                0f32
-            } else {
-                rt::powi(converted, -1)
-            };
+            let chosen_part = if converted == 0f32 { 0f32 } else { 1f32 / converted };
             rt::copy(rt::row_mut(&mut buffers.h_2, t, w_rows), h);
             buffers.chosen_part_rows[t] = chosen_part;
             rt::swap(&mut buffers.h, &mut buffers.h_next);
@@ -618,11 +606,7 @@ pub mod recurrent {
             /// `(1 + t) as f32`
             let converted = (1usize + t) as f32;
             /// part of the derivative of `h.sum() / (1 + t) as f32`
-            let chosen_part = if converted == 0f32 {
-                0f32
-            } else {
-                rt::powi(converted, -1)
-            };
+            let chosen_part = if converted == 0f32 { 0f32 } else { 1f32 / converted };
             /// `total += h.sum() / (1 + t) as f32`
             let total_4 = total_2 + total_3 / converted;
             rt::copy(rt::row_mut(&mut buffers.h_2, t, w_rows), h);
@@ -797,11 +781,7 @@ pub mod recurrent {
             /// `(1 + t) as f32`
             let converted = (1usize + t) as f32;
             /// part of the derivative of `h.sum() / (1 + t) as f32`
-            let chosen_part = if converted == 0f32 {
-                0f32
-            } else {
-                rt::powi(converted, -1)
-            };
+            let chosen_part = if converted == 0f32 { 0f32 } else { 1f32 / converted };
             rt::copy(rt::row_mut(&mut buffers.h_2, t, w_rows), h);
             buffers.chosen_part_rows[t] = chosen_part;
             rt::copy(rt::row_mut(&mut buffers.h_dot_2, t, w_rows), h_dot);

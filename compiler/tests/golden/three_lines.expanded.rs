@@ -112,24 +112,26 @@ pub mod ridge {
         let penalty = l2 * total;
         /// tangent of `l2 * (w * w).sum()`
         let penalty_dot = l2 * total_dot;
+        /// a part of `(&residual * &residual).mean()`
         let total_2 = rt::reduce_all(
             rt::Sum,
             [x_rows],
             residual,
             |residual| residual * residual,
         );
+        /// tangent of a part of `(&residual * &residual).mean()`
         let total_3 = rt::reduce_all(
             rt::Sum,
             [x_rows],
             (residual, product_dot),
             |(residual, product_dot)| 2.0 * (residual * product_dot),
         );
-        let x_rows_f64 = x_rows as f64;
+        /// a part of `(&residual * &residual).mean()`
+        let reciprocal = 1.0 / (x_rows as f64);
         /// `(&residual * &residual).mean().unwrap() + penalty`
-        let sum = total_2 / x_rows_f64 + penalty;
+        let sum = total_2 * reciprocal + penalty;
         /// tangent of `(&residual * &residual).mean().unwrap() + penalty`
-        let sum_dot = (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) })
-            * total_3 + penalty_dot;
+        let sum_dot = reciprocal * total_3 + penalty_dot;
         (sum, sum_dot)
     }
     /// Reverse mode: the value, and the cotangents of the arguments for the given cotangent of the value.
@@ -178,18 +180,19 @@ pub mod ridge {
         let total = rt::reduce_all(rt::Sum, [w_len], w, |w| w * w);
         /// `l2 * (w * w).sum()`
         let penalty = l2 * total;
+        /// a part of `(&residual * &residual).mean()`
         let total_2 = rt::reduce_all(
             rt::Sum,
             [x_rows],
             residual,
             |residual| residual * residual,
         );
-        let x_rows_f64 = x_rows as f64;
+        /// a part of `(&residual * &residual).mean()`
+        let reciprocal = 1.0 / (x_rows as f64);
         /// `(&residual * &residual).mean().unwrap() + penalty`
-        let sum = total_2 / x_rows_f64 + penalty;
+        let sum = total_2 * reciprocal + penalty;
         /// adjoint of part of the derivative of `&residual * &residual`
-        let scaled_part_bar = 2.0
-            * ((if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) }) * y_bar);
+        let scaled_part_bar = 2.0 * (reciprocal * y_bar);
         /// adjoint of `x.dot(w)`
         let product_bar = rt::map(
             buffers.product_bar.fit(x_rows),
@@ -253,9 +256,8 @@ pub mod ridge {
             (product, y),
             |(product, y)| product - y,
         );
-        let x_rows_f64 = x_rows as f64;
-        /// part of the derivative of `(&residual * &residual).mean()`
-        let chosen_part = if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) };
+        /// a part of `(&residual * &residual).mean()`
+        let reciprocal = 1.0 / (x_rows as f64);
         let w = w.to_vec();
         let x = x.to_vec();
         let residual = buffers.residual;
@@ -289,6 +291,7 @@ pub mod ridge {
             );
             /// tangent of `l2 * (w * w).sum()`
             let penalty_dot = l2 * total_dot;
+            /// tangent of a part of `(&residual * &residual).mean()`
             let total = rt::reduce_all(
                 rt::Sum,
                 [x_rows],
@@ -296,7 +299,7 @@ pub mod ridge {
                 |(residual, product_dot)| 2.0 * (residual * product_dot),
             );
             /// tangent of `(&residual * &residual).mean().unwrap() + penalty`
-            let sum_dot = chosen_part * total + penalty_dot;
+            let sum_dot = reciprocal * total + penalty_dot;
             sum_dot
         }
     }
@@ -333,10 +336,8 @@ pub mod ridge {
             rt::matrix(x, [x_rows, w_len]),
             rt::column(w),
         );
-        let x_rows_f64 = x_rows as f64;
         /// adjoint of part of the derivative of `&residual * &residual`
-        let scaled_part_bar = 2.0
-            * (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) });
+        let scaled_part_bar = 2.0 * (1.0 / (x_rows as f64));
         /// adjoint of `x.dot(w)`
         let product_bar = rt::map(
             buffers.product_bar.fit(x_rows),
@@ -406,18 +407,19 @@ pub mod ridge {
         let total = rt::reduce_all(rt::Sum, [w_len], w, |w| w * w);
         /// `l2 * (w * w).sum()`
         let penalty = l2 * total;
+        /// a part of `(&residual * &residual).mean()`
         let total_2 = rt::reduce_all(
             rt::Sum,
             [x_rows],
             residual,
             |residual| residual * residual,
         );
-        let x_rows_f64 = x_rows as f64;
+        /// a part of `(&residual * &residual).mean()`
+        let reciprocal = 1.0 / (x_rows as f64);
         /// `(&residual * &residual).mean().unwrap() + penalty`
-        let sum = total_2 / x_rows_f64 + penalty;
+        let sum = total_2 * reciprocal + penalty;
         /// adjoint of part of the derivative of `&residual * &residual`
-        let scaled_part_bar = 2.0
-            * (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) });
+        let scaled_part_bar = 2.0 * reciprocal;
         /// adjoint of `x.dot(w)`
         let product_bar = rt::map(
             buffers.product_bar.fit(x_rows),
@@ -482,10 +484,8 @@ pub mod ridge {
             rt::matrix(x, [x_rows, w_len]),
             rt::column(w_dot),
         );
-        let x_rows_f64 = x_rows as f64;
         /// adjoint of part of the derivative of `&residual * &residual`
-        let scaled_part_bar = 2.0
-            * (if x_rows_f64 == 0.0 { 0.0 } else { rt::powi(x_rows_f64, -1) });
+        let scaled_part_bar = 2.0 * (1.0 / (x_rows as f64));
         /// tangent of adjoint of `x.dot(w)`
         let scaled_bar_dot = rt::map(
             buffers.scaled_bar_dot.fit(x_rows),

@@ -139,17 +139,15 @@ pub mod weight_decay {
             exp: rt::Buffer<f64>,
             product: rt::Buffer<f64>,
             log_sum_exp: rt::Buffer<f64>,
-            condition: rt::Buffer<bool>,
-            exp_2: rt::Buffer<f64>,
+            exp_part: rt::Buffer<f64>,
             w: rt::Buffer<f64>,
-            chosen_part: f64,
+            reciprocal: f64,
         }
         /// What `hessian_product` keeps.
         #[derive(Default)]
         struct HessianProduct {
             product_dot: rt::Buffer<f64>,
             total: rt::Buffer<f64>,
-            chosen: rt::Buffer<f64>,
             scaled_bar_dot: rt::Buffer<f64>,
             w_bar_dot_2: rt::Buffer<f64>,
         }
@@ -158,7 +156,6 @@ pub mod weight_decay {
         struct BothProducts {
             product_dot: rt::Buffer<f64>,
             total: rt::Buffer<f64>,
-            chosen: rt::Buffer<f64>,
             scaled_bar_dot: rt::Buffer<f64>,
             w_bar_dot_2: rt::Buffer<f64>,
         }
@@ -275,32 +272,30 @@ pub mod weight_decay {
                     rt::matrix(x, [x_rows, w_rows]),
                     rt::matrix(w, [w_rows, w_cols]),
                 );
+                /// a part of `cross_entropy(&x.dot(w), y)`
                 let log_sum_exp = rt::log_sum_exp(
                     buffers.log_sum_exp.fit(x_rows),
                     product,
                     [x_rows, w_cols, 1],
                 );
+                /// a part of `cross_entropy(&x.dot(w), y)`
                 let taken = rt::take_along(
                     buffers.taken.fit(x_rows),
                     product,
                     y,
                     [x_rows, w_cols, 1],
                 );
+                /// a part of `cross_entropy(&x.dot(w), y)`
                 let total_2 = rt::reduce_all(
                     rt::Sum,
                     [x_rows],
                     (log_sum_exp, taken),
                     |(log_sum_exp, taken)| log_sum_exp - taken,
                 );
-                let x_rows_f64 = x_rows as f64;
-                /// part of the derivative of `cross_entropy(&x.dot(w), y)`
-                let chosen_part = if x_rows_f64 == 0.0 {
-                    0.0
-                } else {
-                    rt::powi(x_rows_f64, -1)
-                };
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let reciprocal = 1.0 / (x_rows as f64);
                 /// `cross_entropy(&x.dot(w), y) + penalty`
-                let sum = total_2 / x_rows_f64 + penalty;
+                let sum = total_2 * reciprocal + penalty;
                 /// adjoint of `x.dot(w)`
                 let product_bar = rt::map(
                     buffers.product_bar.fit(w_cols * x_rows),
@@ -313,14 +308,8 @@ pub mod weight_decay {
                     ),
                     #[inline(always)]
                     |(product, log_sum_exp, j, y)| {
-                        rt::exp(
-                            product
-                                - (if log_sum_exp == f64::NEG_INFINITY {
-                                    0.0
-                                } else {
-                                    log_sum_exp
-                                }),
-                        ) * chosen_part - (if j == y { chosen_part } else { 0.0 })
+                        rt::exp(product - log_sum_exp) * reciprocal
+                            - (if j == y { reciprocal } else { 0.0 })
                     },
                 );
                 /// adjoint of `w`
@@ -363,39 +352,24 @@ pub mod weight_decay {
                     rt::matrix(x, [x_rows, w_rows]),
                     rt::matrix(w, [w_rows, w_cols]),
                 );
+                /// a part of `cross_entropy(&x.dot(w), y)`
                 let log_sum_exp = rt::log_sum_exp(
                     buffers.log_sum_exp.fit(x_rows),
                     product,
                     [x_rows, w_cols, 1],
                 );
-                let condition = rt::map(
-                    buffers.condition.fit(x_rows),
-                    [x_rows],
-                    log_sum_exp,
-                    |log_sum_exp| log_sum_exp == f64::NEG_INFINITY,
-                );
-                let exp_2 = rt::map(
-                    buffers.exp_2.fit(w_cols * x_rows),
-                    [x_rows, w_cols],
-                    (
-                        rt::lane(product, [w_cols, 1]),
-                        rt::splat(condition, [1, 0]),
-                        rt::splat(log_sum_exp, [1, 0]),
-                    ),
-                    #[inline(always)]
-                    |(product, condition, log_sum_exp)| rt::exp(
-                        product - (if condition { 0.0 } else { log_sum_exp }),
-                    ),
-                );
-                let x_rows_f64 = x_rows as f64;
                 /// part of the derivative of `cross_entropy(&x.dot(w), y)`
-                let chosen_part = if x_rows_f64 == 0.0 {
-                    0.0
-                } else {
-                    rt::powi(x_rows_f64, -1)
-                };
+                let exp_part = rt::map(
+                    buffers.exp_part.fit(w_cols * x_rows),
+                    [x_rows, w_cols],
+                    (rt::lane(product, [w_cols, 1]), rt::splat(log_sum_exp, [1, 0])),
+                    #[inline(always)]
+                    |(product, log_sum_exp)| rt::exp(product - log_sum_exp),
+                );
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let reciprocal = 1.0 / (x_rows as f64);
                 rt::copy(buffers.w.fit(w_rows * w_cols), w);
-                buffers.chosen_part = chosen_part;
+                buffers.reciprocal = reciprocal;
             }
             fn curvature_apply(
                 &self,
@@ -410,9 +384,8 @@ pub mod weight_decay {
                         let residuals = &workspace.inner_curvature;
                         let x = &workspace.x[..];
                         let exp = &residuals.exp[..];
-                        let condition = &residuals.condition[..];
-                        let exp_2 = &residuals.exp_2[..];
-                        let chosen_part = residuals.chosen_part;
+                        let exp_part = &residuals.exp_part[..];
+                        let reciprocal = residuals.reciprocal;
                         let w_dot = direction;
                         let buffers = &mut workspace.hessian_product;
                         /// tangent of `x.dot(w)`
@@ -421,34 +394,29 @@ pub mod weight_decay {
                             rt::matrix(x, [x_rows, w_rows]),
                             rt::matrix(w_dot, [w_rows, w_cols]),
                         );
+                        /// tangent of a part of `cross_entropy(&x.dot(w), y)`
                         let total = rt::reduce_last(
                             rt::Sum,
                             buffers.total.fit(x_rows),
                             [x_rows, w_cols],
                             1,
                             (
-                                rt::lane(exp_2, [w_cols, 1]),
+                                rt::lane(exp_part, [w_cols, 1]),
                                 rt::lane(product_dot, [w_cols, 1]),
                             ),
-                            |(exp_2, product_dot)| exp_2 * product_dot,
-                        );
-                        let chosen = rt::map(
-                            buffers.chosen.fit(x_rows),
-                            [x_rows],
-                            (condition, total),
-                            |(condition, total)| if condition { 0.0 } else { total },
+                            |(exp_part, product_dot)| exp_part * product_dot,
                         );
                         /// tangent of adjoint of `x.dot(w)`
                         let scaled_bar_dot = rt::map(
                             buffers.scaled_bar_dot.fit(w_cols * x_rows),
                             [x_rows, w_cols],
                             (
-                                rt::lane(exp_2, [w_cols, 1]),
+                                rt::lane(exp_part, [w_cols, 1]),
                                 rt::lane(product_dot, [w_cols, 1]),
-                                rt::splat(chosen, [1, 0]),
+                                rt::splat(total, [1, 0]),
                             ),
-                            |(exp_2, product_dot, chosen)| {
-                                chosen_part * (exp_2 * (product_dot - chosen))
+                            |(exp_part, product_dot, total)| {
+                                reciprocal * (exp_part * (product_dot - total))
                             },
                         );
                         /// tangent of adjoint of `w`
@@ -471,9 +439,8 @@ pub mod weight_decay {
                         let x = &workspace.x[..];
                         let w = &residuals.w[..];
                         let exp = &residuals.exp[..];
-                        let condition = &residuals.condition[..];
-                        let exp_2 = &residuals.exp_2[..];
-                        let chosen_part = residuals.chosen_part;
+                        let exp_part = &residuals.exp_part[..];
+                        let reciprocal = residuals.reciprocal;
                         let w_dot = direction;
                         let buffers = &mut workspace.both_products;
                         /// tangent of `x.dot(w)`
@@ -482,34 +449,29 @@ pub mod weight_decay {
                             rt::matrix(x, [x_rows, w_rows]),
                             rt::matrix(w_dot, [w_rows, w_cols]),
                         );
+                        /// tangent of a part of `cross_entropy(&x.dot(w), y)`
                         let total = rt::reduce_last(
                             rt::Sum,
                             buffers.total.fit(x_rows),
                             [x_rows, w_cols],
                             1,
                             (
-                                rt::lane(exp_2, [w_cols, 1]),
+                                rt::lane(exp_part, [w_cols, 1]),
                                 rt::lane(product_dot, [w_cols, 1]),
                             ),
-                            |(exp_2, product_dot)| exp_2 * product_dot,
-                        );
-                        let chosen = rt::map(
-                            buffers.chosen.fit(x_rows),
-                            [x_rows],
-                            (condition, total),
-                            |(condition, total)| if condition { 0.0 } else { total },
+                            |(exp_part, product_dot)| exp_part * product_dot,
                         );
                         /// tangent of adjoint of `x.dot(w)`
                         let scaled_bar_dot = rt::map(
                             buffers.scaled_bar_dot.fit(w_cols * x_rows),
                             [x_rows, w_cols],
                             (
-                                rt::lane(exp_2, [w_cols, 1]),
+                                rt::lane(exp_part, [w_cols, 1]),
                                 rt::lane(product_dot, [w_cols, 1]),
-                                rt::splat(chosen, [1, 0]),
+                                rt::splat(total, [1, 0]),
                             ),
-                            |(exp_2, product_dot, chosen)| {
-                                chosen_part * (exp_2 * (product_dot - chosen))
+                            |(exp_part, product_dot, total)| {
+                                reciprocal * (exp_part * (product_dot - total))
                             },
                         );
                         /// tangent of adjoint of `w`
@@ -555,32 +517,30 @@ pub mod weight_decay {
                     rt::matrix(x_val, [x_val_rows, w_rows]),
                     rt::matrix(w, [w_rows, w_cols]),
                 );
+                /// a part of `cross_entropy(&x_val.dot(w), y_val)`
                 let log_sum_exp = rt::log_sum_exp(
                     buffers.log_sum_exp.fit(x_val_rows),
                     product,
                     [x_val_rows, w_cols, 1],
                 );
+                /// a part of `cross_entropy(&x_val.dot(w), y_val)`
                 let taken = rt::take_along(
                     buffers.taken.fit(x_val_rows),
                     product,
                     y_val,
                     [x_val_rows, w_cols, 1],
                 );
+                /// a part of `cross_entropy(&x_val.dot(w), y_val)`
                 let total = rt::reduce_all(
                     rt::Sum,
                     [x_val_rows],
                     (log_sum_exp, taken),
                     |(log_sum_exp, taken)| log_sum_exp - taken,
                 );
-                let x_val_rows_f64 = x_val_rows as f64;
+                /// a part of `cross_entropy(&x_val.dot(w), y_val)`
+                let reciprocal = 1.0 / (x_val_rows as f64);
                 /// `cross_entropy(&x_val.dot(w), y_val)`
-                let quotient = total / x_val_rows_f64;
-                /// part of the derivative of `cross_entropy(&x_val.dot(w), y_val)`
-                let quotient_part = if x_val_rows_f64 == 0.0 {
-                    0.0
-                } else {
-                    rt::powi(x_val_rows_f64, -1)
-                };
+                let scaled = total * reciprocal;
                 /// adjoint of `x_val.dot(w)`
                 let product_bar = rt::map(
                     buffers.product_bar.fit(w_cols * x_val_rows),
@@ -593,15 +553,8 @@ pub mod weight_decay {
                     ),
                     #[inline(always)]
                     |(product, log_sum_exp, j, y_val)| {
-                        rt::exp(
-                            product
-                                - (if log_sum_exp == f64::NEG_INFINITY {
-                                    0.0
-                                } else {
-                                    log_sum_exp
-                                }),
-                        ) * quotient_part
-                            - (if j == y_val { quotient_part } else { 0.0 })
+                        rt::exp(product - log_sum_exp) * reciprocal
+                            - (if j == y_val { reciprocal } else { 0.0 })
                     },
                 );
                 /// adjoint of `w`
@@ -610,7 +563,7 @@ pub mod weight_decay {
                     rt::matrix(x_val, [x_val_rows, w_rows]).t(),
                     rt::matrix(product_bar, [x_val_rows, w_cols]),
                 );
-                quotient
+                scaled
             }
         }
     };
