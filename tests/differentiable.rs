@@ -197,7 +197,7 @@ mod hygiene {
         let w_bar = buffer * w_bar;
         let out = w_bar * y_dot;
         let jvp = out * out;
-        jvp
+        jvp + rt[0]
     }
 }
 

@@ -48,10 +48,12 @@ fn wrt_position(name: &syn::Ident, signature: &Signature, diags: &mut Diagnostic
 /// The problem under `#[bilevel(attr)]`: the module as it is given back to the user, and what is to be generated; `None` if there was an error, which is
 /// then in `diags`.
 pub fn read_problem(attr: TokenStream, item: syn::ItemMod, diags: &mut Diagnostics) -> (syn::ItemMod, Option<ProblemIr>) {
+    let before = diags.n_errors();
     let args = parse_bilevel(attr, diags);
     let module = parse_module(item, diags);
+    // The losses are lowered whatever the errors in the attributes, so that all errors appear together.
     let problem = lower_problem(&module, args.crate_path.unwrap_or_else(default_crate_path), diags);
-    (module.item, problem)
+    (module.item, problem.filter(|_| diags.n_errors() == before))
 }
 
 fn lower_problem(module: &Module, crate_path: syn::Path, diags: &mut Diagnostics) -> Option<ProblemIr> {

@@ -21,6 +21,21 @@ use proc_macro::TokenStream;
 /// All parameters of floating-point type are differentiated, or those in `#[differentiable(wrt(a, b))]`; with one, its derivative comes
 /// bare and not as a tuple. Integers, truth values and arrays of them are data.
 ///
+/// # What the function may be made of
+///
+/// - Parameters: `f64`, `f32`, `usize`, `i64`, `bool`, arrays of them (`Array1` … `Array4`, by value, by reference, or as views), and tuples of such.
+/// - `let`, shadowing, blocks, tuples, closures, assignment to variables declared by `let mut`, also by `+=` and its peers; `if` and `else`; `for` over
+///   ranges of `usize`, also with `.rev()`; assertions, which are not part of the derivative.
+/// - `+ - * /` with `ndarray`'s broadcasting, unary minus, comparisons, `&& || !`, `as`; `x[i]`, `x[[i, j]]`, `x.row(i)`, `x.column(j)`, `index_axis`.
+/// - Of arrays: `dot`, `t`, `reversed_axes`, `sum`, `mean().unwrap()`, `sum_axis`, `mean_axis(..).unwrap()`, `mapv` and `map` with a closure or a path
+///   such as `f64::tanh`, `insert_axis`, `len`, `nrows`, `ncols`, `len_of`, `dim`, `shape()[k]`, `raw_dim`, `view`, `clone`, `to_owned`; `Array1::zeros(n)`,
+///   `ones`, `from_elem`, `Array2::eye`.
+/// - Of arrays and numbers: `exp exp2 exp_m1 ln ln_1p log log2 log10 sqrt recip powi powf abs signum floor ceil sin cos tan asin acos atan sinh cosh
+///   tanh atanh to_radians to_degrees clamp`, and this crate's `sigmoid softplus relu`; of arrays `pow2`; of numbers `max min mul_add atan2`.
+/// - This crate's functions `softmax`, `log_sum_exp`, `cross_entropy` and `mse`.
+///
+/// Anything else is an error at its place that says what to write instead.
+///
 /// `#[differentiable(crate = path)]` says where this crate is found, if not at `::bilevel`.
 #[proc_macro_attribute]
 pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
