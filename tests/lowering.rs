@@ -1,7 +1,13 @@
 //! Lowering means what Rust means: each function here is compiled by rustc and called, and its tokens are lowered and run by the reference
 //! evaluator; both must agree.
 
-#![allow(clippy::needless_return, clippy::neg_cmp_op_on_partial_ord, clippy::type_complexity, reason = "the spellings are what is tested")]
+#![allow(
+    clippy::manual_checked_ops,
+    clippy::needless_return,
+    clippy::neg_cmp_op_on_partial_ord,
+    clippy::type_complexity,
+    reason = "the spellings are what is tested"
+)]
 
 mod common;
 
