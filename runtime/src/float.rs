@@ -32,10 +32,10 @@ pub struct Strided<P> {
 
 pub(crate) mod sealed {
     use super::Strided;
-    use crate::kernels::Math;
+    use crate::kernels::{Math, Narrow};
 
     /// What only the two float types have.
-    pub trait Sealed: Math {
+    pub trait Sealed: Math + Narrow {
         /// `C ← A B` for `A` of `m × k`, `B` of `k × n` and `C` of `m × n` elements. `C` is not read.
         ///
         /// # Safety

@@ -4,8 +4,8 @@
 //! gives back as a shared slice, so that generated code reads `let y = rt::map(buffer, …)`.
 //!
 //! Each loop is compiled once per CPU variant (see [`Variant`]); a variant only decides which instructions are used, never in which
-//! order numbers are combined, so that results are equal bit for bit. The one exception is the general matrix product, which
-//! is that of the `matrixmultiply` crate.
+//! order numbers are combined, so that results are equal bit for bit. The one exception are products of two matrices: the general one
+//! is that of the `matrixmultiply` crate, and that with few columns uses fused multiply-add where the CPU has it.
 //!
 //! All `unsafe` code of the crate is in this module.
 
@@ -15,6 +15,7 @@ mod entry;
 mod index;
 mod map;
 mod math;
+mod narrow;
 mod operand;
 mod product;
 mod reduce;
@@ -30,6 +31,7 @@ pub use math::{
     abs, acos, asin, atan, atan2, cos, cosh, exp, exp_m1, floor, ln, ln_1p, max, min, powf, powi, relu, sigmoid, sign, sin, sinh, softplus,
     sqrt, tan, tanh,
 };
+pub(crate) use narrow::Narrow;
 pub use operand::{lane, position, splat, strided};
 pub use product::{Matrix, column, matrix, product};
 pub use reduce::{Max, Min, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// Which instructions a loop may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(crate) enum Variant {
+pub enum Variant {
     /// What every CPU of the target has.
     Baseline = 1,
     /// AVX2 (x86-64).
@@ -31,7 +31,7 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
 impl Variant {
     /// The widest variant that this CPU has, found once.
     #[inline]
-    fn detect() -> Variant {
+    pub(crate) fn detect() -> Variant {
         // Zero means not looked at yet. Two threads may both look; they find the same.
         static FOUND: AtomicU8 = AtomicU8::new(0);
         match FOUND.load(Ordering::Relaxed) {
