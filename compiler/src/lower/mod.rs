@@ -422,7 +422,7 @@ fn text(at: &dyn ToTokens) -> String {
     source_text(at.to_token_stream())
 }
 
-/// The place of an expression: that of its operator or method, which is where a reader looks for the operation.
+/// The place of an expression: on stable Rust, its first token.
 fn span_of(at: &dyn ToTokens) -> Span {
     at.to_token_stream().span()
 }

@@ -66,9 +66,8 @@ pub fn parse_minimize(attr: &syn::Attribute, role: &str, example: &str, diags: &
     let tokens = match &attr.meta {
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
-        Meta::NameValue(pair) => {
+        Meta::NameValue(_) => {
             diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
-            let _ = pair;
             return Vec::new();
         }
     };
