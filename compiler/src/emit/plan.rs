@@ -143,6 +143,8 @@ impl<'f> Planner<'f> {
         let all = |kind: Use| stmt.args.iter().map(|&a| (a, kind)).collect();
         match &stmt.op {
             Op::Const(..) | Op::Shape(Shape::Iota { .. } | Shape::DimSize { .. }) => Vec::new(),
+            // A number is read out of the one element in memory.
+            Op::Shape(Shape::Reshape { dims }) if dims.is_empty() => all(Use::Memory),
             Op::Elementwise(_) | Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }) => {
                 all(Use::Elementwise(stmt.outs[0]))
             }
@@ -224,7 +226,8 @@ impl<'f> Planner<'f> {
     fn needs_memory(&self, value: ValueId, demand: &Demand) -> bool {
         let stmt = self.plan.definition[value.0 as usize].expect("only parameters have no definition");
         match &stmt.op {
-            Op::Shape(Shape::Reshape { .. }) => false,
+            // The operand's memory is the result's as well, unless the operand is a number.
+            Op::Shape(Shape::Reshape { .. }) => demand.memory && self.func.ty(stmt.args[0]).rank() == 0,
             Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. }) => demand.memory,
             Op::Elementwise(_) | Op::Index(Index::PutAlong { .. }) => {
                 let once = !demand.repeated && !demand.captured;

@@ -194,7 +194,7 @@ impl<'f> Emitter<'f> {
             return TokenStream::new();
         }
         let value = match &stmt.op {
-            Op::Const(..) | Op::Elementwise(_) | Op::Shape(Shape::DimSize { .. }) if scalar => {
+            Op::Const(..) | Op::Elementwise(_) | Op::Shape(_) if scalar => {
                 let expr = self.number_of(stmt);
                 quote!(#expr)
             }
@@ -351,7 +351,13 @@ impl<'f> Emitter<'f> {
                 Expr::elementwise(Elementwise::Mul, self.func.ty(stmt.outs[0]).elem, &args, &self.rt)
             }
             Op::Shape(Shape::DimSize { dim }) => Expr::atom(self.length(&length([*dim]))),
-            Op::Shape(_) | Op::Reduce(_) | Op::Index(_) | Op::Control(_) => unreachable!("{:?} gives no plain number", stmt.op),
+            Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }) => {
+                let x = self.memory(stmt.args[0]);
+                if self.func.ty(stmt.args[0]).rank() == 0 { x } else { Expr::atom(quote!(#x[0])) }
+            }
+            Op::Shape(Shape::Iota { .. } | Shape::BindDim { .. }) | Op::Reduce(_) | Op::Index(_) | Op::Control(_) => {
+                unreachable!("{:?} gives no plain number", stmt.op)
+            }
         }
     }
 
@@ -364,12 +370,8 @@ impl<'f> Emitter<'f> {
     pub(super) fn memory(&self, mut value: ValueId) -> Expr {
         while let Some(Stmt { op: Op::Shape(Shape::Reshape { .. }), args, .. }) = self.plan.definition[value.0 as usize]
             && self.func.ty(value).rank() > 0
+            && !self.plan.in_memory[value.0 as usize]
         {
-            // A scalar seen as an array of one element.
-            if self.func.ty(args[0]).rank() == 0 {
-                let x = self.number(args[0]);
-                return Expr::atom(quote!(&[#x]));
-            }
             value = args[0];
         }
         self.places[value.0 as usize].clone().expect("an array is computed before it is read")
