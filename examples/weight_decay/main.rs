@@ -60,7 +60,7 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Where the picture goes
-    #[arg(long, value_name = "FILE", default_value = "weight_decay.svg")]
+    #[arg(long, value_name = "FILE", default_value = "weight_decay.svg", value_parser = writable)]
     svg: PathBuf,
     /// Print one JSON line last, and no progress bar
     #[arg(long)]
@@ -73,6 +73,16 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
         Ok(_) => Err("it must be a finite number above zero".into()),
         Err(e) => Err(e.to_string()),
+    }
+}
+
+/// A path in a folder that exists, so that a run is not lost at its end.
+fn writable(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.parent() {
+        _ if path.file_name().is_none() => Err("it must be the path of a file".into()),
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(format!("there is no folder `{}`", folder.display())),
+        Some(_) | None => Ok(path),
     }
 }
 
@@ -138,7 +148,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!("validation loss   {val_loss_before:>8.4}  {:>8.4}", tuned.value);
     println!("test accuracy     {:>7.1}%  {:>7.1}%", 100.0 * test_accuracy_before, 100.0 * test_accuracy_after);
     println!();
-    println!("{} outer steps with {n_products} curvature products; {seconds:.2} s with grid and check", tuned.trace.len());
+    println!("outer steps: {}, with {n_products} curvature products; {seconds:.2} s with grid and check", tuned.trace.len());
 
     let losses: Vec<f64> = tuned.trace.iter().map(|step| step.value).chain([tuned.value]).collect();
     plot::draw(&arguments.svg, &losses, &tuned.outer).map_err(|e| format!("cannot draw to `{}`: {e}", arguments.svg.display()))?;

@@ -8,14 +8,21 @@ use plotters::prelude::*;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Draws the validation loss of every outer step, and below it each class' 64 log-penalties as an 8x8 image, to an SVG file.
+/// Draws the validation loss of every outer step, and below it each class' 64 log-penalties as an 8x8 image, to an SVG file. The file appears when it is
+/// complete.
 pub(crate) fn draw(path: &Path, losses: &[f64], log_l2: &Array2<f64>) -> Result<()> {
-    let root = SVGBackend::new(path, (1000, 640)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (above, below) = root.split_vertically(360);
-    curve(&above, losses)?;
-    penalties(&below, log_l2)?;
-    root.present()?;
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (1000, 540)).into_drawing_area();
+        root.fill(&WHITE)?;
+        let (above, below) = root.split_vertically(390);
+        curve(&above, losses)?;
+        penalties(&below, log_l2)?;
+        root.present()?;
+    }
+    let unfinished = path.with_extension("svg.unfinished");
+    std::fs::write(&unfinished, svg)?;
+    std::fs::rename(&unfinished, path)?;
     Ok(())
 }
 
