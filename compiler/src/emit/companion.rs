@@ -295,7 +295,7 @@ fn keep_residuals(emitter: &mut Emitter, residuals: &[ValueId]) -> (TokenStream,
                 Some(field) => quote!(let #variable = buffers.#field;),
                 None => quote!(let #variable = #place.to_vec();),
             });
-        } else if place.to_string() != variable.to_string() {
+        } else if variable != place.to_string() {
             keep.extend(quote!(let #variable = #place;));
         }
         variables.push((residual, variable.clone()));

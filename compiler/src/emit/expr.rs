@@ -224,9 +224,9 @@ mod tests {
         assert_eq!(text(&op(E::Mul, &[sum.clone(), c.clone()])), "(a + b) * c");
         assert_eq!(text(&op(E::Add, &[sum.clone(), c.clone()])), "a + b + c");
         assert_eq!(text(&op(E::Sub, &[c.clone(), sum.clone()])), "c - (a + b)");
-        assert_eq!(text(&op(E::Neg, &[sum.clone()])), "-(a + b)");
-        assert_eq!(text(&op(E::Neg, &[op(E::Neg, &[a.clone()])])), "--a");
-        let less = op(E::Lt, &[op(E::Cast(Elem::F32), &[a.clone()]), b.clone()]);
+        assert_eq!(text(&op(E::Neg, std::slice::from_ref(&sum))), "-(a + b)");
+        assert_eq!(text(&op(E::Neg, &[op(E::Neg, std::slice::from_ref(&a))])), "--a");
+        let less = op(E::Lt, &[op(E::Cast(Elem::F32), std::slice::from_ref(&a)), b.clone()]);
         assert_eq!(text(&less), "(a as f32) < b");
         let select = op(E::Select, &[less, sum, c.clone()]);
         assert_eq!(text(&op(E::Mul, &[c, select])), "c * (if (a as f32) < b { a + b } else { c })");
