@@ -1,7 +1,7 @@
 //! Emitted code means what the IR means: each function here is differentiated by the macro, compiled and run, and its tokens are differentiated and
 //! run by the reference evaluator; all derivatives must agree.
 
-#![allow(clippy::type_complexity, reason = "the spellings are what is tested")]
+#![allow(clippy::type_complexity, clippy::op_ref, reason = "the spellings are what is tested")]
 
 mod common;
 

@@ -9,6 +9,9 @@
 //! Invariants of the crate: it knows nothing of the runtime but the names it writes into generated code; no tokens make it panic; the user's items
 //! are given back whatever happens; every message stands in [`diagnostics::messages`].
 
+// The readers of these pages work on the crate: a link to a private module tells them where to look.
+#![allow(rustdoc::private_intra_doc_links)]
+
 pub mod derive;
 pub mod diagnostics;
 pub mod emit;
