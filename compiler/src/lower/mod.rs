@@ -112,7 +112,7 @@ struct Lowering<'a> {
     b: Builder,
     diags: &'a mut Diagnostics,
     items: &'a Items<'a>,
-    scope: Scope,
+    scope: Scope<Value>,
     /// The functions being lowered, outermost first, to find recursion.
     calls: Vec<String>,
     default_float: Elem,

@@ -1,24 +1,28 @@
-//! The names in sight.
-
-use super::value::Value;
+//! The names in sight, and what each stands for, of whatever kind that is.
 
 /// A name and what it stands for.
 #[derive(Clone, Debug)]
-pub(super) struct Binding {
+pub(super) struct Binding<V> {
     pub(super) name: String,
-    pub(super) value: Value,
+    pub(super) value: V,
 }
 
 /// The names in sight of an expression, innermost last. A name bound twice is shadowed, not changed, so every binding keeps its position as long as
 /// its block is open.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Scope {
-    bindings: Vec<Binding>,
+#[derive(Clone, Debug)]
+pub(super) struct Scope<V> {
+    bindings: Vec<Binding<V>>,
 }
 
-impl Scope {
+impl<V> Default for Scope<V> {
+    fn default() -> Self {
+        Scope { bindings: Vec::new() }
+    }
+}
+
+impl<V: Clone> Scope<V> {
     /// Adds a name.
-    pub(super) fn bind(&mut self, name: impl Into<String>, value: Value) {
+    pub(super) fn bind(&mut self, name: impl Into<String>, value: V) {
         self.bindings.push(Binding { name: name.into(), value });
     }
 
@@ -38,27 +42,27 @@ impl Scope {
     }
 
     /// What the innermost binding of a name stands for.
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+    pub(super) fn get(&self, name: &str) -> Option<&V> {
         self.position(name).map(|at| &self.bindings[at].value)
     }
 
     /// The binding at a position.
-    pub(super) fn at(&self, position: usize) -> &Binding {
+    pub(super) fn at(&self, position: usize) -> &Binding<V> {
         &self.bindings[position]
     }
 
     /// Changes what the binding at a position stands for.
-    pub(super) fn assign(&mut self, position: usize, value: Value) {
+    pub(super) fn assign(&mut self, position: usize, value: V) {
         self.bindings[position].value = value;
     }
 
     /// What all bindings stand for.
-    pub(super) fn values(&self) -> Vec<Value> {
+    pub(super) fn values(&self) -> Vec<V> {
         self.bindings.iter().map(|b| b.value.clone()).collect()
     }
 
     /// Gives the first bindings their values back.
-    pub(super) fn restore(&mut self, values: &[Value]) {
+    pub(super) fn restore(&mut self, values: &[V]) {
         for (binding, value) in self.bindings.iter_mut().zip(values) {
             binding.value = value.clone();
         }

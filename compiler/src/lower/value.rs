@@ -24,7 +24,7 @@ pub(super) enum Value {
     /// `Axis(k)`.
     Axis(usize),
     /// A closure with what it sees.
-    Closure(Rc<(syn::ExprClosure, Scope)>),
+    Closure(Rc<(syn::ExprClosure, Scope<Value>)>),
     /// Nothing: `()`.
     Unit,
     /// An expression with an error that has been reported; what uses it is silent.
