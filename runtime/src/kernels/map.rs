@@ -13,6 +13,11 @@ pub fn map<const R: usize, T: Copy, O: Operand<R>>(out: &mut [T], shape: [usize;
     out
 }
 
+/// Items of a short row that are computed together.
+const LANES: usize = 8;
+/// Rows of fewer items are short.
+const SHORT: usize = 64;
+
 struct Map<'a, const R: usize, T, O, F> {
     out: &'a mut [T],
     shape: [usize; R],
@@ -35,9 +40,18 @@ impl<const R: usize, T: Copy, O: Operand<R>, F: Fn(O::Item) -> T> Kernel for Map
         let mut at = [0; R];
         for out in out.chunks_exact_mut(n) {
             let row = operands.row(&at);
-            for (j, out) in out.iter_mut().enumerate() {
-                // SAFETY: `check` accepted the shape, `at` is inside of it, and `j` is below the length of the last axis.
-                *out = f(unsafe { row.get(j) });
+            // SAFETY: `check` accepted the shape, `at` is inside of it, and `j` is below the length of the last axis.
+            let item = |j: usize| f(unsafe { row.get(j) });
+            if R > 1 && (LANES..SHORT).contains(&n) {
+                // A loop of unknown length would take most of a short row one by one. The last lanes overlap those before.
+                for start in (0..n - LANES).step_by(LANES).chain([n - LANES]) {
+                    let items: [T; LANES] = std::array::from_fn(|l| item(start + l));
+                    out[start..start + LANES].copy_from_slice(&items);
+                }
+            } else {
+                for (j, out) in out.iter_mut().enumerate() {
+                    *out = item(j);
+                }
             }
             next_row(&mut at, &shape);
         }

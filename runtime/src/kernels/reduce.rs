@@ -185,16 +185,14 @@ impl<const R: usize, M: Reduction<T>, T: Copy, O: Operand<R>, F: Fn(O::Item) -> 
 /// The row may be read at every position below `n`.
 #[inline(always)]
 unsafe fn fold_row<M: Reduction<T>, T: Copy, W: Row>(reduction: M, lanes: &mut [T; LANES], row: W, n: usize, f: &impl Fn(W::Item) -> T) {
-    let mut items = [reduction.identity(); BLOCK];
     let mut start = 0;
-    while start < n {
-        let len = BLOCK.min(n - start);
-        for (j, item) in items[..len].iter_mut().enumerate() {
-            // SAFETY: `start + j` is below `n`.
-            *item = f(unsafe { row.get(start + j) });
-        }
-        start += len;
-        if len == BLOCK {
+    if n >= BLOCK {
+        let mut items = [reduction.identity(); BLOCK];
+        while n - start >= BLOCK {
+            for (j, item) in items.iter_mut().enumerate() {
+                // SAFETY: `start + j` is below `n`.
+                *item = f(unsafe { row.get(start + j) });
+            }
             // The two halves, then their halves, until a lane's worth is left.
             let mut half = BLOCK / 2;
             while half >= LANES {
@@ -207,16 +205,29 @@ unsafe fn fold_row<M: Reduction<T>, T: Copy, W: Row>(reduction: M, lanes: &mut [
             for (lane, item) in lanes.iter_mut().zip(&items) {
                 *lane = reduction.combine(*lane, *item);
             }
+            start += BLOCK;
+        }
+    }
+    // Too few for a block: lane by lane. The last lanes overlap those before, and what is counted already is left out, so that a short row needs no
+    // loop of its own for what is left.
+    while start < n {
+        let first = start.min(n.saturating_sub(LANES));
+        if first + LANES <= n {
+            let items: [T; LANES] = std::array::from_fn(|l| {
+                // SAFETY: `first + l` is below `n`.
+                let item = f(unsafe { row.get(first + l) });
+                if first + l < start { reduction.identity() } else { item }
+            });
+            for (lane, item) in lanes.iter_mut().zip(items) {
+                *lane = reduction.combine(*lane, item);
+            }
         } else {
-            // The rest, filled up to whole lanes with items that change nothing.
-            let padded = len.next_multiple_of(LANES);
-            items[len..padded].fill(reduction.identity());
-            for chunk in items[..padded].chunks_exact(LANES) {
-                for (lane, item) in lanes.iter_mut().zip(chunk) {
-                    *lane = reduction.combine(*lane, *item);
-                }
+            for (l, lane) in lanes[..n].iter_mut().enumerate() {
+                // SAFETY: `l` is below `n`.
+                *lane = reduction.combine(*lane, f(unsafe { row.get(l) }));
             }
         }
+        start += LANES;
     }
 }
 
