@@ -280,7 +280,8 @@ impl<'a> Companion<'a> {
 
 /// Makes the residuals owned, and gives the variable of each.
 fn keep_residuals(emitter: &mut Emitter, residuals: &[ValueId]) -> (TokenStream, Vec<Ident>) {
-    let mut keep = TokenStream::new();
+    // What is copied may be part of a buffer that is moved, so copies come first.
+    let (mut copies, mut moves) = (TokenStream::new(), TokenStream::new());
     let mut variables: Vec<(ValueId, Ident)> = Vec::new();
     let mut all = Vec::new();
     for &residual in residuals {
@@ -291,17 +292,17 @@ fn keep_residuals(emitter: &mut Emitter, residuals: &[ValueId]) -> (TokenStream,
         let place = emitter.place(residual);
         let variable = emitter.name(residual);
         if emitter.func.ty(residual).rank() > 0 {
-            keep.extend(match emitter.own_buffer(residual) {
-                Some(field) => quote!(let #variable = buffers.#field;),
-                None => quote!(let #variable = #place.to_vec();),
-            });
+            match emitter.own_buffer(residual) {
+                Some(field) => moves.extend(quote!(let #variable = buffers.#field;)),
+                None => copies.extend(quote!(let #variable = #place.to_vec();)),
+            }
         } else if variable != place.to_string() {
-            keep.extend(quote!(let #variable = #place;));
+            copies.extend(quote!(let #variable = #place;));
         }
         variables.push((residual, variable.clone()));
         all.push(variable);
     }
-    (keep, all)
+    (quote!(#copies #moves), all)
 }
 
 /// The declaration of the buffers that the statements use, and the variable `buffers`; nothing if there are none.

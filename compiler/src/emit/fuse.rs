@@ -77,9 +77,15 @@ impl Loop {
         Expr::elementwise(Elementwise::Mul, elem, &factors, &emitter.rt)
     }
 
-    /// Whether the expression is the same everywhere.
-    pub(super) fn reads_nothing(&self) -> bool {
-        self.operands.is_empty()
+    /// The expression with the variables before it, if it is the same everywhere.
+    pub(super) fn constant(&self, expr: &Expr) -> Option<TokenStream> {
+        self.operands.is_empty().then(|| self.body(expr))
+    }
+
+    /// The expression with the variables before it.
+    fn body(&self, expr: &Expr) -> TokenStream {
+        let lets = &self.lets;
+        if lets.is_empty() { quote!(#expr) } else { quote!({ #(#lets)* #expr }) }
     }
 
     /// Counts how often values are needed, so that what is needed twice gets a variable.
@@ -225,8 +231,7 @@ impl Loop {
             ([operand], [name]) => (operand.clone(), quote!(#name)),
             _ => (quote!((#(#operands),*)), quote!((#(#names),*))),
         };
-        let lets = &self.lets;
-        let body = if lets.is_empty() { quote!(#expr) } else { quote!({ #(#lets)* #expr }) };
+        let body = self.body(expr);
         // A closure with much to compute would otherwise become a function that loops call for each element.
         let inline = self.heavy.then(|| quote!(#[inline(always)]));
         (shape, operands, quote!(#inline |#pattern| #body), space.n_first)

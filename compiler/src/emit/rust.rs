@@ -255,8 +255,8 @@ impl<'f> Emitter<'f> {
         let mut l = Loop::new(&ty.dims, 0);
         let expr = l.root(self, out, &identity(ty.rank()));
         let dest = self.destination(out);
-        if l.reads_nothing() {
-            return quote!(#rt::fill(#dest, #expr));
+        if let Some(constant) = l.constant(&expr) {
+            return quote!(#rt::fill(#dest, #constant));
         }
         let (shape, operands, closure, _) = l.finish(self, &expr, false);
         quote!(#rt::map(#dest, #shape, #operands, #closure))
