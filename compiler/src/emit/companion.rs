@@ -3,9 +3,9 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
+use super::emitter::{Emitter, declare_buffers, ident};
 use super::forms::{Dims, Leaf, assemble, bare_or_tuple, float_form, leaves, owned, owned_results, type_of};
 use super::names::Names;
-use super::rust::{Emitter, declare_buffers, ident};
 use crate::derive::{self, DeriveError};
 use crate::ir::{DimId, Func, ValueId};
 use crate::optimize::optimize;

@@ -7,8 +7,8 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
+use super::emitter::{Destination, Emitter};
 use super::expr::Expr;
-use super::rust::{Destination, Emitter};
 use crate::ir::{Body, Control, Dim, Index, Op, Stmt, ValueId};
 
 /// How a loop keeps a carried value.

@@ -3,8 +3,8 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
+use super::emitter::{Emitter, ident};
 use super::expr::primitive;
-use super::rust::{Emitter, ident};
 use crate::ir::{Dim, DimId, ValueId};
 use crate::syntax::signature::Form;
 

@@ -7,9 +7,9 @@ use quote::quote;
 
 use super::access::{AxisMap, Length, Space, operand_maps, simplify};
 use super::einsum::Factor;
+use super::emitter::{Emitter, ident};
 use super::expr::Expr;
 use super::names::Names;
-use super::rust::{Emitter, ident};
 use crate::ir::{Dim, Einsum, Elem, Elementwise, Index, Literal, Op, Reduce, Shape, Stmt, Type, ValueId};
 
 /// A loop under construction.

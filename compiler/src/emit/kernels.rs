@@ -10,10 +10,10 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::quote;
 
+use super::emitter::{Buffer, Destination, Emitter, ident};
 use super::expr::primitive;
 use super::names::Names;
 use super::problem::{Layout, ProblemLeaf, Role};
-use super::rust::{Buffer, Destination, Emitter, ident};
 use crate::derive::{self, DeriveError, Linearized};
 use crate::ir::{DimId, Func, ValueId};
 use crate::optimize::optimize;

@@ -8,6 +8,7 @@ mod access;
 mod companion;
 mod control;
 mod einsum;
+pub mod emitter;
 mod expr;
 mod forms;
 mod fuse;
@@ -15,7 +16,7 @@ mod kernels;
 pub mod names;
 mod plan;
 mod problem;
-pub mod rust;
+mod rust;
 
 pub use companion::companion;
 pub use problem::problem;

@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
+use super::emitter::ident;
 use super::forms::{Leaf, leaves, owned, type_of};
 use super::kernels::{Kernels, kernels};
 use super::names::Names;
-use super::rust::ident;
 use crate::derive::DeriveError;
 use crate::ir::{Body, Control, Dim, DimId, Elem, Func, Index, Op, Shape, Stmt, ValueId};
 use crate::syntax::ProblemIr;
