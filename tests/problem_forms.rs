@@ -171,6 +171,42 @@ fn loops_and_branches_in_both_losses() {
 }
 
 #[bilevel]
+mod computed_lengths {
+    use super::*;
+
+    /// The number of terms is data: what the loop keeps for the curvature is as long.
+    #[inner(minimize = w)]
+    fn train(w: &Array1<f64>, l: &Array1<f64>, n: usize, t: ArrayView2<'_, f64>, first: usize) -> f64 {
+        let mut s = 0.0;
+        for i in 0..n {
+            s += ((w[i % 3] - t[[i % 3, 1]]).powi(2) + 1.0).ln() * l[i % 2].exp();
+        }
+        for i in first..n {
+            s += (w[0] * i as f64).cos() * 0.01 * l[1];
+        }
+        s + (w * w).sum() * 0.5
+    }
+
+    #[outer(minimize = l)]
+    fn validate(w: &Array1<f64>, n: usize) -> f64 {
+        let mut s = 0.0;
+        for i in 0..n {
+            s += (w[i % 3] * i as f64).sin();
+        }
+        s
+    }
+}
+
+#[test]
+fn loops_as_long_as_data_says() {
+    let t = matrix(2, 3);
+    for n in [0, 1, 4] {
+        let problem = computed_lengths::Problem { n, t: t.t(), first: 2 };
+        checked(&problem, &array![-0.5, 0.3], &Array1::zeros(3), 1e-7);
+    }
+}
+
+#[bilevel]
 mod narrow {
     use super::*;
 

@@ -15,7 +15,7 @@ use super::expr::primitive;
 use super::names::Names;
 use super::problem::{Layout, ProblemLeaf, Role};
 use crate::derive::{self, DeriveError, Linearized};
-use crate::ir::{DimId, Func, ValueId};
+use crate::ir::{Dim, DimId, Elem, Func, ValueId};
 use crate::optimize::optimize;
 
 /// Names of the methods' own variables.
@@ -133,14 +133,15 @@ fn curvature(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<(),
     let mut needed = primal.clone();
     needed.body.results = read.iter().map(|&k| primal.results()[n_others + k]).collect();
     let primal = optimize(&needed);
-    let residuals = inner_curvature(layout, kernels, &primal);
+    let (residuals, lengths) = inner_curvature(layout, kernels, &primal);
 
     let mut sources: Vec<Option<&Residual>> = vec![None; n_residuals];
     for (&k, residual) in read.iter().zip(&residuals) {
         sources[k] = Some(residual);
     }
-    let without = curvature_apply(layout, kernels, &hessian, &sources, &directions, None);
-    let with = curvature_apply(layout, kernels, &both, &sources, &directions, Some(&mixed_rows));
+    let kept = Kept { sources, lengths };
+    let without = curvature_apply(layout, kernels, &hessian, &kept, &directions, None);
+    let with = curvature_apply(layout, kernels, &both, &kept, &directions, Some(&mixed_rows));
     kernels.methods.push(quote! {
         fn curvature_apply(
             &self,
@@ -165,7 +166,16 @@ struct Residual {
     taken: Option<TokenStream>,
 }
 
-fn inner_curvature(layout: &Layout, kernels: &mut Kernels, primal: &Func) -> Vec<Residual> {
+/// What the linear part finds when it runs.
+struct Kept<'r> {
+    /// The source of each residual that is read.
+    sources: Vec<Option<&'r Residual>>,
+    /// The lengths in the shapes of residuals that the first part computes, and their variables.
+    lengths: Vec<(DimId, Ident)>,
+}
+
+/// The method `inner_curvature`; where the results of `primal` are found after it, and the lengths that it computes for their shapes.
+fn inner_curvature(layout: &Layout, kernels: &mut Kernels, primal: &Func) -> (Vec<Residual>, Vec<(DimId, Ident)>) {
     let rt = &layout.rt;
     let mut kernel = Kernel::new(layout, Loss::Inner, primal);
     kernel.bind_leaves(primal.params());
@@ -209,6 +219,14 @@ fn inner_curvature(layout: &Layout, kernels: &mut Kernels, primal: &Func) -> Vec
         };
         residuals.push((value, residual));
     }
+    let is_in_shapes = |dim: DimId| primal.results().iter().any(|&v| primal.ty(v).dims.contains(&Dim::Sym(dim)));
+    let is_known = |dim: DimId| layout.inner_dims.iter().any(|&(known, _)| known == dim);
+    let mut lengths = kernel.emitter.bound_dims();
+    lengths.retain(|&(dim, _)| is_in_shapes(dim) && !is_known(dim));
+    for (_, length) in &lengths {
+        kept.extend(quote!(buffers.#length = #length;));
+        scalars.push(Buffer { field: length.clone(), elem: Elem::Usize });
+    }
     let (body, fields) = kernel.finish(quote!(#statements #kept), "inner_curvature");
     kernels.add_buffers("inner_curvature", &fields, &scalars);
     kernels.methods.push(quote! {
@@ -217,7 +235,7 @@ fn inner_curvature(layout: &Layout, kernels: &mut Kernels, primal: &Func) -> Vec
         }
     });
     let again = |k: &usize| Residual { variable: residuals[*k].1.variable.clone(), taken: residuals[*k].1.taken.clone() };
-    order.iter().map(again).collect()
+    (order.iter().map(again).collect(), lengths)
 }
 
 /// One arm of `curvature_apply`: with `mixed_rows` the one that gives both products.
@@ -225,16 +243,21 @@ fn curvature_apply(
     layout: &Layout,
     kernels: &mut Kernels,
     linear: &Func,
-    sources: &[Option<&Residual>],
+    kept: &Kept<'_>,
     directions: &[usize],
     mixed_rows: Option<&[Option<usize>]>,
 ) -> TokenStream {
     let name = if mixed_rows.is_some() { "both_products" } else { "hessian_product" };
     let mut kernel = Kernel::new(layout, Loss::Inner, linear);
-    let (residual_params, tangent_params) = linear.params().split_at(sources.len());
+    let (residual_params, tangent_params) = linear.params().split_at(kept.sources.len());
     kernel.take_data();
+    for (dim, length) in &kept.lengths {
+        kernel.emitter.names.unique(&length.to_string());
+        kernel.emitter.bind_dim(*dim, length);
+        kernel.lets.push((vec![length.clone()], quote!(let #length = residuals.#length;)));
+    }
     let mut taken: Vec<&Ident> = Vec::new();
-    for (&param, source) in residual_params.iter().zip(sources) {
+    for (&param, source) in residual_params.iter().zip(&kept.sources) {
         let Some(Residual { variable, taken: statement }) = source else { continue };
         kernel.emitter.names.unique(&variable.to_string());
         kernel.emitter.bind(param, variable);
