@@ -282,3 +282,51 @@ fn inner_loops_with_bounds_from_outside() {
         }
     }
 }
+
+#[differentiable]
+fn bounded(x: &Array1<f64>, y: f64) -> f64 {
+    x.clamp(0.0, 1.0).sum() + y.clamp(-1.0, 1.0) * (2.9 as usize as f64) + (-0.5) as i64 as f64
+}
+
+/// `max` and `min` prefer a number to a NaN, `clamp` does not.
+#[test]
+fn clamp_keeps_a_nan() {
+    assert!(bounded::value_and_grad(&array![0.5, f64::NAN], 0.5).0.is_nan());
+    assert!(bounded::value_and_grad(&array![0.5], f64::NAN).0.is_nan());
+    let (value, (x_bar, y_bar)) = bounded::value_and_grad(&array![0.5, -2.0, 7.0], 0.25);
+    assert_eq!((value, x_bar, y_bar), (bounded(&array![0.5, -2.0, 7.0], 0.25), array![1.0, 0.0, 0.0], 2.0));
+}
+
+#[differentiable]
+fn literal_ranges(x: &Array1<f64>, n: usize) -> f64 {
+    let mut s = 0.0;
+    for i in 1..4 {
+        s += (x[i] - x[i - 1]).powi(2);
+        for j in 0..2 {
+            s += x[2 + j - i / 2] * (3 - i) as f64;
+        }
+    }
+    for i in 0_usize..3 {
+        s += x[0] * (3 - i) as f64;
+    }
+    for i in 0..3 {
+        s += x[1] * (n - i) as f64 * (i * 2 + 1) as f64;
+    }
+    s
+}
+
+/// Indices of literal ranges may be subtracted where some use says that they are `usize`.
+#[test]
+fn differences_of_indices() {
+    let x = vector(5);
+    let (value, x_bar) = literal_ranges::value_and_grad(&x, 4);
+    close(value, literal_ranges(&x, 4), 1e-14);
+    for k in 0..5 {
+        let moved = |t: f64| {
+            let mut x = x.clone();
+            x[k] += t;
+            literal_ranges(&x, 4)
+        };
+        close(x_bar[k], difference(moved), 1e-9);
+    }
+}

@@ -115,6 +115,7 @@ pub mod messages {
         NUMBER_TOO_LARGE = "B0612", "the number `{0}` does not fit its type", "write a number of the type that stands around it";
         INTEGER_TYPE = "B0613", "the type of the integer `{0}` is not said, and the macro cannot see what Rust makes of it", "give the literal a suffix: `0_usize` or `0_i64`";
         OPERANDS = "B0614", "the operands of `{0}` do not fit: {1}", "compare the types and shapes of the operands";
+        INDEX_TYPE = "B0615", "`{0}` may be negative: nothing says that `{1}` is a `usize`, and then Rust makes it an `i32`", "compute it in floats, with `{1} as f64`, or give a bound of the range a suffix: `0_usize`";
 
         // Control flow.
         EARLY_RETURN = "B0701", "`return` before the end of the function cannot be differentiated", "make the value the last expression; use `if … {{ … }} else {{ … }}` to choose between values";

@@ -11,5 +11,6 @@ pub use crate::kernels::{
 pub use std::borrow::Cow;
 pub use std::mem::swap;
 
+pub use crate::functions::witness::OwnMethods;
 pub use crate::params::check_finite;
 pub use crate::{BilevelProblem, Error, Float, Params};

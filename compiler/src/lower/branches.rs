@@ -17,7 +17,8 @@ impl Lowering<'_> {
     /// `if c { … } else { … }`, as an expression or a statement.
     pub(super) fn branch(&mut self, e: &syn::ExprIf) -> Value {
         if let syn::Expr::Let(condition) = &*e.cond {
-            return self.fail(condition, messages::UNSUPPORTED_EXPRESSION, &["`if let`", "a comparison"]);
+            let instead = "a comparison, or `.unwrap()` on the `Option` that `mean` gives";
+            return self.fail(condition, messages::UNSUPPORTED_EXPRESSION, &["`if let`", instead]);
         }
         let condition = self.condition(&e.cond);
         let then = |this: &mut Self| this.block(&e.then_branch);

@@ -197,7 +197,12 @@ impl Lowering<'_> {
         match operand {
             // A float literal that is cast to a float has that type from the start.
             Value::Number(number @ Number::Float(wide, _)) => {
-                let number = if to.is_float() { number } else { Number::Int(wide as i64) };
+                // A float that is cast to an integer takes the nearest value that the type has.
+                let number = match to {
+                    Elem::F64 | Elem::F32 => number,
+                    Elem::Usize => i64::try_from(wide as u64).map_or(number, Number::Int),
+                    Elem::I64 | Elem::Bool => Number::Int(wide as i64),
+                };
                 self.constant(number, to, cast).map_or(Value::Poison, Value::Tensor)
             }
             Value::Number(Number::Int(i)) => {
@@ -293,7 +298,10 @@ impl Lowering<'_> {
     pub(super) fn position(&mut self, e: &syn::Expr) -> Option<crate::ir::ValueId> {
         match self.expr(e) {
             Value::Number(n @ Number::Int(_)) => self.constant(n, Elem::Usize, e),
-            Value::Tensor(v) if *self.b.ty(v) == Type::scalar(Elem::Usize) => Some(v),
+            Value::Tensor(v) if *self.b.ty(v) == Type::scalar(Elem::Usize) => {
+                self.counters.is_usize(v);
+                Some(v)
+            }
             Value::Poison => None,
             other => {
                 let found = self.describe(&other);

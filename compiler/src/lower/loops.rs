@@ -16,6 +16,8 @@ struct Range {
     /// The index of the first position; `None` for 0.
     start: Option<ValueId>,
     reverse: bool,
+    /// Whether both bounds are literals, so that only the uses of the index say its type.
+    untyped: bool,
 }
 
 impl Lowering<'_> {
@@ -52,8 +54,18 @@ impl Lowering<'_> {
                 .collect();
             self.scope.assign(k, value.with_leaves(&mut parameters.into_iter()));
         }
+        let untyped = match index {
+            Value::Tensor(index) if range.as_ref().is_some_and(|r| r.untyped) => Some(index),
+            _ => None,
+        };
+        if let Some(index) = untyped {
+            self.counters.add(index);
+        }
         self.bind(&e.pat, index);
         let value = self.block(&e.body);
+        if let Some(difference) = untyped.and_then(|index| self.counters.close(index)) {
+            self.error(&difference, messages::INDEX_TYPE, &[&text(&difference), &text(&e.pat)]);
+        }
         if !matches!(value, Value::Unit | Value::Poison) {
             let found = self.describe(&value);
             self.error(&e.body, messages::EXPECTED_KIND, &["nothing at the end of a loop's body", &found, "end it with a semicolon"]);
@@ -130,11 +142,11 @@ impl Lowering<'_> {
         if let (Value::Number(Number::Int(a)), Value::Number(Number::Int(b))) = (&first, &last) {
             let turns = (b - a + i64::from(closed)).max(0);
             let start = if *a == 0 { None } else { Some(self.constant(Number::Int(*a), Elem::Usize, start)?) };
-            return Some(Range { trip: Dim::Const(turns as u64), start, reverse: false });
+            return Some(Range { trip: Dim::Const(turns as u64), start, reverse: false, untyped: true });
         }
         let name = "turns";
         if !closed && matches!(first, Value::Number(Number::Int(0))) {
-            return Some(Range { trip: self.dim_of_length(&last, name, end)?, start: None, reverse: false });
+            return Some(Range { trip: self.dim_of_length(&last, name, end)?, start: None, reverse: false, untyped: false });
         }
         // The number of turns is `max(start, end) - start`, which an empty range makes zero.
         let a = self.usize_value(first, start)?;
@@ -146,13 +158,16 @@ impl Lowering<'_> {
         let b = self.part(e, Elementwise::Max, &[a, b])?;
         let turns = self.emit(e, Elementwise::Sub, &[b, a])?;
         let trip = self.dim_of_length(&Value::Tensor(turns), name, e)?;
-        Some(Range { trip, start: Some(a), reverse: false })
+        Some(Range { trip, start: Some(a), reverse: false, untyped: false })
     }
 
     fn usize_value(&mut self, value: Value, at: &syn::Expr) -> Option<ValueId> {
         match value {
             Value::Number(n @ Number::Int(_)) => self.constant(n, Elem::Usize, at),
-            Value::Tensor(v) if *self.b.ty(v) == Type::scalar(Elem::Usize) => Some(v),
+            Value::Tensor(v) if *self.b.ty(v) == Type::scalar(Elem::Usize) => {
+                self.counters.is_usize(v);
+                Some(v)
+            }
             Value::Poison => None,
             other => {
                 let found = self.describe(&other);

@@ -8,6 +8,7 @@ use super::value::{Number, Value, describe_rank};
 use super::{Closure, Lowering, part_of, text};
 use crate::diagnostics::messages;
 use crate::ir::{Dim, Einsum, Elem, Elementwise, Index, Literal, Note, Op, Reduce, Shape, ValueId};
+use crate::syntax::{Assumed, Origin};
 
 /// A call as all methods see it: the whole expression, the name, the receiver's expression, and the arguments.
 #[derive(Clone, Copy)]
@@ -105,7 +106,8 @@ impl Lowering<'_> {
     }
 
     fn unknown_method(&mut self, call: Call<'_>, name: &str, receiver: &Value) -> Value {
-        for arg in call.args.iter().filter(|a| !matches!(a, syn::Expr::Closure(_))) {
+        // A macro, such as `s![..]`, is the business of the method.
+        for arg in call.args.iter().filter(|a| !matches!(a, syn::Expr::Closure(_) | syn::Expr::Macro(_))) {
             self.expr(arg);
         }
         if receiver.is_poisoned() {
@@ -134,6 +136,10 @@ impl Lowering<'_> {
             let found = self.describe(&Operand::wrap(Some(x.value), x.lane));
             let help = if fits { "convert it to floats first, for example with `as f64`" } else { "write it with operators" };
             return self.fail(call.name, messages::UNKNOWN_METHOD, &[unary.name, &found, help]);
+        }
+        if spellings::OWN_METHODS.contains(&unary.name) {
+            let origin = Origin::OwnMethod { elem: ty.elem, rank: if is_number { 0 } else { ty.rank() } };
+            self.assumed.push(Assumed { name: call.name.clone(), origin });
         }
         let guarded = match unary.safe {
             Some(safe) => self.guarded(x, safe, call.receiver),
@@ -240,10 +246,16 @@ impl Lowering<'_> {
         };
         let Some(inner) = self.part(call.whole, first, &[a, b]) else { return Value::Poison };
         let inner = Operand { value: inner, lane };
-        let Some((a, b, lane)) = self.broadcast_pair(call.whole, (inner, call.whole), (operands[2], exprs[2])) else {
+        let Some((inner, b, lane)) = self.broadcast_pair(call.whole, (inner, call.whole), (operands[2], exprs[2])) else {
             return Value::Poison;
         };
-        Operand::wrap(self.emit(call.whole, second, &[a, b]), lane)
+        if method == Method::MulAdd || !self.b.ty(a).elem.is_float() {
+            return Operand::wrap(self.emit(call.whole, second, &[inner, b]), lane);
+        }
+        // `max` and `min` prefer a number to a NaN; `clamp` keeps it.
+        let (is_nan, bounded) = (self.part(call.whole, Elementwise::Ne, &[a, a]), self.part(call.whole, second, &[inner, b]));
+        let (Some(is_nan), Some(bounded)) = (is_nan, bounded) else { return Value::Poison };
+        Operand::wrap(self.emit(call.whole, Elementwise::Select, &[is_nan, a, bounded]), lane)
     }
 
     /// Checks that operands are numbers, where they may not be arrays.

@@ -12,6 +12,7 @@
 
 mod branches;
 mod constructors;
+mod counters;
 mod dependence;
 mod expr;
 mod functions;
@@ -83,6 +84,7 @@ pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags:
         faulty: HashSet::new(),
         depth: 0,
         assumed: Vec::new(),
+        counters: counters::Counters::default(),
     };
     lowering.refuse_conditional(|visitor| visitor.visit_block(&item.block));
     for param in &signature.params {
@@ -129,6 +131,8 @@ struct Lowering<'a> {
     depth: usize,
     /// Names taken for items that the macro does not see.
     assumed: Vec<Assumed>,
+    /// Integers whose type is not said.
+    counters: counters::Counters,
 }
 
 /// The element-wise closure being lowered.
@@ -210,7 +214,10 @@ impl Lowering<'_> {
                 let parts: Vec<Option<Value>> = parts.into_iter().zip(forms).map(|(p, f)| self.conform(p, f, at)).collect();
                 parts.into_iter().collect::<Option<Vec<_>>>().map(Value::Tuple)
             }
-            (Value::Tensor(v), Form::Scalar(elem)) if *self.b.ty(v) == Type::scalar(*elem) => Some(Value::Tensor(v)),
+            (Value::Tensor(v), Form::Scalar(elem)) if *self.b.ty(v) == Type::scalar(*elem) => {
+                self.counters.is_usize(v);
+                Some(Value::Tensor(v))
+            }
             (Value::Lane(v), Form::Scalar(elem)) if self.b.ty(v).elem == *elem => Some(Value::Lane(v)),
             (Value::Tensor(v), Form::Array { elem, rank, .. }) if (self.b.ty(v).elem, self.b.ty(v).rank()) == (*elem, *rank) => {
                 Some(Value::Tensor(v))
@@ -283,6 +290,7 @@ impl Lowering<'_> {
         match length {
             Value::Number(Number::Int(i)) if *i >= 0 => Some(Dim::Const(*i as u64)),
             Value::Tensor(v) if *self.b.ty(*v) == Type::scalar(Elem::Usize) => {
+                self.counters.is_usize(*v);
                 if let Some(&(dim, _)) = self.lengths.get(v) {
                     return Some(self.b.current_dim(dim));
                 }

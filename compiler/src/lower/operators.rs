@@ -63,6 +63,7 @@ impl Lowering<'_> {
     /// An operation on each element of two operands, broadcast against each other.
     pub(super) fn binary(&mut self, e: &syn::Expr, op: Elementwise, a: (&syn::Expr, Value), b: (&syn::Expr, Value)) -> Value {
         let (a_expr, b_expr) = (a.0, b.0);
+        let literals = [&a.1, &b.1].map(|value| matches!(value, Value::Number(_)));
         // Both operands are read, so that errors in either appear.
         let hint = self.elem_of(&a.1).or(self.elem_of(&b.1)).unwrap_or(self.default_float);
         let (a, b) = (self.operand(a.1, hint, a_expr), self.operand(b.1, hint, b_expr));
@@ -82,6 +83,7 @@ impl Lowering<'_> {
             let help = "write `x - (x / y).floor() * y` where neither is negative";
             return self.fail(e, messages::UNSUPPORTED_OPERATOR, &["%", "floats", help]);
         }
+        let integers = [(a, literals[0]), (b, literals[1])].map(|(x, is_literal)| (!is_literal).then_some(x.value));
         // Integers have no infinity: what a branch not taken computes must not leave their range.
         let b = match op {
             Elementwise::Div | Elementwise::Rem => self.guarded(b, 1.0, b_expr),
@@ -90,7 +92,11 @@ impl Lowering<'_> {
         };
         let Some(b) = b else { return Value::Poison };
         let Some((x, y, lane)) = self.broadcast_pair(e, (a, a_expr), (b, b_expr)) else { return Value::Poison };
-        Operand::wrap(self.emit(e, op, &[x, y]), lane)
+        let value = self.emit(e, op, &[x, y]);
+        if a_ty.elem.is_integer() {
+            self.counters.combine(integers, value.filter(|_| !compares), (op == Elementwise::Sub).then_some(e));
+        }
+        Operand::wrap(value, lane)
     }
 
     /// An operation on each element of one operand.

@@ -100,6 +100,9 @@ pub(super) const UNARY: &[Unary] = &[
     composed("to_degrees", On::Both, to_degrees, None),
 ];
 
+/// The methods of this crate; all others are of the standard library or of `ndarray`.
+pub(super) const OWN_METHODS: &[&str] = &["sigmoid", "softplus", "relu"];
+
 /// `-floor(-x)`
 fn ceil(c: &mut Composer<'_, '_>, x: ValueId) -> ValueId {
     let minus = c.op(E::Neg, &[x]);

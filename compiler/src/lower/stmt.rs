@@ -1,6 +1,7 @@
 //! Statements: blocks, `let`, assignment.
 
 use syn::ext::IdentExt;
+use syn::visit::Visit;
 
 use super::operators::Operand;
 use super::value::Value;
@@ -46,10 +47,14 @@ impl Lowering<'_> {
         value
     }
 
-    /// An item inside a function: imports say nothing here, constants are values.
+    /// An item inside a function: constants are values, and imports only bring in what the compiler knows by the same name.
     fn item(&mut self, item: &syn::Item) {
         match item {
-            syn::Item::Use(_) => {}
+            syn::Item::Use(import) if is_transparent(&import.tree) => {}
+            syn::Item::Use(import) => {
+                let help = "move it out of the function, where the macro can check what the names in it mean";
+                self.error(import, messages::UNSUPPORTED_STATEMENT, &["this `use`", help]);
+            }
             syn::Item::Const(c) => {
                 let value = self.const_item(c);
                 self.scope.bind(c.ident.unraw().to_string(), value);
@@ -73,8 +78,11 @@ impl Lowering<'_> {
             return;
         };
         if let Some((else_token, _)) = &init.diverge {
-            let help = "bind plain names";
+            let help = "bind plain names, and write `.unwrap()` for the `Option` that `mean` gives";
             self.error(else_token, messages::UNSUPPORTED_STATEMENT, &["`let … else`", help]);
+            self.expr(&init.expr);
+            self.poison(&local.pat);
+            return;
         }
         let mut value = self.expr_of_type(&init.expr, annotation);
         if let Some(form) = annotation.and_then(|ty| self.annotation(ty)) {
@@ -105,6 +113,7 @@ impl Lowering<'_> {
             Value::Tensor(v) => {
                 let ty = self.b.ty(*v);
                 if form.leaves() == [(ty.elem, ty.rank())] && !matches!(form, Form::Tuple(_)) {
+                    self.counters.is_usize(*v);
                     return value;
                 }
             }
@@ -117,6 +126,22 @@ impl Lowering<'_> {
         }
         let found = self.describe(&value);
         self.fail(init, messages::ANNOTATION, &[&text(pat), &describe_form(form), &found])
+    }
+
+    /// Binds all names in a pattern that has been reported, so that what uses them is silent.
+    fn poison(&mut self, pat: &syn::Pat) {
+        struct Names(Vec<String>);
+        impl<'ast> Visit<'ast> for Names {
+            fn visit_pat_ident(&mut self, pat: &'ast syn::PatIdent) {
+                self.0.push(pat.ident.unraw().to_string());
+                syn::visit::visit_pat_ident(self, pat);
+            }
+        }
+        let mut names = Names(Vec::new());
+        names.visit_pat(pat);
+        for name in names.0 {
+            self.scope.bind(name, Value::Poison);
+        }
     }
 
     /// Binds the names of a pattern.
@@ -148,6 +173,7 @@ impl Lowering<'_> {
             }
             other => {
                 self.error(other, messages::UNSUPPORTED_PATTERN, &[&text(other)]);
+                self.poison(other);
             }
         }
     }
@@ -220,4 +246,18 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+/// Whether a `use` imports from the crates that the compiler knows, each name under its own name.
+fn is_transparent(tree: &syn::UseTree) -> bool {
+    fn renames(tree: &syn::UseTree) -> bool {
+        match tree {
+            syn::UseTree::Path(path) => renames(&path.tree),
+            syn::UseTree::Rename(rename) => rename.rename != "_",
+            syn::UseTree::Group(group) => group.items.iter().any(renames),
+            syn::UseTree::Name(_) | syn::UseTree::Glob(_) => false,
+        }
+    }
+    let known = matches!(tree, syn::UseTree::Path(path) if ["std", "core", "ndarray", "bilevel"].iter().any(|known| path.ident == known));
+    known && !renames(tree)
 }

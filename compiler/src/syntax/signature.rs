@@ -39,6 +39,13 @@ pub enum Origin {
     F64Constant,
     /// A constant of `core::f32::consts`.
     F32Constant,
+    /// A method of this crate, on a number (rank 0) or an array.
+    OwnMethod {
+        /// element type of the receiver
+        elem: Elem,
+        /// number of axes of the receiver
+        rank: usize,
+    },
 }
 
 /// A function to differentiate: what `#[differentiable]` was put on.

@@ -2,7 +2,8 @@
 //!
 //! A macro sees names, not types. `Array2<f64>` could be an alias or come from another version of `ndarray`, and `cross_entropy` could be a function of
 //! the user's. The witness of a parameter converts the user's type, token for token, to the type that the generated code works with. The witness of a name
-//! imports it from two places at once, which rustc accepts exactly if both are one item. Both give an error at the user's token.
+//! imports it from two places at once, which rustc accepts exactly if both are one item. The witness of a method of this crate calls it beside a second
+//! method of its name, so that one of the user's makes the call ambiguous. All give an error at the user's token.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -20,6 +21,7 @@ pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Pa
         checks.extend(type_check(ty, &lowered.signature.output, crate_path));
     }
     let names = name_checks(lowered, crate_path);
+    let methods = method_checks(lowered, crate_path);
     // The function itself may only be called through what is generated from it: naming it here keeps rustc from calling it unused.
     let name = &lowered.signature.name;
     quote! {
@@ -28,6 +30,7 @@ pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Pa
         const _: () = {
             #checks
             #names
+            #methods
             let _ = #name;
         };
     }
@@ -99,4 +102,47 @@ fn name_checks(lowered: &Lowered, crate_path: &syn::Path) -> TokenStream {
         }
     }
     modules
+}
+
+/// For each method that was taken for this crate's, calls on receivers of the type found. A trait of the user's that has the method as well makes one of
+/// them ambiguous: methods by value are tried before methods by reference, and those of an array before those of what it dereferences to, so each of
+/// these places needs a call of its own.
+fn method_checks(lowered: &Lowered, crate_path: &syn::Path) -> TokenStream {
+    let mut seen = Vec::new();
+    let mut checks = TokenStream::new();
+    for assumed in &lowered.assumed {
+        let Origin::OwnMethod { elem, rank } = assumed.origin else { continue };
+        let name = &assumed.name;
+        if seen.contains(&(name.to_string(), elem, rank)) {
+            continue;
+        }
+        seen.push((name.to_string(), elem, rank));
+        let span = name.span();
+        let elem = syn::Ident::new(elem.name(), span);
+        let elem = quote_spanned!(span=> ::core::primitive::#elem);
+        let receivers = if rank == 0 {
+            vec![elem.clone(), quote_spanned!(span=> &#elem)]
+        } else {
+            let rank = syn::Ident::new(&format!("Ix{rank}"), span);
+            let types = ["Array", "ArrayView", "ArrayRef"].map(|name| syn::Ident::new(name, span));
+            let [array, view, by_reference] = types.map(|name| quote_spanned!(span=> #crate_path::ndarray::#name));
+            let rank = quote_spanned!(span=> #crate_path::ndarray::#rank);
+            vec![
+                quote_spanned!(span=> &#array<#elem, #rank>),
+                quote_spanned!(span=> &#view<'_, #elem, #rank>),
+                quote_spanned!(span=> &#by_reference<#elem, #rank>),
+            ]
+        };
+        checks.extend(receivers.iter().map(|ty| quote_spanned!(span=> const _: () = { fn check(value: #ty) { value.#name(); } };)));
+    }
+    if checks.is_empty() {
+        return checks;
+    }
+    quote! {
+        const _: () = {
+            use #crate_path::functions::{ArrayFunctions as _, ScalarFunctions as _};
+            use #crate_path::rt::OwnMethods as _;
+            #checks
+        };
+    }
 }

@@ -6,6 +6,7 @@
 mod elementwise;
 mod losses;
 mod rows;
+pub(crate) mod witness;
 
 pub use elementwise::{ArrayFunctions, ScalarFunctions};
 pub use losses::{cross_entropy, mse};
