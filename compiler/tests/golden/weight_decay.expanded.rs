@@ -1,3 +1,4 @@
+/// Weight decay for every weight of a softmax regression.
 pub mod weight_decay {
     use super::*;
     /// Training loss: softmax regression with its own L2 penalty on every weight.

@@ -1,3 +1,4 @@
+/// Weight decay for every weight of a softmax regression.
 #[bilevel]
 pub mod weight_decay {
     use super::*;
