@@ -15,6 +15,7 @@ mod entry;
 mod index;
 mod map;
 mod math;
+mod matrix;
 mod narrow;
 mod operand;
 mod product;
@@ -31,7 +32,8 @@ pub use math::{
     abs, acos, asin, atan, atan2, cos, cosh, exp, exp_m1, floor, ln, ln_1p, max, min, powf, powi, relu, sigmoid, sign, sin, sinh, softplus,
     sqrt, tan, tanh,
 };
+pub use matrix::{Matrix, column, matrix};
 pub(crate) use narrow::Narrow;
 pub use operand::{lane, position, splat, strided};
-pub use product::{Matrix, column, matrix, product};
+pub use product::product;
 pub use reduce::{Max, Min, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};

@@ -11,7 +11,7 @@
 //! Every element is one chain of fused multiply-adds over the terms in their order, whatever the width of vectors. CPUs without fused multiply-add
 //! take the general product.
 
-use super::product::Matrix;
+use super::matrix::Matrix;
 use super::variant::Variant;
 
 /// The most columns that are few.
@@ -370,7 +370,7 @@ mod x86_64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::product::matrix;
+    use super::super::matrix::matrix;
     use super::*;
     use crate::Float;
 

@@ -3,55 +3,11 @@
 //! The general product is that of `matrixmultiply`. Products with a vector have paths of their own: on 1200 × 64 elements of `f64` they take 11 µs
 //! where the general one takes 41 (one core with AVX-512). Products of a few columns are in `narrow`.
 
+use super::matrix::Matrix;
 use super::narrow;
 use super::variant::{Kernel, Variant, run};
 use crate::Float;
 use crate::float::Strided;
-
-/// A matrix over contiguous elements, or the transpose of one.
-#[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a, T> {
-    data: &'a [T],
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-    col_stride: usize,
-}
-
-/// The elements as a matrix, row after row.
-///
-/// # Panics
-/// If there are not as many as the shape says.
-#[inline]
-pub fn matrix<T>(data: &[T], [rows, cols]: [usize; 2]) -> Matrix<'_, T> {
-    assert!(data.len() == rows * cols, "{} elements as a matrix of {rows} × {cols}", data.len());
-    Matrix { data, rows, cols, row_stride: cols, col_stride: 1 }
-}
-
-/// The elements as a matrix of one column.
-#[inline]
-pub fn column<T>(data: &[T]) -> Matrix<'_, T> {
-    matrix(data, [data.len(), 1])
-}
-
-impl<'a, T> Matrix<'a, T> {
-    /// The transpose; nothing is moved.
-    #[must_use]
-    #[inline]
-    pub fn t(self) -> Matrix<'a, T> {
-        Matrix { data: self.data, rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride }
-    }
-
-    /// Rows and columns.
-    pub(super) fn shape(&self) -> [usize; 2] {
-        [self.rows, self.cols]
-    }
-
-    /// The first element and the strides.
-    pub(super) fn strided(&self) -> Strided<*const T> {
-        Strided { start: self.data.as_ptr(), row: self.row_stride as isize, col: self.col_stride as isize }
-    }
-}
 
 /// `C ← A B`, row after row into `out`, which is not read.
 ///
@@ -152,6 +108,7 @@ fn inner_products<T: Float, const ROWS: usize>(a: &[T], x: &[T]) -> [T; ROWS] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::matrix::matrix;
     use super::*;
 
     fn entries(n: usize, seed: usize) -> Vec<f64> {
