@@ -9,14 +9,12 @@ use crate::ir::{Dim, Einsum, Index, Op, Shape, Stmt, Type};
 /// For each axis of a value the axis of the space that runs along it; none for axes of length one that the space lacks.
 pub(super) type AxisMap = Vec<Option<usize>>;
 
-/// A product of dimensions, sorted and without ones; the empty product is one.
+/// A product of dimensions without ones, in the order of the axes; the empty product is one.
 pub(super) type Length = Vec<Dim>;
 
 /// The product of some dimensions.
 pub(super) fn length(dims: impl IntoIterator<Item = Dim>) -> Length {
-    let mut product: Length = dims.into_iter().filter(|&d| d != Dim::Const(1)).collect();
-    product.sort_unstable();
-    product
+    dims.into_iter().filter(|&d| d != Dim::Const(1)).collect()
 }
 
 /// A value of `rank` axes that is the whole space.
@@ -98,7 +96,7 @@ pub(super) fn simplify(dims: &[Dim], n_first: usize, operands: &[(&Type, &AxisMa
         // A stride over the outer axis is a whole run along the inner one.
         let contiguous = strides.iter().zip(&space.strides).all(|(inner, all)| match (all.last(), inner) {
             (Some(None), None) => true,
-            (Some(Some(outer)), Some(inner)) => *outer == length(inner.iter().copied().chain([dim])),
+            (Some(Some(outer)), Some(inner)) => *outer == length([dim].into_iter().chain(inner.iter().copied())),
             _ => false,
         });
         let new_section = axis >= n_first && space.lengths.len() == space.n_first;

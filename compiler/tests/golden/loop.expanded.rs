@@ -187,8 +187,8 @@ pub mod recurrent {
         rt::copy(buffers.h.fit(w_rows), start);
         /// `for t in 0..n`
         let mut total_2: f32 = 0f32;
-        buffers.h_2.fit(w_rows * turns);
-        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.h_2.fit(turns * w_rows);
+        buffers.difference_part_rows.fit(turns * w_rows);
         buffers.chosen_part_rows.fit(turns);
         for t in 0..turns {
             let h = &buffers.h[..];
@@ -309,8 +309,8 @@ pub mod recurrent {
         let mut buffers = <Buffers as ::core::default::Default>::default();
         let turns = n;
         rt::copy(buffers.h_2.fit(w_rows), start);
-        buffers.h.fit(w_rows * turns);
-        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.h.fit(turns * w_rows);
+        buffers.difference_part_rows.fit(turns * w_rows);
         buffers.chosen_part_rows.fit(turns);
         for t in 0..turns {
             let h_2 = &buffers.h_2[..];
@@ -457,8 +457,8 @@ pub mod recurrent {
         let mut buffers = <Buffers as ::core::default::Default>::default();
         let turns = n;
         rt::copy(buffers.h.fit(w_rows), start);
-        buffers.h_2.fit(w_rows * turns);
-        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.h_2.fit(turns * w_rows);
+        buffers.difference_part_rows.fit(turns * w_rows);
         buffers.chosen_part_rows.fit(turns);
         for t in 0..turns {
             let h = &buffers.h[..];
@@ -575,8 +575,8 @@ pub mod recurrent {
         rt::copy(buffers.h.fit(w_rows), start);
         /// `for t in 0..n`
         let mut total_2: f32 = 0f32;
-        buffers.h_2.fit(w_rows * turns);
-        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.h_2.fit(turns * w_rows);
+        buffers.difference_part_rows.fit(turns * w_rows);
         buffers.chosen_part_rows.fit(turns);
         for t in 0..turns {
             let h = &buffers.h[..];
@@ -721,11 +721,11 @@ pub mod recurrent {
         let turns = n;
         rt::copy(buffers.h.fit(w_rows), start);
         rt::copy(buffers.h_dot.fit(w_rows), start_dot);
-        buffers.h_2.fit(w_rows * turns);
-        buffers.difference_part_rows.fit(w_rows * turns);
+        buffers.h_2.fit(turns * w_rows);
+        buffers.difference_part_rows.fit(turns * w_rows);
         buffers.chosen_part_rows.fit(turns);
-        buffers.h_dot_2.fit(w_rows * turns);
-        buffers.scaled_part_dot_rows.fit(w_rows * turns);
+        buffers.h_dot_2.fit(turns * w_rows);
+        buffers.scaled_part_dot_rows.fit(turns * w_rows);
         for t in 0..turns {
             let h = &buffers.h[..];
             let h_dot = &buffers.h_dot[..];

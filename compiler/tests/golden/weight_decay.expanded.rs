@@ -269,7 +269,7 @@ pub mod weight_decay {
                 let penalty = 0.5 * total;
                 /// `x.dot(w)`
                 let product = rt::product(
-                    buffers.product.fit(w_cols * x_rows),
+                    buffers.product.fit(x_rows * w_cols),
                     rt::matrix(x, [x_rows, w_rows]),
                     rt::matrix(w, [w_rows, w_cols]),
                 );
@@ -299,7 +299,7 @@ pub mod weight_decay {
                 let sum = total_2 * reciprocal + penalty;
                 /// adjoint of `x.dot(w)`
                 let product_bar = rt::map(
-                    buffers.product_bar.fit(w_cols * x_rows),
+                    buffers.product_bar.fit(x_rows * w_cols),
                     [x_rows, w_cols],
                     (
                         rt::lane(product, [w_cols, 1]),
@@ -349,7 +349,7 @@ pub mod weight_decay {
                 );
                 /// `x.dot(w)`
                 let product = rt::product(
-                    buffers.product.fit(w_cols * x_rows),
+                    buffers.product.fit(x_rows * w_cols),
                     rt::matrix(x, [x_rows, w_rows]),
                     rt::matrix(w, [w_rows, w_cols]),
                 );
@@ -361,7 +361,7 @@ pub mod weight_decay {
                 );
                 /// part of the derivative of `cross_entropy(&x.dot(w), y)`
                 let exp_part = rt::map(
-                    buffers.exp_part.fit(w_cols * x_rows),
+                    buffers.exp_part.fit(x_rows * w_cols),
                     [x_rows, w_cols],
                     (rt::lane(product, [w_cols, 1]), rt::splat(log_sum_exp, [1, 0])),
                     #[inline(always)]
@@ -391,7 +391,7 @@ pub mod weight_decay {
                         let buffers = &mut workspace.hessian_product;
                         /// tangent of `x.dot(w)`
                         let product_dot = rt::product(
-                            buffers.product_dot.fit(w_cols * x_rows),
+                            buffers.product_dot.fit(x_rows * w_cols),
                             rt::matrix(x, [x_rows, w_rows]),
                             rt::matrix(w_dot, [w_rows, w_cols]),
                         );
@@ -409,7 +409,7 @@ pub mod weight_decay {
                         );
                         /// tangent of adjoint of `x.dot(w)`
                         let scaled_bar_dot = rt::map(
-                            buffers.scaled_bar_dot.fit(w_cols * x_rows),
+                            buffers.scaled_bar_dot.fit(x_rows * w_cols),
                             [x_rows, w_cols],
                             (
                                 rt::lane(exp_part, [w_cols, 1]),
@@ -446,7 +446,7 @@ pub mod weight_decay {
                         let buffers = &mut workspace.both_products;
                         /// tangent of `x.dot(w)`
                         let product_dot = rt::product(
-                            buffers.product_dot.fit(w_cols * x_rows),
+                            buffers.product_dot.fit(x_rows * w_cols),
                             rt::matrix(x, [x_rows, w_rows]),
                             rt::matrix(w_dot, [w_rows, w_cols]),
                         );
@@ -464,7 +464,7 @@ pub mod weight_decay {
                         );
                         /// tangent of adjoint of `x.dot(w)`
                         let scaled_bar_dot = rt::map(
-                            buffers.scaled_bar_dot.fit(w_cols * x_rows),
+                            buffers.scaled_bar_dot.fit(x_rows * w_cols),
                             [x_rows, w_cols],
                             (
                                 rt::lane(exp_part, [w_cols, 1]),
@@ -514,7 +514,7 @@ pub mod weight_decay {
                 outer_bar.fill(0.0);
                 /// `x_val.dot(w)`
                 let product = rt::product(
-                    buffers.product.fit(w_cols * x_val_rows),
+                    buffers.product.fit(x_val_rows * w_cols),
                     rt::matrix(x_val, [x_val_rows, w_rows]),
                     rt::matrix(w, [w_rows, w_cols]),
                 );
@@ -544,7 +544,7 @@ pub mod weight_decay {
                 let scaled = total * reciprocal;
                 /// adjoint of `x_val.dot(w)`
                 let product_bar = rt::map(
-                    buffers.product_bar.fit(w_cols * x_val_rows),
+                    buffers.product_bar.fit(x_val_rows * w_cols),
                     [x_val_rows, w_cols],
                     (
                         rt::lane(product, [w_cols, 1]),
