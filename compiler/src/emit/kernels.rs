@@ -12,15 +12,11 @@ use quote::quote;
 
 use super::emitter::{Buffer, Destination, Emitter, ident};
 use super::expr::primitive;
+use super::layout::{Layout, ProblemLeaf, RESERVED, Role};
 use super::names::Names;
-use super::problem::{Layout, ProblemLeaf, Role};
 use crate::derive::{self, DeriveError, Linearized};
 use crate::ir::{Dim, DimId, Elem, Func, ValueId};
 use crate::optimize::optimize;
-
-/// Names of the methods' own variables.
-pub(super) const RESERVED: [&str; 11] =
-    ["buffers", "workspace", "residuals", "inner", "outer", "inner_bar", "outer_bar", "direction", "hessian_product", "mixed", "rest"];
 
 /// The generated kernels.
 pub(super) struct Kernels {
@@ -473,13 +469,6 @@ impl<'k, 'f> Kernel<'k, 'f> {
         let others = (dims.len() < self.layout.dims.len()).then(|| quote!(..));
         let dims = (!dims.is_empty()).then(|| quote!(let Dims { #(#dims,)* #others } = workspace.dims;));
         (quote!(#dims #body), buffers)
-    }
-}
-
-impl Layout<'_> {
-    /// The leaves of a role.
-    fn of(&self, role: Role) -> impl Iterator<Item = &ProblemLeaf> {
-        self.leaves.iter().filter(move |l| l.role == role)
     }
 }
 

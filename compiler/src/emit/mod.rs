@@ -13,8 +13,10 @@ mod expr;
 mod forms;
 mod fuse;
 mod kernels;
+mod layout;
 pub mod names;
 mod plan;
+mod positions;
 mod problem;
 mod rust;
 

@@ -1,0 +1,128 @@
+//! Checks, at the entry of a problem, of the data that give positions along an axis.
+
+use std::collections::HashSet;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::emitter::ident;
+use super::layout::{Layout, Role};
+use crate::ir::{Body, Control, Dim, DimId, Func, Index, Op, Shape, Stmt, ValueId};
+
+/// A check for every array or number of the data that gives positions along an axis.
+pub(super) fn position_checks(layout: &Layout) -> TokenStream {
+    let mut checks = TokenStream::new();
+    let mut seen = HashSet::new();
+    let mut seen_turns = HashSet::new();
+    let losses = [(&layout.problem.inner.func, &layout.inner_dims, true), (&layout.problem.outer.func, &layout.outer_dims, false)];
+    for (func, dims, is_inner) in losses {
+        let mut definitions: Vec<Option<&Stmt>> = vec![None; func.types.len()];
+        func.body.walk(&mut |stmt| {
+            for &out in &stmt.outs {
+                definitions[out.0 as usize] = Some(stmt);
+            }
+        });
+        for (index, dim) in positions(func, &func.body) {
+            if let Some(check) = turn_check(layout, func, dims, index, dim) {
+                if !seen_turns.insert(check.to_string()) {
+                    continue;
+                }
+                checks.extend(check);
+                continue;
+            }
+            let param = data_behind(&definitions, index);
+            let at = func.params().iter().position(|&p| p == param);
+            let leaf = layout
+                .leaves
+                .iter()
+                .position(|l| l.role == Role::Data && at.is_some() && (if is_inner { l.in_inner } else { l.in_outer }) == at);
+            let limit = match dim {
+                Dim::Const(n) => {
+                    let n = proc_macro2::Literal::u64_unsuffixed(n);
+                    Some(quote!(#n))
+                }
+                Dim::Sym(id) => dims.iter().find(|(d, _)| *d == id).map(|&(_, n)| {
+                    let name = &layout.dims[n].0;
+                    quote!(#name)
+                }),
+            };
+            let (Some(leaf), Some(limit)) = (leaf, limit) else { continue };
+            if !seen.insert((leaf, limit.to_string())) {
+                continue;
+            }
+            let l = &layout.leaves[leaf];
+            let label = &l.leaf.label;
+            checks.extend(if l.dims.is_empty() {
+                let number = l.leaf.number();
+                quote!(rt::check_index(#label, #number, #limit)?;)
+            } else {
+                let variable = ident(&l.variable);
+                quote!(rt::check_indices(#label, &#variable, #limit)?;)
+            });
+        }
+    }
+    checks
+}
+
+/// For a position that counts the turns of a loop: a check that an array whose axis has the dimension `dim` is long enough for all turns.
+fn turn_check(layout: &Layout, func: &Func, dims: &[(DimId, usize)], index: ValueId, dim: Dim) -> Option<TokenStream> {
+    let mut trip = None;
+    func.body.walk(&mut |stmt| {
+        if let Op::Control(Control::For { trip: t, .. }) = &stmt.op
+            && stmt.bodies[0].params[0] == index
+        {
+            trip = Some(*t);
+        }
+    });
+    let trip = trip?;
+    let number = |d: Dim| match d {
+        Dim::Sym(id) => dims.iter().find(|(d, _)| *d == id).map(|&(_, n)| n),
+        Dim::Const(_) => None,
+    };
+    let axis = number(dim)?;
+    let turns = match trip {
+        Dim::Const(n) => {
+            let n = proc_macro2::Literal::u64_unsuffixed(n);
+            quote!(#n)
+        }
+        Dim::Sym(_) if number(trip)? == axis => return Some(TokenStream::new()),
+        Dim::Sym(_) => {
+            let name = &layout.dims[number(trip)?].0;
+            quote!(#name)
+        }
+    };
+    let l = layout.leaves.iter().find(|l| l.dims.contains(&axis))?;
+    let (label, place) = (&l.leaf.label, &l.leaf.place);
+    let at = proc_macro2::Literal::usize_unsuffixed(l.dims.iter().position(|&n| n == axis)?);
+    let name = layout.problem.name.to_string();
+    Some(quote!(rt::check_turns(#name, #label, #place.shape(), #at, #turns)?;))
+}
+
+/// Every value that is used as a position, with the dimension of the axis.
+fn positions(func: &Func, body: &Body) -> Vec<(ValueId, Dim)> {
+    let mut found = Vec::new();
+    body.walk(&mut |stmt| {
+        if let Op::Index(index) = &stmt.op {
+            found.push(match index {
+                Index::At { axis } | Index::AddAt { axis } | Index::TakeAlong { axis } => (stmt.args[1], func.ty(stmt.args[0]).dims[*axis]),
+                Index::PutAlong { dim, .. } => (stmt.args[1], *dim),
+            });
+        }
+    });
+    found
+}
+
+/// The value whose elements a value consists of.
+fn data_behind(definitions: &[Option<&Stmt>], mut value: ValueId) -> ValueId {
+    while let Some(Stmt {
+        op:
+            Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. })
+            | Op::Index(Index::At { .. } | Index::TakeAlong { .. }),
+        args,
+        ..
+    }) = definitions[value.0 as usize]
+    {
+        value = args[0];
+    }
+    value
+}
