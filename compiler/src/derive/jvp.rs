@@ -56,7 +56,7 @@ struct Forward<'f> {
     primal: Env,
     /// The tangent of each value of `f`; none for zero.
     dots: Env,
-    /// The values of `f` that have a tangent.
+    /// The values of `f` that have a tangent, with those beside them that are no floats; see [`is_active`](Self::is_active).
     active: Marks,
     label: fn(&Note) -> Note,
 }
@@ -76,22 +76,24 @@ impl Forward<'_> {
         let args = self.primal.get_all(&stmt.args);
         let outs = self.b.copy_stmt(self.f, stmt, &args, Vec::new());
         self.primal.set_all(&stmt.outs, &outs);
-        let &[out] = &stmt.outs[..] else { return };
-        if !self.active.has(out) {
-            return;
-        }
+        let Some(&first) = stmt.outs.iter().find(|&&out| self.is_active(out)) else { return };
         let dots: Vec<Option<ValueId>> = stmt.args.iter().map(|&a| self.dots.find(a)).collect();
-        let note = self.f.note(out);
-        let dot_note = (self.label)(note);
-        let outer = self.b.set_default_note(note.derivative_part());
-        let dot = stmt.op.jvp(&mut self.b, &args, outs[0], &dots);
+        let outer = self.b.set_default_note(self.f.note(first).derivative_part());
+        let out_dots = stmt.op.jvp(&mut self.b, &args, &outs, &dots);
         self.b.set_default_note(outer);
-        let dot = dot.unwrap_or_else(|| panic!("{:?} gives no tangent, although it is not flat", stmt.op));
-        // A rule may hand an operand's tangent on; that keeps its own name.
-        if !dots.contains(&Some(dot)) {
-            self.b.set_note(dot, dot_note);
+        for (&out, dot) in stmt.outs.iter().zip(out_dots).filter(|&(&out, _)| self.f.ty(out).elem.is_float()) {
+            let dot = dot.unwrap_or_else(|| panic!("{:?} gives no tangent, although it is not flat", stmt.op));
+            // A rule may hand an operand's tangent on; that keeps its own name.
+            if !dots.contains(&Some(dot)) {
+                self.b.set_note(dot, (self.label)(self.f.note(out)));
+            }
+            self.dots.set(out, dot);
         }
-        self.dots.set(out, dot);
+    }
+
+    /// Whether a value has a tangent. A statement with a tangent may have results beside it that have none, such as positions.
+    fn is_active(&self, v: ValueId) -> bool {
+        self.f.ty(v).elem.is_float() && self.active.has(v)
     }
 
     fn run_loop(&mut self, stmt: &Stmt) {
@@ -99,7 +101,7 @@ impl Forward<'_> {
         let carried = &body.params[1..];
         let (next, stacked) = body.results.split_at(carried.len());
         // The tangents of active carried values are carried too.
-        let active: Vec<usize> = (0..carried.len()).filter(|&k| self.active.has(carried[k])).collect();
+        let active: Vec<usize> = (0..carried.len()).filter(|&k| self.is_active(carried[k])).collect();
         let mut args = self.primal.get_all(&stmt.args);
         for &k in &active {
             let dot = self.dot_or_zeros(stmt.args[k]);
@@ -142,7 +144,7 @@ impl Forward<'_> {
     }
 
     fn branch(&mut self, stmt: &Stmt) {
-        let active: Vec<usize> = (0..stmt.outs.len()).filter(|&k| self.active.has(stmt.outs[k])).collect();
+        let active: Vec<usize> = (0..stmt.outs.len()).filter(|&k| self.is_active(stmt.outs[k])).collect();
         let mut bodies = Vec::with_capacity(2);
         for body in &stmt.bodies {
             self.b.open();

@@ -144,19 +144,20 @@ impl Backward<'_, '_> {
     }
 
     fn simple(&mut self, stmt: &Stmt) {
-        let Some(bar) = self.bars.find(stmt.outs[0]) else { return };
+        let bars: Vec<Option<ValueId>> = stmt.outs.iter().map(|&out| self.bars.find(out)).collect();
+        let Some(first) = bars.iter().position(Option::is_some) else { return };
         let operand = |&a: &ValueId| match self.linear.has(a) {
             true => Operand::Linear(self.f.ty(a).clone()),
             false => Operand::Known(self.known.get(a)),
         };
         let operands: Vec<Operand> = stmt.args.iter().map(operand).collect();
-        let note = self.f.note(stmt.outs[0]).cotangent();
+        let note = self.f.note(stmt.outs[first]).cotangent();
         let outer = self.b.set_default_note(Note { name: None, ..note });
-        let shares = stmt.op.transpose(self.b, &operands, bar);
+        let shares = stmt.op.transpose(self.b, &operands, &bars);
         self.b.set_default_note(outer);
         for (&a, share) in stmt.args.iter().zip(shares) {
             if let Some(share) = share {
-                if share != bar {
+                if !bars.contains(&Some(share)) {
                     self.b.set_note(share, self.f.note(a).cotangent());
                 }
                 self.accumulate(a, share);

@@ -135,7 +135,7 @@ impl Machine<'_> {
             }
             op @ (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_)) => {
                 let args: Vec<&Tensor> = args.iter().map(|a| &**a).collect();
-                vec![Rc::new(op.eval(&args, &|dim| self.len(dim))?)]
+                op.eval(&args, &|dim| self.len(dim))?.into_iter().map(Rc::new).collect()
             }
         };
         if outs.len() != stmt.outs.len() {

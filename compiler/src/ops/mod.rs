@@ -54,28 +54,28 @@ impl Op {
         }
     }
 
-    /// The linear rule: the result's tangent, given the operands' tangents (`None` is zero), as new statements of `b`. `args` and `out` are
-    /// the primal operands and result. Statements that do not depend on a tangent come out as such, so that `derive::split` can separate them.
+    /// The linear rule: the tangent of each result, given the operands' tangents (`None` is zero), as new statements of `b`. `args` and `outs` are
+    /// the primal operands and results. Statements that do not depend on a tangent come out as such, so that `derive::split` can separate them.
     ///
     /// # Panics
     /// On control flow, which `derive::jvp` handles itself.
-    pub fn jvp(&self, b: &mut Builder, args: &[ValueId], out: ValueId, dots: &[Option<ValueId>]) -> Option<ValueId> {
-        if !b.ty(out).elem.is_float() || dots.iter().all(Option::is_none) {
-            return None;
+    pub fn jvp(&self, b: &mut Builder, args: &[ValueId], outs: &[ValueId], dots: &[Option<ValueId>]) -> Vec<Option<ValueId>> {
+        if !outs.iter().any(|&out| b.ty(out).elem.is_float()) || dots.iter().all(Option::is_none) {
+            return vec![None; outs.len()];
         }
         match self {
-            Op::Const(..) => None,
-            Op::Elementwise(op) => op.jvp(b, args, out, dots),
-            Op::Reduce(op) => op.jvp(b, args, out, dots),
-            Op::Einsum(op) => op.jvp(b, args, dots),
-            Op::Shape(op) => op.jvp(b, dots),
-            Op::Index(op) => op.jvp(b, args, dots),
+            Op::Const(..) => vec![None],
+            Op::Elementwise(op) => vec![op.jvp(b, args, outs[0], dots)],
+            Op::Reduce(op) => vec![op.jvp(b, args, outs[0], dots)],
+            Op::Einsum(op) => vec![op.jvp(b, args, dots)],
+            Op::Shape(op) => vec![op.jvp(b, dots)],
+            Op::Index(op) => vec![op.jvp(b, args, dots)],
             Op::Control(_) => unreachable!("`derive::jvp` enters control flow itself"),
         }
     }
 
     /// Whether the derivative is identically zero, so that no tangent passes although a float operand has one. Together with the results' element
-    /// type this says exactly when [`Op::jvp`] gives `None`.
+    /// types this says exactly for which results [`Op::jvp`] gives `None`.
     pub fn is_flat(&self) -> bool {
         match self {
             Op::Elementwise(op) => op.is_flat(),
@@ -83,12 +83,14 @@ impl Op {
         }
     }
 
-    /// The transpose rule: for each linear operand its share of the cotangent, given the result's cotangent, as new statements of `b`.
-    /// `None` for operands that are not linear, and where the share is zero.
+    /// The transpose rule: for each linear operand its share of the cotangent, given the results' cotangents (`None` is zero; at least one is
+    /// not), as new statements of `b`. `None` for operands that are not linear, and where the share is zero.
     ///
     /// # Panics
     /// If the operation is not linear in those operands, and on control flow, which `derive::transpose` handles itself.
-    pub fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
+    pub fn transpose(&self, b: &mut Builder, args: &[Operand], bars: &[Option<ValueId>]) -> Vec<Option<ValueId>> {
+        // The only result of operations that have one.
+        let bar = bars.iter().copied().flatten().next().expect("a result has a cotangent");
         match self {
             Op::Const(..) => Vec::new(),
             Op::Elementwise(op) => op.transpose(b, args, bar),
@@ -102,21 +104,21 @@ impl Op {
 }
 
 impl Op {
-    /// The value of the result, given the operands' values; `len` knows the lengths of dimensions.
+    /// The values of the results, given the operands' values; `len` knows the lengths of dimensions.
     ///
     /// # Errors
     /// What Rust would refuse at run time, see [`EvalError`].
     ///
     /// # Panics
     /// On control flow and on [`Shape::BindDim`](crate::ir::Shape::BindDim), which the evaluator handles itself.
-    pub fn eval(&self, args: &[&Tensor], len: &dyn Fn(Dim) -> Result<usize, EvalError>) -> Result<Tensor, EvalError> {
+    pub fn eval(&self, args: &[&Tensor], len: &dyn Fn(Dim) -> Result<usize, EvalError>) -> Result<Vec<Tensor>, EvalError> {
         match (self, args) {
-            (Op::Const(elem, literal), []) => Ok(Tensor::literal(*elem, *literal)),
-            (Op::Elementwise(op), _) => op.eval(args),
-            (Op::Reduce(op), [x]) => op.eval(x),
-            (Op::Einsum(op), [lhs, rhs]) => op.eval(lhs, rhs),
-            (Op::Shape(op), _) => op.eval(args, len),
-            (Op::Index(op), _) => op.eval(args, len),
+            (Op::Const(elem, literal), []) => Ok(vec![Tensor::literal(*elem, *literal)]),
+            (Op::Elementwise(op), _) => op.eval(args).map(|t| vec![t]),
+            (Op::Reduce(op), [x]) => op.eval(x).map(|t| vec![t]),
+            (Op::Einsum(op), [lhs, rhs]) => op.eval(lhs, rhs).map(|t| vec![t]),
+            (Op::Shape(op), _) => op.eval(args, len).map(|t| vec![t]),
+            (Op::Index(op), _) => op.eval(args, len).map(|t| vec![t]),
             (Op::Const(..) | Op::Reduce(_) | Op::Einsum(_), _) => ill_formed(format!("{self:?} of {} operands", args.len())),
             (Op::Control(_), _) => unreachable!("the evaluator enters control flow itself"),
         }

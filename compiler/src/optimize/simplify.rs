@@ -127,6 +127,12 @@ impl Rewriter<'_> {
                     self.lengths.insert(*dim, length);
                     self.b.stmt(stmt.op.clone(), &[length], Vec::new());
                 }
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_)
+                    if stmt.outs.len() != 1 =>
+                {
+                    let args = self.get_all(&stmt.args);
+                    self.copy(stmt.op.clone(), &args, Vec::new(), &stmt.outs);
+                }
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
                     let note = self.source.note(stmt.outs[0]).clone();
                     self.b.set_default_note(Note { name: None, ..note.clone() });
@@ -167,7 +173,7 @@ impl Rewriter<'_> {
         let results = (0..body.results.len()).filter(kept).map(|k| self.get(body.results[k])).collect();
         let nested = self.b.close(results);
         let outs: Vec<ValueId> = (0..stmt.outs.len()).filter(kept).map(|k| stmt.outs[k]).collect();
-        self.control(Control::For { trip, reverse }, &args, vec![nested], &outs);
+        self.copy(Control::For { trip, reverse }, &args, vec![nested], &outs);
     }
 
     /// A branch, without the results that do not depend on the condition.
@@ -199,15 +205,15 @@ impl Rewriter<'_> {
             let mut differs = differs.iter();
             body.results.retain(|_| *differs.next().expect("one for each result"));
         }
-        self.control(Control::If, &[condition], nested, &outs);
+        self.copy(Control::If, &[condition], nested, &outs);
     }
 
-    /// Makes a control statement whose results stand for `outs` of the source; none if it has no results.
-    fn control(&mut self, control: Control, args: &[ValueId], bodies: Vec<Body>, outs: &[ValueId]) {
+    /// Makes a statement to which no rules apply, and whose results stand for `outs` of the source; none if it has no results.
+    fn copy(&mut self, op: impl Into<Op>, args: &[ValueId], bodies: Vec<Body>, outs: &[ValueId]) {
         if outs.is_empty() {
             return;
         }
-        for (new, &out) in self.b.stmt(control, args, bodies).into_iter().zip(outs) {
+        for (new, &out) in self.b.stmt(op, args, bodies).into_iter().zip(outs) {
             self.next = new.0 + 1;
             self.b.set_note(new, self.source.note(out).clone());
             self.set(out, new);

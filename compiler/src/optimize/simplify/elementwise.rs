@@ -86,7 +86,8 @@ pub(super) fn rewrite(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Op
 fn fold(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Option<ValueId> {
     let literals: Vec<Literal> = args.iter().map(|&a| r.literal(a)).collect::<Option<_>>()?;
     let tensors: Vec<Tensor> = literals.iter().zip(args).map(|(&l, &a)| Tensor::literal(r.elem(a), l)).collect();
-    let value = Op::from(op).eval(&tensors.iter().collect::<Vec<_>>(), &|_| unreachable!("scalars have no dimensions")).ok()?;
+    let values = Op::from(op).eval(&tensors.iter().collect::<Vec<_>>(), &|_| unreachable!("scalars have no dimensions")).ok()?;
+    let [value] = &values[..] else { return None };
     let result = match value.elem() {
         Elem::Bool => Literal::Bool(value.as_bool()[0]),
         Elem::Usize | Elem::I64 => Literal::Int(value.as_int()[0]),
