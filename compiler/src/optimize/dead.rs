@@ -9,18 +9,41 @@
 //!
 //! Cost: linear in the size of the function.
 
-use std::collections::HashMap;
-
+use super::hash::FastMap;
 use crate::ir::{Body, Control, Dim, DimId, Func, Op, Shape, Stmt, ValueId};
 
 /// Removes dead statements, dead results of branches, and dead carried and stacked values of loops.
 pub fn dead(f: &Func) -> Func {
+    let mut func = f.clone();
+    dead_in_place(&mut func);
+    func
+}
+
+/// [`dead`] of a function that its caller does not need any more; whether anything was removed.
+pub(super) fn dead_in_place(f: &mut Func) -> bool {
+    let live = liveness(f);
+    let mut body = std::mem::take(&mut f.body);
+    let n_before = n_kept(&body);
+    live.sweep(&mut body);
+    let changed = n_kept(&body) != n_before;
+    f.body = body;
+    changed
+}
+
+/// The number of statements and of their results, which tells whether a sweep removed any.
+fn n_kept(body: &Body) -> usize {
+    let mut n = 0;
+    body.walk(&mut |stmt| n += 1 + stmt.outs.len());
+    n
+}
+
+/// What the results of a function depend on.
+fn liveness(f: &Func) -> Live {
     let mut liveness = Liveness {
         func: f,
-        origins: HashMap::new(),
-        binders: HashMap::new(),
-        live: vec![false; f.types.len()],
-        live_dims: vec![false; f.dims.len()],
+        origins: FastMap::default(),
+        binders: FastMap::default(),
+        live: Live { values: vec![false; f.types.len()], dims: vec![false; f.dims.len()] },
         pending: Vec::new(),
     };
     liveness.record(&f.body);
@@ -28,9 +51,7 @@ pub fn dead(f: &Func) -> Func {
     while let Some(value) = liveness.pending.pop() {
         liveness.follow(value);
     }
-    let mut func = f.clone();
-    liveness.sweep(&mut func.body);
-    func
+    liveness.live
 }
 
 /// Where a value comes from.
@@ -42,14 +63,19 @@ enum Origin<'f> {
     Carried(&'f Stmt, usize),
 }
 
+/// Which values and dimensions the results depend on, by their handles.
+struct Live {
+    values: Vec<bool>,
+    dims: Vec<bool>,
+}
+
 struct Liveness<'f> {
     func: &'f Func,
     /// Parameters of the function and indices of loops have none.
-    origins: HashMap<ValueId, Origin<'f>>,
+    origins: FastMap<ValueId, Origin<'f>>,
     /// For each dimension that a statement binds, the value of its length.
-    binders: HashMap<DimId, ValueId>,
-    live: Vec<bool>,
-    live_dims: Vec<bool>,
+    binders: FastMap<DimId, ValueId>,
+    live: Live,
     /// Live values whose operands have not been marked so far.
     pending: Vec<ValueId>,
 }
@@ -80,14 +106,14 @@ impl<'f> Liveness<'f> {
     }
 
     fn mark(&mut self, value: ValueId) {
-        if !std::mem::replace(&mut self.live[value.0 as usize], true) {
+        if !std::mem::replace(&mut self.live.values[value.0 as usize], true) {
             self.pending.push(value);
         }
     }
 
     fn mark_dim(&mut self, dim: Dim) {
         if let Dim::Sym(id) = dim
-            && !std::mem::replace(&mut self.live_dims[id.0 as usize], true)
+            && !std::mem::replace(&mut self.live.dims[id.0 as usize], true)
             && let Some(&length) = self.binders.get(&id)
         {
             self.mark(length);
@@ -124,12 +150,14 @@ impl<'f> Liveness<'f> {
         let body = &stmt.bodies[0];
         self.mark_all(&[stmt.args[k], body.params[k + 1], body.results[k], stmt.outs[k]]);
     }
+}
 
+impl Live {
     fn sweep(&self, body: &mut Body) {
         body.stmts.retain_mut(|stmt| {
-            let keep: Vec<bool> = stmt.outs.iter().map(|&o| self.live[o.0 as usize]).collect();
+            let keep: Vec<bool> = stmt.outs.iter().map(|&o| self.values[o.0 as usize]).collect();
             match &stmt.op {
-                Op::Shape(Shape::BindDim { dim }) => self.live_dims[dim.0 as usize],
+                Op::Shape(Shape::BindDim { dim }) => self.dims[dim.0 as usize],
                 Op::Control(_) => {
                     let alive = keep.contains(&true);
                     if alive {

@@ -9,29 +9,37 @@
 //!
 //! Cost: one walk; a statement moves out of all the loops it can at once, since inner loops are treated first.
 
-use std::collections::HashSet;
-
+use super::hash::FastSet;
 use crate::ir::{Body, Control, Dim, DimId, Elem, Elementwise, Func, Op, Reduce, Shape, Stmt, ValueId};
 
 /// Moves invariant statements out of loops.
 pub fn hoist(f: &Func) -> Func {
     let mut func = f.clone();
-    let mut body = std::mem::take(&mut func.body);
-    hoist_body(&func, &mut body);
-    func.body = body;
+    hoist_in_place(&mut func);
     func
 }
 
-fn hoist_body(func: &Func, body: &mut Body) {
+/// [`hoist`] of a function that its caller does not need any more; whether anything moved.
+pub(super) fn hoist_in_place(f: &mut Func) -> bool {
+    let mut body = std::mem::take(&mut f.body);
+    let changed = hoist_body(f, &mut body);
+    f.body = body;
+    changed
+}
+
+fn hoist_body(func: &Func, body: &mut Body) -> bool {
+    let mut changed = false;
     let stmts = std::mem::take(&mut body.stmts);
     for mut stmt in stmts {
         for nested in &mut stmt.bodies {
-            hoist_body(func, nested);
+            changed |= hoist_body(func, nested);
         }
         match stmt.op {
             Op::Control(Control::For { trip, .. }) => {
-                body.stmts.extend(take_invariant(func, &mut stmt.bodies[0]));
+                let invariant = take_invariant(func, &mut stmt.bodies[0]);
                 let rows = take_constant_rows(&mut stmt, trip, func);
+                changed |= !(invariant.is_empty() && rows.is_empty());
+                body.stmts.extend(invariant);
                 body.stmts.push(stmt);
                 body.stmts.extend(rows);
             }
@@ -40,13 +48,14 @@ fn hoist_body(func: &Func, body: &mut Body) {
             }
         }
     }
+    changed
 }
 
 /// What a body defines and binds itself, nested bodies included.
 #[derive(Default)]
 struct Inside {
-    values: HashSet<ValueId>,
-    dims: HashSet<DimId>,
+    values: FastSet<ValueId>,
+    dims: FastSet<DimId>,
 }
 
 impl Inside {
@@ -100,7 +109,7 @@ fn take_invariant(func: &Func, body: &mut Body) -> Vec<Stmt> {
         moves.push(invariant);
     }
     // What costs nothing where it stands moves only for something else that moves; users come after definitions.
-    let mut needed: HashSet<ValueId> = HashSet::new();
+    let mut needed: FastSet<ValueId> = FastSet::default();
     for (stmt, moves) in body.stmts.iter().zip(&mut moves).rev() {
         *moves &= !costs_nothing(&stmt.op) || stmt.outs.iter().any(|o| needed.contains(o));
         if *moves {

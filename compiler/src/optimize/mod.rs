@@ -7,6 +7,7 @@
 //! of range, integer overflow) the optimised function may give a result instead, and it never fails where the original does not.
 
 pub mod dead;
+mod hash;
 pub mod hoist;
 pub mod share;
 pub mod simplify;
@@ -24,21 +25,26 @@ const MAX_ROUNDS: usize = 20;
 
 /// A function with the same parameters and results that does less. Verified after each pass in debug builds.
 pub fn optimize(f: &Func) -> Func {
-    type Pass = fn(&Func) -> Func;
-    let passes: [(&str, Pass); 4] =
-        [("simplify", simplify::simplify), ("share", share::share), ("hoist", hoist::hoist), ("dead", dead::dead)];
+    type Pass = fn(&mut Func) -> bool;
+    let in_place: [(&str, Pass); 3] = [("share", share::share_in_place), ("hoist", hoist::hoist_in_place), ("dead", dead::dead_in_place)];
     debug_verify(f, "what came before `optimize`");
     let mut current = dead::dead(f);
     for _ in 0..MAX_ROUNDS {
-        let mut next = current.clone();
-        for (name, pass) in passes {
-            next = pass(&next);
-            debug_verify(&next, name);
+        let simplified = simplify::simplify(&current);
+        let mut changed = !same(&simplified, &current);
+        if changed {
+            debug_verify(&simplified, "simplify");
         }
-        if same(&next, &current) {
+        current = simplified;
+        for (name, pass) in in_place {
+            if pass(&mut current) {
+                changed = true;
+                debug_verify(&current, name);
+            }
+        }
+        if !changed {
             break;
         }
-        current = next;
     }
     current
 }

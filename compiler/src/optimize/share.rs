@@ -9,31 +9,37 @@
 //!
 //! Cost: one walk, and one more over nested bodies for each level of nesting.
 
-use std::collections::HashMap;
-
+use super::hash::FastMap;
 use crate::ir::{Body, Elementwise, Func, Op, Stmt, ValueId};
 
 /// Replaces every repeated computation by its first occurrence in scope. Later ones disappear.
 pub fn share(f: &Func) -> Func {
     let mut func = f.clone();
-    let mut body = std::mem::take(&mut func.body);
-    let mut sharer = Sharer { replaced: HashMap::new(), scopes: Vec::new(), func: &mut func };
-    sharer.body(&mut body);
-    func.body = body;
+    share_in_place(&mut func);
     func
+}
+
+/// [`share`] of a function that its caller does not need any more; whether anything was shared.
+pub(super) fn share_in_place(f: &mut Func) -> bool {
+    let mut body = std::mem::take(&mut f.body);
+    let mut sharer = Sharer { replaced: FastMap::default(), scopes: Vec::new(), func: f };
+    sharer.body(&mut body);
+    let changed = !sharer.replaced.is_empty();
+    f.body = body;
+    changed
 }
 
 struct Sharer<'f> {
     /// For each value that went, the one that stands for it.
-    replaced: HashMap<ValueId, ValueId>,
+    replaced: FastMap<ValueId, ValueId>,
     /// What the open bodies have computed so far, outermost first.
-    scopes: Vec<HashMap<Stmt, Vec<ValueId>>>,
+    scopes: Vec<FastMap<Stmt, Vec<ValueId>>>,
     func: &'f mut Func,
 }
 
 impl Sharer<'_> {
     fn body(&mut self, body: &mut Body) {
-        self.scopes.push(HashMap::new());
+        self.scopes.push(FastMap::default());
         let stmts = std::mem::take(&mut body.stmts);
         for mut stmt in stmts {
             self.replace(&mut stmt.args);
@@ -89,7 +95,7 @@ fn key(stmt: &Stmt) -> Stmt {
             *einsum = einsum.renamed();
         }
         Op::Control(_) => {
-            let mut numbers = HashMap::new();
+            let mut numbers = FastMap::default();
             for body in &mut key.bodies {
                 renumber(body, &mut numbers);
             }
@@ -142,15 +148,15 @@ fn commutes(op: Elementwise) -> bool {
 }
 
 /// Gives the values that a nested body defines numbers that no table reaches, in order of definition.
-fn renumber(body: &mut Body, numbers: &mut HashMap<ValueId, ValueId>) {
-    fn define(values: &mut [ValueId], numbers: &mut HashMap<ValueId, ValueId>) {
+fn renumber(body: &mut Body, numbers: &mut FastMap<ValueId, ValueId>) {
+    fn define(values: &mut [ValueId], numbers: &mut FastMap<ValueId, ValueId>) {
         for value in values {
             let number = ValueId(u32::MAX - numbers.len() as u32);
             numbers.insert(*value, number);
             *value = number;
         }
     }
-    fn lookup(values: &mut [ValueId], numbers: &HashMap<ValueId, ValueId>) {
+    fn lookup(values: &mut [ValueId], numbers: &FastMap<ValueId, ValueId>) {
         for value in values {
             *value = numbers.get(value).copied().unwrap_or(*value);
         }

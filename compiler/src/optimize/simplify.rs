@@ -32,8 +32,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-
+use super::hash::FastMap;
 use crate::ir::{Body, Builder, Control, Dim, DimId, Elem, Func, Literal, Note, Op, Shape, Stmt, Type, ValueId};
 
 /// Rewrites every statement by the rules of its family.
@@ -52,13 +51,13 @@ pub fn simplify(f: &Func) -> Func {
         b: Builder::with_dims_of(f.name.clone(), f),
         env: vec![None; f.types.len()],
         source_uses: uses,
-        defs: HashMap::new(),
-        loops_around: HashMap::new(),
+        defs: FastMap::default(),
+        loops_around: FastMap::default(),
         n_loops: 0,
-        uses: HashMap::new(),
+        uses: FastMap::default(),
         next: 0,
-        lengths: HashMap::new(),
-        turns: HashMap::new(),
+        lengths: FastMap::default(),
+        turns: FastMap::default(),
     };
     for &param in f.params() {
         r.param(param);
@@ -77,19 +76,19 @@ struct Rewriter<'f> {
     /// How often each value of the source is used.
     source_uses: Vec<usize>,
     /// What each value here is computed by. A definition's operands are in scope wherever its result is.
-    defs: HashMap<ValueId, (Op, Vec<ValueId>)>,
+    defs: FastMap<ValueId, (Op, Vec<ValueId>)>,
     /// How many loops there are around the definition of each value.
-    loops_around: HashMap<ValueId, usize>,
+    loops_around: FastMap<ValueId, usize>,
     /// How many loops there are around the statement that is being rewritten.
     n_loops: usize,
     /// How often the source uses values that became this one.
-    uses: HashMap<ValueId, usize>,
+    uses: FastMap<ValueId, usize>,
     /// Above all numbers of values made so far, to tell new values from those that were there before.
     next: u32,
     /// The values of the lengths that statements have bound.
-    lengths: HashMap<DimId, ValueId>,
+    lengths: FastMap<DimId, ValueId>,
     /// The numbers of turns of the loops whose indices these are.
-    turns: HashMap<ValueId, Dim>,
+    turns: FastMap<ValueId, Dim>,
 }
 
 impl Rewriter<'_> {
