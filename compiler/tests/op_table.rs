@@ -3,13 +3,14 @@
 //! For each row the adjoint identity, first and second derivatives against differences, the symmetry of the Hessian, its three ways to be computed, and
 //! the same derivatives in `f32`. `place_in_table` makes sure that no operation is without a row.
 
-use bilevel_compiler::derive::{grad, hvp, jvp, vjp};
-use bilevel_compiler::ir::eval::Tensor;
+use bilevel_compiler::derive::{batch, grad, hvp, jvp, vjp};
+use bilevel_compiler::ir::eval::{Data, Tensor};
 use bilevel_compiler::ir::{
     Builder, Control, Dim, Einsum, Elem, Elementwise, Func, Index, Literal, Note, Op, Reduce, Shape, Type, ValueId,
 };
 use bilevel_compiler::testing::Random;
 use bilevel_compiler::testing::check::{assert_near, difference, inner, run, size};
+use bilevel_compiler::testing::examples::assert_batch;
 
 /// An operation in use: a function of float parameters, and arguments at which it is smooth.
 struct Row {
@@ -411,6 +412,49 @@ fn hessians() {
         let over_reverse = vjp(&gradient, &wrt).unwrap();
         let over_reverse = run(&over_reverse, &[&row.args[..], &seeds[..1], &v].concat()).split_off(1 + wrt.len());
         assert_near(&hv, &over_reverse, 1e-9, &row.name);
+    }
+}
+
+/// The values of another example: those of the first one in another order, so that each stays where the operation is defined.
+fn another_example(of: &Tensor, e: usize) -> Tensor {
+    let n = of.data.len();
+    match (of.elem(), n) {
+        (_, 0) => of.clone(),
+        (Elem::Usize, 1) => Tensor::usize((of.as_int()[0] as usize + e) % 2),
+        (Elem::Bool, 1) => Tensor::bool(of.as_bool()[0] ^ (e % 2 == 1)),
+        (Elem::F64, 1) => Tensor::f64s(&of.shape, vec![of.as_f64()[0] * (1.0 - 0.1 * e as f64)]),
+        (_, n) => {
+            let places: Vec<usize> = (0..n).map(|k| (k + e) % n).collect();
+            let data = match &of.data {
+                Data::F64(x) => Data::F64(places.iter().map(|&p| x[p]).collect()),
+                Data::F32(x) => Data::F32(places.iter().map(|&p| x[p]).collect()),
+                Data::Int(elem, x) => Data::Int(*elem, places.iter().map(|&p| x[p]).collect()),
+                Data::Bool(x) => Data::Bool(places.iter().map(|&p| x[p]).collect()),
+            };
+            Tensor::new(&of.shape, data)
+        }
+    }
+}
+
+/// Every batching rule against one example after the other, for every set of operands that have the axis.
+#[test]
+fn batches() {
+    for row in table() {
+        let f = (row.make)(Elem::F64);
+        for set in 1..1usize << row.args.len() {
+            let batched: Vec<usize> = (0..row.args.len()).filter(|k| set >> k & 1 == 1).collect();
+            if let Err(error) = batch(&f, &batched) {
+                // Here a length comes from data.
+                assert!(row.name == "BindDim" && batched.contains(&1), "{}: {error}", row.name);
+                continue;
+            }
+            let values = |(k, arg): (usize, &Tensor)| {
+                let n = if batched.contains(&k) { 3 } else { 1 };
+                (0..n).map(|e| another_example(arg, e)).collect()
+            };
+            let args: Vec<Vec<Tensor>> = row.args.iter().enumerate().map(values).collect();
+            assert_batch(&f, &args, 3, &row.name);
+        }
     }
 }
 

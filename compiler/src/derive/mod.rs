@@ -18,6 +18,7 @@
 //! - What cannot be differentiated exactly is a [`DeriveError`], never a wrong number.
 //! - The functions share their dimensions with the function that they come from: types are copied unchanged.
 
+mod batch;
 mod copy;
 mod dependence;
 mod jvp;
@@ -33,6 +34,7 @@ use crate::ir::verify::debug_verify;
 use crate::ir::{Builder, Dim, Func, Note, Type, ValueId};
 use crate::optimize::optimize;
 
+pub use batch::{batch, batch_some};
 pub use jvp::jvp;
 pub use linearity::linearity;
 pub use linearize::{Linearized, linearize};

@@ -1,5 +1,6 @@
 //! Access at positions that are data.
 
+use super::batch::{Batched, one_by_one};
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
 use crate::ir::eval::{Data, EvalError, Tensor, ill_formed};
@@ -89,6 +90,36 @@ impl Index {
             }
             (Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }, _) => {
                 unreachable!("{self:?} is not linear in {args:?}")
+            }
+        }
+    }
+}
+
+impl Index {
+    /// The same access along the next axis.
+    fn shifted(&self) -> Index {
+        match self {
+            Index::At { axis } => Index::At { axis: axis + 1 },
+            Index::AddAt { axis } => Index::AddAt { axis: axis + 1 },
+            Index::TakeAlong { axis } => Index::TakeAlong { axis: axis + 1 },
+            Index::PutAlong { axis, dim } => Index::PutAlong { axis: axis + 1, dim: *dim },
+        }
+    }
+
+    /// Batching rule: at a position that all examples share, the same access one axis further. Positions that differ are taken one example after the other.
+    pub(super) fn batch(&self, b: &mut Builder, args: &[Batched], dim: Dim) -> Vec<ValueId> {
+        match self {
+            Index::At { .. } | Index::AddAt { .. } if args[1].is_each() => {
+                one_by_one(b, args, dim, |b, args| vec![b.op(self.clone(), args)])
+            }
+            Index::At { .. } => vec![b.op(self.shifted(), &[args[0].value(), args[1].value()])],
+            Index::AddAt { .. } => {
+                let (x, v) = (args[0].each(b, dim), args[2].each(b, dim));
+                vec![b.op(self.shifted(), &[x, args[1].value(), v])]
+            }
+            Index::TakeAlong { .. } | Index::PutAlong { .. } => {
+                let (x, idx) = (args[0].each(b, dim), args[1].each(b, dim));
+                vec![b.op(self.shifted(), &[x, idx])]
             }
         }
     }

@@ -3,6 +3,7 @@
 //! The rules are inherent methods of the enums in [`crate::ir::op`]; this file hands each call to its family. Control flow has its type
 //! rule here like every other operation, but its derivatives are part of the passes in `derive`, since they need to enter the bodies.
 
+pub(crate) mod batch;
 mod control;
 mod elementwise;
 mod eval_elementwise;

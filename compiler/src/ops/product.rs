@@ -1,5 +1,6 @@
 //! Products of two tensors with sums over shared labels.
 
+use super::batch::Batched;
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
 use crate::ir::eval::{Data, EvalError, Tensor, ill_formed, places, strides};
@@ -54,6 +55,17 @@ impl Einsum {
             [Operand::Known(c), Operand::Linear(_)] => vec![None, Some(b.op(Einsum { lhs, rhs: out, out: rhs }, &[*c, bar]))],
             _ => unreachable!("`{self}` is not linear in {args:?}"),
         }
+    }
+
+    /// Batching rule: one more label, of the operands that have the axis and of the result.
+    pub(super) fn batch(&self, b: &mut Builder, args: &[Batched]) -> ValueId {
+        let used = |l: u8| [&self.lhs, &self.rhs, &self.out].iter().any(|labels| labels.contains(&l));
+        // Among letters as far as there are any, since the textual form has nothing else.
+        let label = (0..u8::MAX).find(|&l| !used(l)).expect("fewer labels than there are numbers");
+        let with = |labels: &[u8]| [&[label], labels].concat();
+        let of = |labels: &[u8], arg: Batched| if arg.is_each() { with(labels) } else { labels.to_vec() };
+        let op = Einsum { lhs: of(&self.lhs, args[0]), rhs: of(&self.rhs, args[1]), out: with(&self.out) };
+        b.op(op, &[args[0].value(), args[1].value()])
     }
 }
 

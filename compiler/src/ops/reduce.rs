@@ -1,5 +1,6 @@
 //! Reductions: axes removed by combining the elements along them.
 
+use super::batch::Batched;
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
 use crate::ir::eval::{Data, EvalError, Tensor, ill_formed, places, strides};
@@ -68,6 +69,24 @@ impl Reduce {
                 unreachable!("{self:?} is not linear in {args:?}")
             }
         }
+    }
+}
+
+impl Reduce {
+    /// The same reduction of other axes.
+    fn with_axes(&self, axes: Vec<usize>) -> Reduce {
+        match self {
+            Reduce::Sum { .. } => Reduce::Sum { axes },
+            Reduce::Max { .. } => Reduce::Max { axes },
+            Reduce::Min { .. } => Reduce::Min { axes },
+            Reduce::LogSumExp { .. } => Reduce::LogSumExp { axes },
+        }
+    }
+
+    /// Batching rule: the axes stand one place further.
+    pub(super) fn batch(&self, b: &mut Builder, args: &[Batched]) -> ValueId {
+        let axes = self.axes().iter().map(|a| a + 1).collect();
+        b.op(self.with_axes(axes), &[args[0].value()])
     }
 }
 

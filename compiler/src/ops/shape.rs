@@ -1,5 +1,6 @@
 //! Operations that move, repeat or measure.
 
+use super::batch::Batched;
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
 use crate::ir::eval::{EvalError, Tensor, ill_formed, places, strides};
@@ -87,6 +88,22 @@ impl Shape {
                 _,
             ) => unreachable!("{self:?} is not linear in {args:?}"),
         }
+    }
+}
+
+impl Shape {
+    /// Batching rule: the axes stand one place further.
+    pub(super) fn batch(&self, b: &mut Builder, args: &[Batched], dim: Dim) -> ValueId {
+        let shifted = |axes: &[usize]| std::iter::once(0).chain(axes.iter().map(|a| a + 1)).collect::<Vec<_>>();
+        let with = |dims: &[Dim]| [&[dim], dims].concat();
+        let op = match self {
+            Shape::Broadcast { axes, dims } => Shape::Broadcast { axes: shifted(axes), dims: with(dims) },
+            Shape::Permute { perm } => Shape::Permute { perm: shifted(perm) },
+            Shape::Reshape { dims } => Shape::Reshape { dims: with(dims) },
+            Shape::Iota { .. } | Shape::DimSize { .. } => unreachable!("without operands, it is the same for all examples"),
+            Shape::BindDim { .. } => unreachable!("`derive::batch` binds dimensions itself"),
+        };
+        b.op(op, &[args[0].value()])
     }
 }
 

@@ -3,6 +3,7 @@
 //! Not part of the interface.
 
 pub mod check;
+pub mod examples;
 pub mod program;
 pub mod random;
 

@@ -1,0 +1,415 @@
+//! Many examples at once: the function with a leading axis on some of its parameters, as one program.
+//!
+//! Every value is either the same for all examples and computed once, or has a leading axis along which the examples stand. Which it is, a
+//! fixpoint finds before anything is built. Statements of the second kind follow the batching rule of their operation; control flow keeps its shape
+//! where it is the same for all examples:
+//!
+//! - A branch whose condition differs between examples computes both sides and chooses. A loop whose number of turns differs runs as often as the longest, and
+//!   examples that are done keep what they have.
+//! - Whatever is computed for an example that does not need it is computed for the operands of one that does. It then fails only where that one fails,
+//!   and has finite derivatives if that one has, so that choosing gives the others zeros and not `0 * inf`. A side that no example takes is not
+//!   computed. Sides of nothing but [harmless](Op::is_harmless) operations need none of this.
+//!
+//! A length that differs between examples may be the number of turns of a loop, and nothing else: arrays are not ragged.
+
+use super::copy::{Env, copy};
+use super::dependence::Marks;
+use super::{DeriveError, checked};
+use crate::ir::{Body, Builder, Control, Dim, DimId, Elementwise, Func, Note, Op, Shape, Stmt, Type, ValueId};
+use crate::ops::batch::{Batched, any, batched_type, choose, example, first, largest};
+
+/// Maps `f` over a leading axis of the parameters at the positions `batched`, the others being the same for all examples: the parameters of `f`, those
+/// with one axis more; gives the results of `f`, each with the leading axis.
+///
+/// # Errors
+/// [`DeriveError`] if an array has a length that differs between examples.
+///
+/// # Panics
+/// If `batched` is empty, or not an ascending list of positions of parameters.
+pub fn batch(f: &Func, batched: &[usize]) -> Result<Func, DeriveError> {
+    batch_some(f, batched, &(0..f.results().len()).collect::<Vec<_>>())
+}
+
+/// [`batch`], where only the results at the positions `results` have the leading axis.
+///
+/// # Errors
+/// [`DeriveError`] as for [`batch`], and if another result differs between examples.
+///
+/// # Panics
+/// As [`batch`].
+pub fn batch_some(f: &Func, batched: &[usize], results: &[usize]) -> Result<Func, DeriveError> {
+    assert!(!batched.is_empty() && batched.is_sorted_by(|a, b| a < b), "`{}`: positions {batched:?}", f.name);
+    let mut differs = Marks::default();
+    for &k in batched {
+        differs.add(f.params()[k]);
+    }
+    while spread(&f.body, &mut differs) {}
+    let mut b = Builder::with_dims_of(format!("{}_batched", f.name), f);
+    let dim = Dim::Sym(b.dim("batch"));
+    let mut pass = Pass { f, b, dim, env: Env::new(f), differs, lengths: Vec::new() };
+    for &p in f.params() {
+        pass.param(p);
+    }
+    pass.stmts(&f.body)?;
+    let mut outs = Vec::with_capacity(f.results().len());
+    for (k, &r) in f.results().iter().enumerate() {
+        let out = match pass.operand(r) {
+            operand if results.contains(&k) => {
+                let out = operand.each(&mut pass.b, dim);
+                pass.b.set_note(out, f.note(r).clone());
+                out
+            }
+            Batched::Shared(v) => v,
+            Batched::Each(_) => return Err(DeriveError::new(f.note(r), "this result differs between the examples of a batch")),
+        };
+        outs.push(out);
+    }
+    Ok(checked(pass.b.finish(outs), "batch"))
+}
+
+/// Marks what differs between examples. Says whether any mark is new.
+fn spread(body: &Body, differs: &mut Marks) -> bool {
+    let mut changed = false;
+    for stmt in &body.stmts {
+        match &stmt.op {
+            Op::Control(Control::For { trip, .. }) => {
+                let body = &stmt.bodies[0];
+                let carried = &body.params[1..];
+                let whole = differs.has_dim(*trip);
+                loop {
+                    let mut again = false;
+                    for (k, &p) in carried.iter().enumerate() {
+                        if whole || differs.has(stmt.args[k]) || differs.has(body.results[k]) {
+                            again |= differs.add(p);
+                        }
+                    }
+                    again |= spread(body, differs);
+                    changed |= again;
+                    if !again {
+                        break;
+                    }
+                }
+                for (k, &out) in stmt.outs.iter().enumerate() {
+                    if differs.has(body.results[k]) || carried.get(k).filter(|_| k < stmt.args.len()).is_some_and(|&p| differs.has(p)) {
+                        changed |= differs.add(out);
+                    }
+                }
+            }
+            Op::Control(Control::If) => {
+                for body in &stmt.bodies {
+                    changed |= spread(body, differs);
+                }
+                for (k, &out) in stmt.outs.iter().enumerate() {
+                    if differs.has(stmt.args[0]) || stmt.bodies.iter().any(|body| differs.has(body.results[k])) {
+                        changed |= differs.add(out);
+                    }
+                }
+            }
+            Op::Shape(Shape::BindDim { dim }) => {
+                if differs.has(stmt.args[0]) {
+                    changed |= differs.add_dim(Dim::Sym(*dim));
+                }
+            }
+            Op::Shape(Shape::DimSize { dim }) => {
+                if differs.has_dim(*dim) {
+                    changed |= differs.add(stmt.outs[0]);
+                }
+            }
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                if differs.has_any(&stmt.args) {
+                    for &out in &stmt.outs {
+                        changed |= differs.add(out);
+                    }
+                }
+            }
+        }
+    }
+    changed
+}
+
+/// A length that differs between examples.
+#[derive(Clone, Copy)]
+struct Length {
+    /// The dimension in the source.
+    dim: DimId,
+    /// One number for each example.
+    numbers: ValueId,
+    /// The dimension as long as the largest of them.
+    longest: Dim,
+    /// An example that has the largest.
+    holder: ValueId,
+}
+
+struct Pass<'f> {
+    f: &'f Func,
+    b: Builder,
+    /// The length of the leading axis.
+    dim: Dim,
+    /// The counterpart of each value: with the leading axis if it differs between examples.
+    env: Env,
+    /// The values and dimensions of `f` that differ between examples.
+    differs: Marks,
+    /// Of the dimensions that differ, what they are; the latest last.
+    lengths: Vec<Length>,
+}
+
+impl Pass<'_> {
+    fn operand(&self, v: ValueId) -> Batched {
+        let new = self.env.get(v);
+        if self.differs.has(v) { Batched::Each(new) } else { Batched::Shared(new) }
+    }
+
+    /// The counterpart of `v` with the leading axis.
+    fn each(&mut self, v: ValueId) -> ValueId {
+        self.operand(v).each(&mut self.b, self.dim)
+    }
+
+    /// The counterpart of `v`, with the leading axis if `like` has it.
+    fn as_in(&mut self, v: ValueId, like: ValueId) -> ValueId {
+        if self.differs.has(like) { self.each(v) } else { self.env.get(v) }
+    }
+
+    fn type_of(&self, v: ValueId) -> Type {
+        let ty = self.f.ty(v);
+        if self.differs.has(v) { batched_type(ty, self.dim) } else { ty.clone() }
+    }
+
+    fn param(&mut self, p: ValueId) {
+        let ty = self.type_of(p);
+        let param = self.b.param(ty, self.f.note(p).clone());
+        self.env.set(p, param);
+    }
+
+    fn put(&mut self, v: ValueId, new: ValueId) {
+        self.b.set_note(new, self.f.note(v).clone());
+        self.env.set(v, new);
+    }
+
+    fn stmts(&mut self, body: &Body) -> Result<(), DeriveError> {
+        for stmt in &body.stmts {
+            match &stmt.op {
+                Op::Control(Control::For { trip, reverse }) => match self.length(*trip) {
+                    None => self.run_loop(stmt)?,
+                    Some(length) => self.ragged_loop(stmt, length, *reverse)?,
+                },
+                Op::Control(Control::If) if self.differs.has(stmt.args[0]) => self.choice(stmt)?,
+                Op::Control(Control::If) => self.branch(stmt)?,
+                Op::Shape(Shape::BindDim { dim }) if self.differs.has(stmt.args[0]) => {
+                    let numbers = self.env.get(stmt.args[0]);
+                    self.bind(*dim, numbers);
+                }
+                Op::Shape(Shape::DimSize { dim }) if self.differs.has_dim(*dim) => {
+                    let length = self.length(*dim).expect("a dimension is bound before its first use");
+                    self.env.set(stmt.outs[0], length.numbers);
+                }
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => self.simple(stmt)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn simple(&mut self, stmt: &Stmt) -> Result<(), DeriveError> {
+        let mut ragged = None;
+        stmt.op.for_each_dim(|d| ragged = ragged.or(self.length(d)));
+        if let Some(length) = ragged {
+            let note = stmt.outs.first().map(|&v| self.f.note(v).clone()).unwrap_or_default();
+            return Err(self.refuse_ragged(&note, length));
+        }
+        if !self.differs.has_any(&stmt.args) {
+            copy(&mut self.b, self.f, stmt, &mut self.env);
+            return Ok(());
+        }
+        let args: Vec<Batched> = stmt.args.iter().map(|&a| self.operand(a)).collect();
+        let note = stmt.outs.first().map(|&v| self.f.note(v).clone()).unwrap_or_default();
+        let outer = self.b.set_default_note(note.part());
+        let outs = stmt.op.batch(&mut self.b, &args, self.dim);
+        self.b.set_default_note(outer);
+        for (&out, new) in stmt.outs.iter().zip(outs) {
+            self.put(out, new);
+        }
+        Ok(())
+    }
+
+    fn refuse_ragged(&self, note: &Note, length: Length) -> DeriveError {
+        let name = self.f.dim_name(length.dim);
+        DeriveError::new(note, format!("the length `{name}` differs between the examples of a batch, so that no array can have it"))
+    }
+
+    /// What a dimension of the source is that differs between examples.
+    fn length(&self, dim: Dim) -> Option<Length> {
+        self.lengths.iter().rev().find(|l| dim == Dim::Sym(l.dim)).copied()
+    }
+
+    /// Notes that a dimension has another length for each example.
+    fn bind(&mut self, dim: DimId, numbers: ValueId) {
+        let (number, holder) = largest(&mut self.b, numbers, self.dim);
+        let longest = self.b.dim(&format!("longest_{}", self.f.dim_name(dim)));
+        self.b.stmt(Shape::BindDim { dim: longest }, &[number], Vec::new());
+        self.lengths.push(Length { dim, numbers, longest: Dim::Sym(longest), holder });
+    }
+
+    /// A loop that has as many turns for all examples.
+    fn run_loop(&mut self, stmt: &Stmt) -> Result<(), DeriveError> {
+        let body = &stmt.bodies[0];
+        let carried = &body.params[1..];
+        let args = stmt.args.iter().zip(carried).map(|(&a, &p)| self.as_in(a, p)).collect::<Vec<_>>();
+        self.b.open();
+        for &p in &body.params {
+            self.param(p);
+        }
+        self.stmts_of(body)?;
+        let mut results = Vec::with_capacity(body.results.len());
+        for (k, &r) in body.results.iter().enumerate() {
+            results.push(if k < carried.len() { self.as_in(r, carried[k]) } else { self.env.get(r) });
+        }
+        let bodies = vec![self.b.close(results)];
+        let outs = self.b.stmt(stmt.op.clone(), &args, bodies);
+        for (k, (&out, &new)) in stmt.outs.iter().zip(&outs).enumerate() {
+            self.put(out, new);
+            if k >= carried.len() && self.differs.has(out) {
+                // Turns stand outside of examples, but belong inside.
+                let perm: Vec<usize> = [1, 0].into_iter().chain(2..self.b.ty(new).rank()).collect();
+                let new = self.b.permute(new, &perm);
+                self.put(out, new);
+            }
+        }
+        Ok(())
+    }
+
+    /// The statements of a nested body; lengths that it binds are forgotten at its end.
+    fn stmts_of(&mut self, body: &Body) -> Result<(), DeriveError> {
+        let n_lengths = self.lengths.len();
+        self.stmts(body)?;
+        self.lengths.truncate(n_lengths);
+        Ok(())
+    }
+
+    /// A loop whose number of turns differs: examples that are done keep what they carry.
+    fn ragged_loop(&mut self, stmt: &Stmt, length: Length, reverse: bool) -> Result<(), DeriveError> {
+        if let Some(&rows) = stmt.outs.get(stmt.args.len()) {
+            return Err(self.refuse_ragged(self.f.note(rows), length));
+        }
+        let body = &stmt.bodies[0];
+        let carried = &body.params[1..];
+        let args: Vec<ValueId> = stmt.args.iter().map(|&a| self.each(a)).collect();
+        self.b.open();
+        for &p in &body.params {
+            self.param(p);
+        }
+        let before = self.env.get_all(carried);
+        let turn = self.b.broadcast_scalar(self.env.get(body.params[0]), &[self.dim]);
+        let runs = self.b.map(Elementwise::Lt, &[turn, length.numbers]);
+        let after = self.shielded(body, runs, length.holder, carried)?;
+        let results = after.iter().zip(&before).map(|(&after, &before)| choose(&mut self.b, runs, after, before)).collect();
+        let bodies = vec![self.b.close(results)];
+        let outs = self.b.stmt(Control::For { trip: length.longest, reverse }, &args, bodies);
+        for (&out, &new) in stmt.outs.iter().zip(&outs) {
+            self.put(out, new);
+        }
+        Ok(())
+    }
+
+    /// A branch that all examples take to the same side.
+    fn branch(&mut self, stmt: &Stmt) -> Result<(), DeriveError> {
+        let mut bodies = Vec::with_capacity(2);
+        for body in &stmt.bodies {
+            self.b.open();
+            self.stmts_of(body)?;
+            let results = stmt.outs.iter().zip(&body.results).map(|(&out, &r)| self.as_in(r, out)).collect();
+            bodies.push(self.b.close(results));
+        }
+        let args = self.env.get_all(&stmt.args);
+        let outs = self.b.stmt(stmt.op.clone(), &args, bodies);
+        for (&out, &new) in stmt.outs.iter().zip(&outs) {
+            self.put(out, new);
+        }
+        Ok(())
+    }
+
+    /// A branch on a condition that differs between examples: both sides, and for each example the results of one.
+    fn choice(&mut self, stmt: &Stmt) -> Result<(), DeriveError> {
+        let then_taken = self.env.get(stmt.args[0]);
+        let mut sides = Vec::with_capacity(2);
+        for (side, body) in stmt.bodies.iter().enumerate() {
+            let taken = if side == 0 { then_taken } else { self.b.map(Elementwise::Not, &[then_taken]) };
+            sides.push(self.side(stmt, body, taken)?);
+        }
+        for (k, &out) in stmt.outs.iter().enumerate() {
+            let new = choose(&mut self.b, then_taken, sides[0][k], sides[1][k]);
+            self.put(out, new);
+        }
+        Ok(())
+    }
+
+    /// One side of such a branch: its results, of use where `taken`.
+    fn side(&mut self, stmt: &Stmt, body: &Body, taken: ValueId) -> Result<Vec<ValueId>, DeriveError> {
+        if self.is_harmless(body) {
+            self.stmts_of(body)?;
+            return Ok(body.results.iter().map(|&r| self.each(r)).collect());
+        }
+        let is_taken = any(&mut self.b, taken);
+        self.b.open();
+        let holder = first(&mut self.b, taken, self.dim);
+        let results = self.shielded(body, taken, holder, &[])?;
+        let computed = self.b.close(results);
+        self.b.open();
+        let zeros = stmt.outs.iter().map(|&out| self.b.zeros(&batched_type(self.f.ty(out), self.dim))).collect();
+        let skipped = self.b.close(zeros);
+        Ok(self.b.stmt(Control::If, &[is_taken], vec![computed, skipped]))
+    }
+
+    fn is_harmless(&self, body: &Body) -> bool {
+        body.stmts.iter().all(|stmt| stmt.op.is_harmless(stmt.args.first().map(|&a| self.f.ty(a).elem)))
+    }
+
+    /// The statements of a body, all examples where `runs` does not hold computing what the example `holder`, where it holds, computes; gives the results,
+    /// with the leading axis. `params` are the parameters of the body that the examples have values of their own for.
+    fn shielded(&mut self, body: &Body, runs: ValueId, holder: ValueId, params: &[ValueId]) -> Result<Vec<ValueId>, DeriveError> {
+        let n_lengths = self.lengths.len();
+        let mut replaced: Vec<(ValueId, ValueId)> = Vec::new();
+        if !self.is_harmless(body) {
+            let mut given = body.captures();
+            given.extend(params);
+            given.retain(|&v| self.differs.has(v));
+            for v in given {
+                let own = self.env.get(v);
+                let shielded = self.shield(own, runs, holder);
+                replaced.push((v, own));
+                self.put(v, shielded);
+            }
+            for length in self.lengths_in(body) {
+                let numbers = self.shield(length.numbers, runs, holder);
+                self.bind(length.dim, numbers);
+            }
+        }
+        self.stmts(body)?;
+        self.lengths.truncate(n_lengths);
+        let results = body.results.iter().map(|&r| self.each(r)).collect();
+        for (v, own) in replaced {
+            self.env.set(v, own);
+        }
+        Ok(results)
+    }
+
+    /// `x` of each example where `runs` holds, and that of `holder` elsewhere.
+    fn shield(&mut self, x: ValueId, runs: ValueId, holder: ValueId) -> ValueId {
+        let substitute = example(&mut self.b, x, holder);
+        let substitute = Batched::Shared(substitute).each(&mut self.b, self.dim);
+        choose(&mut self.b, runs, x, substitute)
+    }
+
+    /// The lengths from outside that differ between examples and that a body uses.
+    fn lengths_in(&self, body: &Body) -> Vec<Length> {
+        let mut found: Vec<Length> = Vec::new();
+        body.walk(&mut |stmt| {
+            stmt.op.for_each_dim(|d| {
+                if let Some(length) = self.length(d)
+                    && !found.iter().any(|l| l.dim == length.dim)
+                {
+                    found.push(length);
+                }
+            });
+        });
+        found
+    }
+}
