@@ -1,8 +1,8 @@
 //! `batch`: the same as one example after the other.
 
-use bilevel_compiler::derive::{batch, grad, jvp, vjp};
-use bilevel_compiler::ir::Elem;
+use bilevel_compiler::derive::{batch, grad, hessian, hvp, hvp_many, jacobian, jvp, jvp_many, vjp};
 use bilevel_compiler::ir::eval::Tensor;
+use bilevel_compiler::ir::{Control, Elem, Func, Op};
 use bilevel_compiler::testing::check::{assert_near, read, run};
 use bilevel_compiler::testing::examples::{assert_batch, batched_args, one_by_one, stack};
 use bilevel_compiler::testing::{Limits, Random, program};
@@ -43,7 +43,7 @@ fn random_programs() {
 
 #[test]
 fn batches_of_batches() {
-    for seed in 0..n_programs() / 4 {
+    for seed in 0..n_programs() / 8 {
         let p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: false });
         let mut random = Random::new(!seed);
         let all: Vec<usize> = (0..p.args.len()).collect();
@@ -199,7 +199,101 @@ func f(%a: f64[n, n], %b: f64[n, n], %x: f64[n]) -> (%y) {
   %y: f64[n] = einsum[ij,j->i](%s, %x)
 }",
     );
-    let ranks = |f: &bilevel_compiler::ir::Func| f.body.stmts.iter().map(|s| f.ty(s.outs[0]).rank()).collect::<Vec<_>>();
+    let ranks = |f: &Func| f.body.stmts.iter().map(|s| f.ty(s.outs[0]).rank()).collect::<Vec<_>>();
     assert_eq!(ranks(&batch(&f, &[2]).unwrap()), [2, 2, 2]);
     assert_eq!(ranks(&batch(&f, &[1]).unwrap()), [3, 3, 2]);
+}
+
+/// Every derivative of `f` in turn along each element of some arguments, as rows with the elements of the result.
+fn directions(f: &Func, args: &[Tensor], wrt: &[usize]) -> Vec<Vec<Vec<Tensor>>> {
+    let of = |&k: &usize| {
+        let unit = |e: usize| {
+            let data = (0..args[k].data.len()).map(|j| f64::from(u8::from(j == e))).collect();
+            Tensor::f64s(&args[k].shape, data)
+        };
+        (0..args[k].data.len()).map(|e| run(f, &[args, &[unit(e)]].concat())).collect()
+    };
+    wrt.iter().map(of).collect()
+}
+
+#[test]
+fn jacobians() {
+    for seed in 0..n_programs() / 8 {
+        let mut p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: false });
+        p.func.body.results.truncate(1);
+        let together = jacobian(&p.func, &p.wrt).unwrap();
+        let got = run(&together, &p.args);
+        let result = &run(&p.func, &p.args)[0];
+        for (j, &k) in p.wrt.iter().enumerate() {
+            let mut tangent = jvp(&p.func, &[k]).unwrap();
+            tangent.body.results.remove(0);
+            let columns = &directions(&tangent, &p.args, &[k])[0];
+            let (n_in, n_out) = (columns.len(), result.data.len());
+            let elements = (0..n_out).flat_map(|o| columns.iter().map(move |c| c[0].as_f64()[o])).collect();
+            let shape = [&result.shape[..], &p.args[k].shape[..]].concat();
+            assert_eq!(n_in * n_out, shape.iter().product::<usize>());
+            assert_near(&[Tensor::f64s(&shape, elements)], &got[j..=j], 1e-12, &format!("seed {seed}, parameter {k}"));
+        }
+    }
+}
+
+#[test]
+fn hessians() {
+    for seed in 0..n_programs() / 8 {
+        let p = program(seed, &Limits { n_draws: 5, elem: Elem::F64, control: true, scalar: true });
+        let got = run(&hessian(&p.func, &p.wrt).unwrap(), &p.args);
+        let n = p.wrt.len();
+        for (j, &k) in p.wrt.iter().enumerate() {
+            let mut product = jvp(&grad(&p.func, &p.wrt).unwrap(), &[k]).unwrap();
+            product.body.results.drain(..n + 2);
+            let columns = &directions(&product, &p.args, &[k])[0];
+            for i in 0..n {
+                let size = p.args[p.wrt[i]].data.len();
+                let elements = (0..size).flat_map(|e| columns.iter().map(move |c| c[i].as_f64()[e])).collect();
+                let shape = [&p.args[p.wrt[i]].shape[..], &p.args[k].shape[..]].concat();
+                let block = &got[i * n + j];
+                assert_near(&[Tensor::f64s(&shape, elements)], std::slice::from_ref(block), 1e-12, &format!("seed {seed}, block {i} {j}"));
+                // Symmetric to the bit.
+                let mirror = got[j * n + i].as_f64();
+                for (e, x) in block.as_f64().iter().enumerate() {
+                    let (row, column) = (e / columns.len(), e % columns.len());
+                    assert_eq!(x.to_bits(), mirror[column * size + row].to_bits(), "seed {seed}, block {i} {j}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn many_directions() {
+    for seed in 0..n_programs() / 8 {
+        let p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: true });
+        let mut random = Random::new(!seed);
+        let all: Vec<Vec<Tensor>> = p.wrt.iter().map(|&k| (0..N).map(|_| another(&mut random, &p.args[k])).collect()).collect();
+        let args: Vec<Vec<Tensor>> = p.args.iter().map(|a| vec![a.clone()]).chain(all).collect();
+        let at = batched_args(&args);
+        let got = run(&jvp_many(&p.func, &p.wrt).unwrap(), &at);
+        assert_eq!(got[0].shape, [0; 0], "the value comes once");
+        assert_near(&got[1..], &one_by_one(&jvp(&p.func, &p.wrt).unwrap(), &args, N)[1..], 1e-12, "tangents");
+        let got = run(&hvp_many(&p.func, &p.wrt).unwrap(), &at);
+        assert_near(&got, &one_by_one(&hvp(&p.func, &p.wrt).unwrap(), &args, N), 1e-12, "products with the Hessian");
+    }
+}
+
+/// Forward mode for few parameters, reverse mode for few results, and both where only the run shows which is cheaper.
+#[test]
+fn jacobians_choose_their_mode() {
+    let count = |text: &str, wrt: &[usize]| {
+        let f = jacobian(&read(text), wrt).unwrap();
+        let mut branches = 0;
+        f.body.walk(&mut |stmt| branches += usize::from(matches!(stmt.op, Op::Control(Control::If))));
+        branches
+    };
+    let of = |a: &str, y: &str, spec: &str| {
+        format!("func f(%a: f64[{a}], %x: f64[3]) -> (%z) {{\n  %y: f64[{y}] = einsum[{spec}](%a, %x)\n  %z: f64[{y}] = sin(%y)\n}}")
+    };
+    assert_eq!(count(&of("n, 3", "n", "ij,j->i"), &[1]), 1);
+    assert_eq!(count(&of("n, 3", "n", "ij,j->i"), &[0]), 0);
+    assert_eq!(count(&of("2, 3", "2", "ij,j->i"), &[0, 1]), 0);
+    assert_eq!(count(&of("n", "n, 3", "i,j->ij"), &[0]), 0);
 }

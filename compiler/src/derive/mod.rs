@@ -7,6 +7,8 @@
 //! linearize = split ∘ jvp          vjp, grad = transpose ∘ linearize          hvp = jvp ∘ grad
 //! ```
 //!
+//! A third one, [`batch`](fn@batch), maps a function over a leading axis; along all directions at once it gives [`jacobian`] and [`hessian`].
+//!
 //! Every function here takes ordinary IR and gives ordinary IR, so any order of nesting is free. The compositions run
 //! [`optimize`](crate::optimize) between their steps and on what they give.
 //!
@@ -21,6 +23,7 @@
 mod batch;
 mod copy;
 mod dependence;
+mod jacobian;
 mod jvp;
 mod lengths;
 mod linearity;
@@ -35,6 +38,7 @@ use crate::ir::{Builder, Dim, Func, Note, Type, ValueId};
 use crate::optimize::optimize;
 
 pub use batch::{batch, batch_some};
+pub use jacobian::{hessian, hvp_many, jacobian, jvp_many};
 pub use jvp::jvp;
 pub use linearity::linearity;
 pub use linearize::{Linearized, linearize};
