@@ -26,7 +26,7 @@ fn emitted_programs_agree_with_the_evaluator() {
     let mut calls = String::new();
     for seed in seeds() {
         let elem = if seed % 4 == 3 { Elem::F32 } else { Elem::F64 };
-        let limits = Limits { n_draws: 6 + seed as usize % 8, elem, control: seed % 2 == 0, scalar: seed % 3 == 0 };
+        let limits = Limits { n_draws: 6 + seed as usize % 8, elem, control: seed % 2 == 0, scalar: seed % 3 == 0, empty: false };
         if let Some(text) = test_of(seed, &program(seed, &limits)) {
             file.push_str(&text);
             writeln!(calls, "    program_{seed}::run();").expect("a string");

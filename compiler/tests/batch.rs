@@ -33,7 +33,7 @@ fn examples(args: &[Tensor], among: &[usize], random: &mut Random) -> Vec<Vec<Te
 #[test]
 fn random_programs() {
     for seed in 0..n_programs() {
-        let p = program(seed, &Limits { n_draws: 6 + seed as usize % 8, elem: Elem::F64, control: true, scalar: false });
+        let p = program(seed, &Limits { n_draws: 6 + seed as usize % 8, elem: Elem::F64, control: true, scalar: false, empty: false });
         let mut random = Random::new(!seed);
         let all: Vec<usize> = (0..p.args.len()).collect();
         let args = examples(&p.args, &all, &mut random);
@@ -44,7 +44,7 @@ fn random_programs() {
 #[test]
 fn batches_of_batches() {
     for seed in 0..n_programs() / 8 {
-        let p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: false });
+        let p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: false, empty: false });
         let mut random = Random::new(!seed);
         let all: Vec<usize> = (0..p.args.len()).collect();
         let inner = examples(&p.args, &all, &mut random);
@@ -59,7 +59,7 @@ fn batches_of_batches() {
 #[test]
 fn derivatives_commute() {
     for seed in 0..n_programs() / 2 {
-        let p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: false });
+        let p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: false, empty: false });
         let mut random = Random::new(!seed);
         let n = p.args.len();
         let values = examples(&p.args, &p.wrt, &mut random);
@@ -219,7 +219,7 @@ fn directions(f: &Func, args: &[Tensor], wrt: &[usize]) -> Vec<Vec<Vec<Tensor>>>
 #[test]
 fn jacobians() {
     for seed in 0..n_programs() / 8 {
-        let mut p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: false });
+        let mut p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: false, empty: false });
         p.func.body.results.truncate(1);
         let together = jacobian(&p.func, &p.wrt).unwrap();
         let got = run(&together, &p.args);
@@ -240,7 +240,7 @@ fn jacobians() {
 #[test]
 fn hessians() {
     for seed in 0..n_programs() / 8 {
-        let p = program(seed, &Limits { n_draws: 5, elem: Elem::F64, control: true, scalar: true });
+        let p = program(seed, &Limits { n_draws: 5, elem: Elem::F64, control: true, scalar: true, empty: false });
         let got = run(&hessian(&p.func, &p.wrt).unwrap(), &p.args);
         let n = p.wrt.len();
         for (j, &k) in p.wrt.iter().enumerate() {
@@ -267,7 +267,7 @@ fn hessians() {
 #[test]
 fn many_directions() {
     for seed in 0..n_programs() / 8 {
-        let p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: true });
+        let p = program(seed, &Limits { n_draws: 6, elem: Elem::F64, control: true, scalar: true, empty: false });
         let mut random = Random::new(!seed);
         let all: Vec<Vec<Tensor>> = p.wrt.iter().map(|&k| (0..N).map(|_| another(&mut random, &p.args[k])).collect()).collect();
         let args: Vec<Vec<Tensor>> = p.args.iter().map(|a| vec![a.clone()]).chain(all).collect();

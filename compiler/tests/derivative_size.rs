@@ -57,7 +57,7 @@ fn second_order_of_random_programs() {
     let mut worst = (0.0, String::new());
     for n_draws in [10, 20, 40, 80, 160] {
         for seed in 0..8 {
-            let p = program(seed, &Limits { n_draws, elem: Elem::F64, control: false, scalar: true });
+            let p = program(seed, &Limits { n_draws, elem: Elem::F64, control: false, scalar: true, empty: false });
             let ratio = ratio(&p.func, &p.wrt);
             if ratio > worst.0 {
                 worst = (ratio, format!("{n_draws} draws, seed {seed}"));
