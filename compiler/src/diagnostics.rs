@@ -61,6 +61,8 @@ pub mod messages {
         RESULT_IS_VIEW = "B0210", "the result `{0}` is a view", "give back an owned array: `{1}`";
         RESULT_NOT_FLOAT = "B0211", "the result of `{0}` has no floating-point part, so it has no derivative", "give back an `f64`, an `f32`, an array of them, or a tuple";
         UNUSED_WHERE = "B0212", "a `where` clause on `{0}` has nothing to constrain", "remove it";
+        SHAPE_ATTRIBUTE = "B0213", "`{0}` is not understood", "write a name or a number for each axis, or `_` to leave one open: `#[shape(n, 3)]`";
+        SHAPE_RANK = "B0214", "`{0}` speaks of {1}, but `{2}` is {3}", "write one name or number for each axis of an array";
 
         // Problems.
         ROLE_MISSING = "B0301", "the problem `{0}` has no `#[{1}]` function", "put `#[{1}(minimize = …)]` on the function that computes the {1} loss";
@@ -102,7 +104,7 @@ pub mod messages {
 
         // Types and shapes.
         RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";
-        LENGTH_MISMATCH = "B0602", "`{0}` and `{1}` have different lengths here: {2} and {3}", "lengths that are joined by an operation must agree";
+        LENGTH_MISMATCH = "B0602", "`{0}` joins the lengths `{1}` and `{2}`, which differ: {3}, and {4}", "lengths that are joined by an operation must agree; two names in `#[shape(..)]` are two lengths";
         ELEMENT_MISMATCH = "B0603", "`{0}` holds `{1}` and `{2}` holds `{3}`, which do not combine", "convert one of them, for example with `as {1}` or `.mapv(|v| v as {1})`";
         EXPECTED_KIND = "B0604", "expected {0}, found {1}", "{2}";
         ANNOTATION = "B0605", "`{0}` is annotated as `{1}`, but its value is {2}", "correct or remove the annotation";

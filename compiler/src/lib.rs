@@ -31,6 +31,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 use diagnostics::{Diagnostics, messages};
+use syntax::shapes::{strip_function, strip_items};
 use syntax::witness::witness;
 
 /// How deep delimiters may be nested in what the macros read, so that no input makes the parser run out of stack.
@@ -39,12 +40,13 @@ const MAX_NESTING: usize = 100;
 /// `#[differentiable(attr)]` on `item`: the item, and beside it the module with its derivatives, or errors.
 pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
     expand(attr, item, |attr, item, diags| match item {
-        syn::Item::Fn(f) => {
+        syn::Item::Fn(mut f) => {
             let generated = program::read_function(attr, &f, diags).map(|function| {
                 let witness = witness(&function.lowered, &f.sig.output, &function.crate_path);
                 let companion = derived(emit::companion(&function), diags);
                 quote!(#witness #companion)
             });
+            strip_function(&mut f);
             quote!(#f #generated)
         }
         other => wrong_item(&other, "differentiable", "a function", diags),
@@ -62,8 +64,9 @@ pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
                 let generated = derived(emit::problem(&problem), diags);
                 quote!(#inner #outer #generated)
             });
-            if let (Some((_, items)), Some(generated)) = (&mut module.content, generated) {
-                items.push(syn::Item::Verbatim(generated));
+            if let Some((_, items)) = &mut module.content {
+                strip_items(items);
+                items.extend(generated.map(syn::Item::Verbatim));
             }
             module.into_token_stream()
         }

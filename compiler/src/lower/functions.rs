@@ -1,5 +1,7 @@
 //! Calls of functions: helpers of the module, closures, the crate's own functions, and methods written as functions.
 
+use std::collections::HashMap;
+
 use syn::ext::IdentExt;
 use syn::visit::Visit;
 
@@ -9,6 +11,7 @@ use super::value::{Value, describe_rank};
 use super::{Lowering, spellings, text};
 use crate::diagnostics::messages;
 use crate::ir::{Elem, Elementwise, Index, Reduce, ValueId};
+use crate::syntax::shapes::shapes;
 use crate::syntax::signature::{Use, elem_named, parse_signature};
 use crate::syntax::{Assumed, Origin};
 
@@ -191,9 +194,15 @@ impl Lowering<'_> {
             let takes = format!("{} arguments", signature.params.len());
             return self.fail(f, messages::ARGUMENT_COUNT, &[&name, &takes, &args.len().to_string()]);
         }
+        let shapes = shapes(item, self.diags);
+        let mut named = HashMap::new();
         let mut conformed = Vec::new();
-        for ((param, value), expr) in signature.params.iter().zip(args).zip(arg_exprs) {
+        for (((param, value), expr), shape) in signature.params.iter().zip(args).zip(arg_exprs).zip(&shapes) {
             let value = self.conform(value, &param.form, expr).unwrap_or(Value::Poison);
+            let name = param.name.unraw().to_string();
+            if let Some(said) = shape.as_ref().and_then(|shape| self.fitting_shape(&param.form, &name, shape)) {
+                self.check_argument_shape(&value, said, &mut named, expr);
+            }
             conformed.push((param.name.unraw().to_string(), value));
         }
         let outer = std::mem::take(&mut self.scope);

@@ -20,6 +20,7 @@ mod loops;
 mod methods;
 mod operators;
 mod scope;
+mod shapes;
 mod spellings;
 mod stmt;
 mod value;
@@ -37,6 +38,7 @@ pub use dependence::depends_on;
 use crate::diagnostics::{Diagnostics, Message, messages};
 use crate::ir::builder::TypeError;
 use crate::ir::{Builder, Dim, DimId, Elem, Elementwise, Literal, Note, Op, Shape, Type, ValueId};
+use crate::syntax::shapes::{Length, shapes};
 use crate::syntax::{Assumed, Form, Lowered, Signature, source_text};
 use scope::Scope;
 use value::{Number, Value, describe_type};
@@ -78,6 +80,7 @@ pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags:
         calls: vec![signature.name.unraw().to_string()],
         default_float: default_float(&signature),
         lengths: HashMap::new(),
+        shapes: shapes::Lengths::default(),
         computed: HashSet::new(),
         known: HashMap::new(),
         closure: None,
@@ -87,9 +90,11 @@ pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags:
         counters: counters::Counters::default(),
     };
     lowering.refuse_conditional(|visitor| visitor.visit_block(&item.block));
-    for param in &signature.params {
+    let shapes = shapes(item, lowering.diags);
+    for (param, shape) in signature.params.iter().zip(&shapes) {
         let name = param.name.unraw().to_string();
-        let value = lowering.parameter(&param.form, &name, param.name.span());
+        let said = shape.as_ref().and_then(|shape| lowering.fitting_shape(&param.form, &name, shape));
+        let value = lowering.parameter(&param.form, &name, said, param.name.span());
         lowering.scope.bind(name, value);
     }
     let value = lowering.function_body(&item.block);
@@ -120,6 +125,8 @@ struct Lowering<'a> {
     default_float: Elem,
     /// Values that are the length of a dimension, and the depth of nested bodies at which the dimension is known.
     lengths: HashMap<ValueId, (Dim, usize)>,
+    /// Which lengths are named, and where each comes from.
+    shapes: shapes::Lengths,
     /// Dimensions bound by a statement, which no argument can be checked against.
     computed: HashSet<DimId>,
     /// Integer constants, for axes and exponents that are named.
@@ -147,8 +154,8 @@ struct Closure {
 }
 
 impl Lowering<'_> {
-    /// A parameter as a value: one IR parameter per leaf, with a dimension for each axis.
-    fn parameter(&mut self, form: &Form, name: &str, span: Span) -> Value {
+    /// A parameter as a value: one IR parameter per leaf, with a dimension for each axis, of which `said` is what `#[shape(..)]` says.
+    fn parameter(&mut self, form: &Form, name: &str, said: Option<&[Length]>, span: Span) -> Value {
         match form {
             Form::Scalar(elem) => {
                 let note = Note { name: Some(name.into()), ..Note::at(span) };
@@ -161,12 +168,13 @@ impl Lowering<'_> {
                     (2, _) => "cols".to_owned(),
                     _ => format!("dim{k}"),
                 };
-                let dims: Vec<Dim> = (0..*rank).map(|k| Dim::Sym(self.b.dim(&format!("{name}_{}", suffix(k))))).collect();
+                let suffixes: Vec<String> = (0..*rank).map(suffix).collect();
+                let dims = self.parameter_dims(name, &suffixes, said);
                 let note = Note { name: Some(name.into()), ..Note::at(span) };
                 Value::Tensor(self.b.param(Type::tensor(*elem, dims), note))
             }
             Form::Tuple(parts) => {
-                let parts = parts.iter().enumerate().map(|(k, part)| self.parameter(part, &format!("{name}_{k}"), span));
+                let parts = parts.iter().enumerate().map(|(k, part)| self.parameter(part, &format!("{name}_{k}"), None, span));
                 Value::Tuple(parts.collect())
             }
         }

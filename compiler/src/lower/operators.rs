@@ -256,27 +256,11 @@ impl Lowering<'_> {
                 return false;
             }
         }
-        match (x, y) {
-            (Dim::Const(m), Dim::Const(n)) => {
-                self.error(e, messages::LENGTH_MISMATCH, &[&text(x_expr), &text(y_expr), &m.to_string(), &n.to_string()]);
-                false
-            }
-            (Dim::Sym(id), constant @ Dim::Const(_)) | (constant @ Dim::Const(_), Dim::Sym(id)) => {
-                self.b.replace_dim(id, constant);
-                true
-            }
-            (Dim::Sym(a), Dim::Sym(b)) => {
-                self.b.replace_dim(a.max(b), Dim::Sym(a.min(b)));
-                true
-            }
+        let allowed = self.may_be_equal((x, x_expr), (y, y_expr), e);
+        if allowed {
+            self.make_equal(x, y, e);
         }
-    }
-
-    fn dim_text(&self, dim: Dim) -> String {
-        match dim {
-            Dim::Const(n) => n.to_string(),
-            Dim::Sym(id) => self.b.dim_name(id).to_owned(),
-        }
+        allowed
     }
 
     /// An operation on two literals, in every type they may turn out to have.

@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod problem;
+pub mod shapes;
 pub mod signature;
 mod source;
 pub mod witness;
