@@ -93,7 +93,7 @@ func f(%x: f64[n], %i: usize, %t: f64) -> (%y) {
   %n: usize = dim_size[n]()
   %inside: bool = lt(%i, %n)
   %y: f64 = if(%inside) () -> (%l) {
-    %xi: f64 = at[0](%x, %i)
+    %xi: f64 = read[0](%x, %i)
     %s: f64 = sub(%xi, %t)
     %l: f64 = ln(%s)
   } () -> (%r) {
@@ -127,7 +127,7 @@ func f(%x: f64[m], %n: usize, %h: f64) -> (%last, %count, %twice) {
   bind[turns](%n)
   %zero: usize = 0
   %last: f64, %count: usize = for[turns](%h, %zero) (%i: usize, %s: f64, %c: usize) -> (%next, %more) {
-    %xi: f64 = at[0](%x, %c)
+    %xi: f64 = read[0](%x, %c)
     %product: f64 = mul(%xi, %s)
     %positive: bool = lt(%xi, %s)
     %next: f64 = if(%positive) () -> (%a) {

@@ -79,7 +79,7 @@ func f(%x: f64[n], %w: f64[n, n], %s: f64[turns]) -> (%last, %rows) {
   %zero: usize = 0
   %last: f64[n], %time: f64, %count: usize, %rows: f64[turns, n] = for[turns](%x, %one, %zero)
       (%i: usize, %h: f64[n], %t: f64, %c: usize) -> (%next, %later, %more, %square) {
-    %a: f64 = at[0](%s, %i)
+    %a: f64 = read[0](%s, %i)
     %wh: f64[n] = einsum[ij,j->i](%w, %h)
     %ab: f64[n] = broadcast[](%a)
     %scaled: f64[n] = mul(%ab, %wh)
@@ -125,18 +125,18 @@ const NESTED: &str = "
 func f(%x: f64[n], %w: f64[n], %c: bool) -> (%r) {
   %r: f64[n] = for[n](%x) (%i: usize, %h: f64[n]) -> (%k) {
     %g: f64[n] = for[3](%h) (%j: usize, %p: f64[n]) -> (%q) {
-      %wi: f64 = at[0](%w, %i)
-      %pj: f64 = at[0](%p, %j)
+      %wi: f64 = read[0](%w, %i)
+      %pj: f64 = read[0](%p, %j)
       %v: f64 = mul(%wi, %pj)
       %e: f64 = sin(%v)
       %two: usize = 2
       %early: bool = lt(%i, %two)
       %u: f64 = if(%early) () -> (%then) {
-        %wj: f64 = at[0](%w, %j)
+        %wj: f64 = read[0](%w, %j)
         %then: f64 = mul(%e, %wj)
       } () -> (%e) {
       }
-      %q: f64[n] = add_at[0](%p, %j, %u)
+      %q: f64[n] = add_to[0](%p, %j, %u)
     }
     %k: f64[n] = if(%c) () -> (%a) {
       %a: f64[n] = mul(%g, %w)
@@ -163,8 +163,8 @@ func f(%x: f64[n], %w: f64[n]) -> (%r) {
   %r: f64 = for[n](%zero) (%i: usize, %s: f64) -> (%t) {
     bind[m](%i)
     %t: f64 = for[m](%s) (%j: usize, %p: f64) -> (%q) {
-      %xi: f64 = at[0](%x, %i)
-      %wj: f64 = at[0](%w, %j)
+      %xi: f64 = read[0](%x, %i)
+      %wj: f64 = read[0](%w, %j)
       %v: f64 = mul(%xi, %wj)
       %q: f64 = add(%p, %v)
     }
@@ -188,7 +188,7 @@ fn elements_in_a_loop_are_added_in_place() {
 func f(%x: f64[n]) -> (%r) {
   %zero: f64 = 0.0
   %r: f64 = for[n](%zero) (%i: usize, %s: f64) -> (%t) {
-    %xi: f64 = at[0](%x, %i)
+    %xi: f64 = read[0](%x, %i)
     %v: f64 = mul(%xi, %xi)
     %t: f64 = add(%s, %v)
   }

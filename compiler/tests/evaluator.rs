@@ -1,7 +1,7 @@
 //! The reference evaluator against values worked out by hand.
 
 use bilevel_compiler::ir::eval::{Data, EvalError, Tensor, eval};
-use bilevel_compiler::ir::{Builder, Control, Dim, Elem, Elementwise, Func, Index, Literal, Note, Op, Reduce, Shape, Type};
+use bilevel_compiler::ir::{Builder, Control, Dim, Elem, Elementwise, Func, Index, Literal, Note, Op, Reduce, Shape, Type, Window};
 
 fn f64s(shape: &[usize], data: &[f64]) -> Tensor {
     Tensor::f64s(shape, data.to_vec())
@@ -126,8 +126,8 @@ fn access_at_positions() {
     let f = func(&[x, idx, Type::scalar(Elem::Usize)], |b, p| {
         let taken = b.op(Index::TakeAlong { axis: 1 }, &p[..2]);
         let put = b.op(Index::PutAlong { axis: 1, dim: dims[1] }, &[taken, p[1]]);
-        let column = b.op(Index::At { axis: 1 }, &[p[0], p[2]]);
-        let added = b.op(Index::AddAt { axis: 1 }, &[p[0], p[2], column]);
+        let column = b.read_at(p[0], 1, p[2]);
+        let added = b.op(Index::Add(Window::at(1)), &[p[0], p[2], column]);
         vec![taken, put, column, added]
     });
     let x = f64s(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);

@@ -6,7 +6,7 @@
 use bilevel_compiler::derive::{batch, grad, hvp, jvp, vjp};
 use bilevel_compiler::ir::eval::{Data, Tensor};
 use bilevel_compiler::ir::{
-    Builder, Control, Dim, Einsum, Elem, Elementwise, Func, Index, Literal, Note, Op, Reduce, Shape, Type, ValueId,
+    Builder, Control, Dim, Einsum, Elem, Elementwise, Func, Index, Literal, Note, Op, Pick, Reduce, Shape, Type, ValueId, Window,
 };
 use bilevel_compiler::testing::Random;
 use bilevel_compiler::testing::check::{assert_near, difference, inner, run, size};
@@ -54,8 +54,11 @@ const PLACES: &[&str] = &[
     "iota",
     "dim_size",
     "bind_dim",
-    "at",
-    "add_at",
+    "read",
+    "add_to",
+    "write",
+    "gather",
+    "scatter_add",
     "take_along",
     "put_along",
     "for",
@@ -82,8 +85,11 @@ fn place_in_table(op: &Op) -> &'static str {
         Op::Shape(Shape::Iota { .. }) => "iota",
         Op::Shape(Shape::DimSize { .. }) => "dim_size",
         Op::Shape(Shape::BindDim { .. }) => "bind_dim",
-        Op::Index(Index::At { .. }) => "at",
-        Op::Index(Index::AddAt { .. }) => "add_at",
+        Op::Index(Index::Read(_)) => "read",
+        Op::Index(Index::Add(_)) => "add_to",
+        Op::Index(Index::Write(_)) => "write",
+        Op::Index(Index::Gather { .. }) => "gather",
+        Op::Index(Index::ScatterAdd { .. }) => "scatter_add",
         Op::Index(Index::TakeAlong { .. }) => "take_along",
         Op::Index(Index::PutAlong { .. }) => "put_along",
         Op::Control(Control::For { .. }) => "for",
@@ -268,18 +274,58 @@ fn index_rows(random: &mut Random) -> Vec<Row> {
         let v = random.tensor(Elem::F64, &[rest]);
         let places = Tensor::usizes(&[rest], (0..rest).map(|_| random.below(len)).collect());
         let dim = Dim::Const(len as u64);
-        rows.push(row(format!("At {axis}"), vec![x.clone(), Tensor::usize(1)], move |b, p| vec![b.op(Index::At { axis }, p)]));
-        rows.push(row(format!("AddAt {axis}"), vec![x.clone(), Tensor::usize(1), v.clone()], move |b, p| {
-            vec![b.op(Index::AddAt { axis }, p)]
-        }));
-        rows.push(row(format!("AddAt {axis} of constants"), vec![x.clone(), v.clone(), v.clone()], move |b, p| {
-            let i = b.index(0);
-            let like_x = b.constant_like(p[0], 1.0);
-            let like_v = b.constant_like(p[1], 1.0);
-            vec![b.op(Index::AddAt { axis }, &[like_x, i, p[1]]), b.op(Index::AddAt { axis }, &[p[0], i, like_v])]
-        }));
+        let at = move || Window::at(axis);
+        rows.push(row(format!("Read {axis}"), vec![x.clone(), Tensor::usize(1)], move |b, p| vec![b.op(Index::Read(at()), p)]));
+        for op in [Index::Add(at()), Index::Write(at())] {
+            let one = op.clone();
+            rows.push(row(format!("{op:?}"), vec![x.clone(), Tensor::usize(1), v.clone()], move |b, p| vec![b.op(one.clone(), p)]));
+            rows.push(row(format!("{op:?} of constants"), vec![x.clone(), v.clone(), v.clone()], move |b, p| {
+                let i = b.index(0);
+                let like_x = b.constant_like(p[0], 1.0);
+                let like_v = b.constant_like(p[1], 1.0);
+                vec![b.op(op.clone(), &[like_x, i, p[1]]), b.op(op.clone(), &[p[0], i, like_v])]
+            }));
+        }
+        // The same position twice: what is added adds up.
+        let twice = Tensor::usizes(&[2, 2], vec![1, 0, 1, 1]);
+        rows.push(row(format!("Gather {axis}"), vec![x.clone(), twice.clone()], move |b, p| vec![b.op(Index::Gather { axis }, p)]));
+        let mut shape = vec![2, 2];
+        shape.insert(if axis == 0 { 2 } else { 0 }, rest);
+        let many = random.tensor(Elem::F64, &shape);
+        rows.push(row(format!("ScatterAdd {axis}"), vec![x.clone(), twice, many], move |b, p| vec![b.op(Index::ScatterAdd { axis }, p)]));
         rows.push(row(format!("TakeAlong {axis}"), vec![x, places.clone()], move |b, p| vec![b.op(Index::TakeAlong { axis }, p)]));
         rows.push(row(format!("PutAlong {axis}"), vec![v, places], move |b, p| vec![b.op(Index::PutAlong { axis, dim }, p)]));
+    }
+    // One position, every second one upwards, and two downwards; starts are 0 or 1, and one more on the last axis.
+    let picks = [(0, Pick::At), (1, Pick::Slice { step: 2, len: Dim::Const(2) }), (2, Pick::Slice { step: -1, len: Dim::Const(2) })];
+    for axes in [&picks[..], &picks[1..], &picks[..2], &picks[1..2], &picks[2..]] {
+        let window = Window { axes: axes.to_vec() };
+        let starts = vec![Tensor::usize(1); axes.len()];
+        let has = |axis: usize| axes.iter().any(|&(a, _)| a == axis);
+        let x = random.tensor(Elem::F64, &[2, 4, 3]);
+        let lens: Vec<usize> =
+            [(!has(0)).then_some(2), Some(if has(1) { 2 } else { 4 }), Some(if has(2) { 2 } else { 3 })].into_iter().flatten().collect();
+        let v = random.tensor(Elem::F64, &lens);
+        let last_start = has(2).then_some(axes.len());
+        let args = move |b: &mut Builder, p: &[ValueId]| {
+            let mut args = p.to_vec();
+            if let Some(k) = last_start {
+                let one = b.index(1);
+                args[k] = b.add(one, args[k]);
+            }
+            args
+        };
+        let read = Index::Read(window.clone());
+        rows.push(row(format!("{read:?}"), [&[x.clone()], &starts[..]].concat(), move |b, p| {
+            let args = args(b, p);
+            vec![b.op(read.clone(), &args)]
+        }));
+        for op in [Index::Add(window.clone()), Index::Write(window.clone())] {
+            rows.push(row(format!("{op:?}"), [&[x.clone()], &starts[..], &[v.clone()]].concat(), move |b, p| {
+                let args = args(b, p);
+                vec![b.op(op.clone(), &args)]
+            }));
+        }
     }
     rows
 }
@@ -293,7 +339,7 @@ fn control_rows(random: &mut Random) -> Vec<Row> {
             let i = b.param(Type::scalar(Elem::Usize), Note::default());
             let ty = b.ty(p[0]).clone();
             let carried = b.param(ty, Note::default());
-            let wi = b.op(Index::At { axis: 0 }, &[p[1], i]);
+            let wi = b.read_at(p[1], 0, i);
             let wi = b.broadcast_scalar(wi, &[Dim::Const(3)]);
             let scaled = b.mul(wi, carried);
             let next = b.map(Elementwise::Sin, &[scaled]);

@@ -21,7 +21,7 @@ func train(%w: f64[w_rows, w_cols], %x: f64[x_rows, w_rows], %y: usize[x_rows], 
   bind[turns](%t)
   %half: f64 = 0.5
   %last: f64, %all: f64[turns, w_cols] = for[turns, reverse](%half) (%i: usize, %sum: f64) -> (%next, %row) {
-    %row: f64[w_cols] = at[0](%logits, %i)
+    %row: f64[w_cols] = read[0](%logits, %i)
     %next: f64 = if(%c) () -> (%sum) {
     } () -> (%13) {
       %14: f64 = -0.0
@@ -128,7 +128,7 @@ func f(%x: f64, %x_2: f64, %model_w_0_: f64, %x_2_2: f64) -> (%1, %2) {
 
 #[test]
 fn same_sees_every_difference_that_matters() {
-    let base = "func f(%x: f64[n], %y: f64[n], %i: usize) -> (%2) {\n %1: f64[n] = sub(%x, %y)\n %2: f64 = at[0](%1, %i)\n}";
+    let base = "func f(%x: f64[n], %y: f64[n], %i: usize) -> (%2) {\n %1: f64[n] = sub(%x, %y)\n %2: f64 = read[0](%1, %i)\n}";
     let f = parse(base).unwrap();
     let renamed = base.replace("%1", "%difference").replace("%x", "%a");
     assert!(same(&f, &parse(&renamed).unwrap()));
@@ -143,8 +143,9 @@ fn same_sees_every_difference_that_matters() {
         ("-> (%2)", "-> (%1)"),
         ("-> (%2)", "-> (%2, %2)"),
         (", %i: usize)", ", %i: usize, %j: usize)"),
-        ("at[0]", "at[1]"),
-        ("%2: f64 = at", "%3: f64 = 0.5\n %2: f64 = at"),
+        ("read[0]", "read[1]"),
+        ("%2: f64 = read", "%3: f64 = 0.5\n %2: f64 = read"),
+        ("read[0]", "read[0: 2 by 1]"),
     ] {
         assert!(base.contains(from), "{from}");
         assert!(!same(&f, &parse(&base.replace(from, to)).unwrap()), "{from} -> {to}");

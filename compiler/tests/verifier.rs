@@ -19,7 +19,7 @@ func f(%x: f64[n, m], %k: usize, %c: bool) -> (%last, %rows) {
   bind[turns](%k)
   %start: f64 = 0.5
   %last: f64, %rows: f64[turns, m] = for[turns](%start) (%i: usize, %sum: f64) -> (%next, %row) {
-    %row: f64[m] = at[0](%x, %i)
+    %row: f64[m] = read[0](%x, %i)
     %next: f64 = if(%c) () -> (%total) {
       %total: f64 = reduce_sum[0](%row)
     } () -> (%sum) {

@@ -182,8 +182,13 @@ fn combine(op: &Op, kinds: &[Kind]) -> Result<Kind, &'static str> {
             Shape::Iota { .. } | Shape::DimSize { .. } | Shape::BindDim { .. } => coefficient(kinds),
         },
         Op::Index(index) => match index {
-            Index::At { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. } => coefficient(&kinds[1..]).and(Ok(kinds[0])),
-            Index::AddAt { .. } => coefficient(&kinds[1..2]).and(sum(kinds[0], kinds[2])),
+            Index::Read(_) | Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. } => {
+                coefficient(&kinds[1..]).and(Ok(kinds[0]))
+            }
+            Index::Add(_) | Index::Write(_) | Index::ScatterAdd { .. } => {
+                let v = kinds.len() - 1;
+                coefficient(&kinds[1..v]).and(sum(kinds[0], kinds[v]))
+            }
         },
         Op::Control(_) => unreachable!("control flow is handled by the proof"),
     }

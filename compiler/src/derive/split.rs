@@ -184,13 +184,20 @@ impl<'f> Plan<'f> {
                 }
                 Shape::BindDim { .. } => false,
             },
-            Op::Index(Index::At { .. }) => self.defined[stmt.args[0].0 as usize].1 < level,
+            Op::Index(Index::Read(_)) => self.defined[stmt.args[0].0 as usize].1 < level,
             // Arithmetic on positions.
             Op::Elementwise(_) => {
                 let ty = self.f.ty(stmt.outs[0]);
                 ty.rank() == 0 && ty.elem.is_integer() && stmt.args.iter().all(|&a| self.f.ty(a).elem.is_integer())
             }
-            Op::Index(Index::AddAt { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. })
+            Op::Index(
+                Index::Add(_)
+                | Index::Write(_)
+                | Index::Gather { .. }
+                | Index::ScatterAdd { .. }
+                | Index::TakeAlong { .. }
+                | Index::PutAlong { .. },
+            )
             | Op::Reduce(_)
             | Op::Einsum(_)
             | Op::Control(_) => false,
@@ -450,7 +457,7 @@ impl<'f> Plan<'f> {
         b.open();
         copy_params(b, self.f, &loop_params(body, &unknown, n_carried), env);
         for (v, _) in self.residuals(body) {
-            let row = b.op(Index::At { axis: 0 }, &[env.get(v), env.get(body.params[0])]);
+            let row = b.read_at(env.get(v), 0, env.get(body.params[0]));
             b.set_note(row, self.f.note(v).clone());
             env.set(v, row);
         }

@@ -5,7 +5,7 @@
 //! cotangents.
 //!
 //! A loop of the transposed function runs the other way round. It carries the cotangents of the carried values, and running cotangents of the linear
-//! values that the body captures; reading an element of such a value adds to the running cotangent in place.
+//! values that the body captures; reading a part of such a value adds to the running cotangent in place.
 
 use super::copy::{Env, copy, splice};
 use super::dependence::Marks;
@@ -137,8 +137,11 @@ impl Backward<'_, '_> {
             match &stmt.op {
                 Op::Control(Control::For { trip, reverse }) => self.run_loop(stmt, *trip, *reverse),
                 Op::Control(Control::If) => self.branch(stmt),
-                Op::Index(Index::At { axis }) => self.read(stmt, *axis),
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => self.simple(stmt),
+                Op::Index(index) => match index.accumulating() {
+                    Some(add) => self.read(stmt, add),
+                    None => self.simple(stmt),
+                },
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) => self.simple(stmt),
             }
         }
     }
@@ -165,12 +168,13 @@ impl Backward<'_, '_> {
         }
     }
 
-    /// Reading one element: its cotangent is added in place.
-    fn read(&mut self, stmt: &Stmt, axis: usize) {
+    /// Reading a part of `x`: its cotangent is added in place.
+    fn read(&mut self, stmt: &Stmt, add: Index) {
         let Some(bar) = self.bars.find(stmt.outs[0]) else { return };
-        let x = stmt.args[0];
+        let (&x, positions) = stmt.args.split_first().expect("reading has an operand");
         let so_far = self.bar_or_zeros(x);
-        let sum = self.b.op(Index::AddAt { axis }, &[so_far, self.known.get(stmt.args[1]), bar]);
+        let positions = self.known.get_all(positions);
+        let sum = self.b.op(add, &[&[so_far], &positions[..], &[bar]].concat());
         self.set_bar(x, sum);
     }
 
@@ -206,7 +210,7 @@ impl Backward<'_, '_> {
         }
         for k in carried.len()..stmt.outs.len() {
             if let Some(rows) = self.bars.find(stmt.outs[k]) {
-                let bar = self.b.op(Index::At { axis: 0 }, &[rows, i]);
+                let bar = self.b.read_at(rows, 0, i);
                 self.b.set_note(bar, self.f.note(body.results[k]).cotangent());
                 self.accumulate(body.results[k], bar);
             }

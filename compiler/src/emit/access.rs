@@ -55,7 +55,9 @@ pub(super) fn operand_maps(stmt: &Stmt, types: &[&Type], out: &Type, map: &AxisM
             vec![operand; 2]
         }
         Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. })
-        | Op::Index(Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. })
+        | Op::Index(
+            Index::Read(_) | Index::Add(_) | Index::Write(_) | Index::Gather { .. } | Index::ScatterAdd { .. } | Index::TakeAlong { .. },
+        )
         | Op::Reduce(_)
         | Op::Control(_) => unreachable!("{:?} is not element-wise", stmt.op),
     }
@@ -74,13 +76,13 @@ pub(super) struct Space {
     pub(super) axes: Vec<Option<usize>>,
 }
 
-/// Simplifies the space with axes `dims`, of which the first `n_first` are a section of their own. Axes in `fixed` are needed by themselves,
-/// because the loop asks for the position along them.
-pub(super) fn simplify(dims: &[Dim], n_first: usize, operands: &[(&Type, &AxisMap)], fixed: &[usize]) -> Space {
+/// Simplifies the space with axes `dims`, of which the first `n_first` are a section of their own. Operands are given by their strides in memory and
+/// their maps. Axes in `fixed` are needed by themselves, because the loop asks for the position along them.
+pub(super) fn simplify(dims: &[Dim], n_first: usize, operands: &[(Vec<Length>, &AxisMap)], fixed: &[usize]) -> Space {
     let strides_of = |axis: usize| -> Vec<Option<Length>> {
-        let stride = |&(ty, map): &(&Type, &AxisMap)| {
+        let stride = |(strides, map): &(Vec<Length>, &AxisMap)| {
             let along = map.iter().position(|&a| a == Some(axis))?;
-            Some(length(ty.dims[along + 1..].iter().copied()))
+            Some(strides[along].clone())
         };
         operands.iter().map(stride).collect()
     };
@@ -133,20 +135,17 @@ impl Space {
 
 #[cfg(test)]
 mod tests {
+    use super::super::index::row_major;
     use super::*;
-    use crate::ir::{DimId, Elem};
+    use crate::ir::DimId;
 
     const N: Dim = Dim::Sym(DimId(0));
     const D: Dim = Dim::Sym(DimId(1));
 
-    fn tensor(dims: &[Dim]) -> Type {
-        Type::tensor(Elem::F64, dims)
-    }
-
     #[test]
     fn contiguous_axes_merge() {
-        let (x, id) = (tensor(&[N, D]), identity(2));
-        let space = simplify(&[N, D], 0, &[(&x, &id), (&x, &id)], &[]);
+        let (x, id) = (row_major(&[N, D]), identity(2));
+        let space = simplify(&[N, D], 0, &[(x.clone(), &id), (x, &id)], &[]);
         assert_eq!(space.lengths, [vec![N, D]]);
         assert_eq!(space.strides, [[Some(vec![])], [Some(vec![])]]);
         assert_eq!(space.axes, [Some(0), Some(0)]);
@@ -154,20 +153,20 @@ mod tests {
 
     #[test]
     fn broadcasts_transposes_sections_and_positions_keep_axes_apart() {
-        let (x, rows, id) = (tensor(&[N, D]), tensor(&[N]), identity(2));
-        let space = simplify(&[N, D], 0, &[(&x, &id), (&rows, &vec![Some(0)])], &[]);
+        let (x, rows, id) = (|| row_major(&[N, D]), row_major(&[N]), identity(2));
+        let space = simplify(&[N, D], 0, &[(x(), &id), (rows, &vec![Some(0)])], &[]);
         assert_eq!(space.strides, [[Some(vec![D]), Some(vec![])], [Some(vec![]), None]]);
-        let space = simplify(&[D, N], 0, &[(&x, &vec![Some(1), Some(0)])], &[]);
+        let space = simplify(&[D, N], 0, &[(x(), &vec![Some(1), Some(0)])], &[]);
         assert_eq!(space.strides, [[Some(vec![]), Some(vec![D])]]);
-        assert_eq!(simplify(&[N, D], 1, &[(&x, &id)], &[]).lengths.len(), 2);
-        assert_eq!(simplify(&[N, D], 0, &[(&x, &id)], &[1]).lengths.len(), 2);
-        assert_eq!(simplify(&[N, D], 0, &[(&x, &id)], &[0]).lengths.len(), 2);
+        assert_eq!(simplify(&[N, D], 1, &[(x(), &id)], &[]).lengths.len(), 2);
+        assert_eq!(simplify(&[N, D], 0, &[(x(), &id)], &[1]).lengths.len(), 2);
+        assert_eq!(simplify(&[N, D], 0, &[(x(), &id)], &[0]).lengths.len(), 2);
     }
 
     #[test]
     fn axes_of_length_one_go() {
-        let (x, one) = (tensor(&[N, Dim::Const(1), D]), tensor(&[Dim::Const(1), D]));
-        let space = simplify(&[N, Dim::Const(1), D], 0, &[(&x, &identity(3)), (&one, &vec![None, Some(2)])], &[]);
+        let (x, one) = (row_major(&[N, Dim::Const(1), D]), row_major(&[Dim::Const(1), D]));
+        let space = simplify(&[N, Dim::Const(1), D], 0, &[(x, &identity(3)), (one, &vec![None, Some(2)])], &[]);
         assert_eq!(space.lengths, [vec![N], vec![D]]);
         assert_eq!(space.strides, [[Some(vec![D]), Some(vec![])], [None, Some(vec![])]]);
         assert_eq!(space.axes, [Some(0), None, Some(1)]);

@@ -1,7 +1,7 @@
 //! Loops and branches.
 //!
 //! A number that a loop carries is a `let mut` variable. An array that it carries has two buffers, the current one and the next, exchanged at the
-//! end of each turn; an array that the loop only adds to at positions has one, changed in place. What a loop stacks is written to its row
+//! end of each turn; an array of which the loop only changes parts has one (see [`in_place`](super::in_place)). What a loop stacks is written to its row
 //! straight away. The two bodies of a branch give slices, of whatever memory.
 
 use proc_macro2::{Ident, TokenStream};
@@ -9,7 +9,7 @@ use quote::quote;
 
 use super::emitter::{Destination, Emitter};
 use super::expr::Expr;
-use crate::ir::{Body, Control, Dim, Index, Op, Stmt, ValueId};
+use crate::ir::{Body, Control, Dim, Op, Stmt, ValueId};
 
 /// How a loop keeps a carried value.
 enum Carried {
@@ -17,7 +17,7 @@ enum Carried {
     Constant,
     /// A number in a variable.
     Number(Ident),
-    /// An array that is only added to at positions, in one buffer.
+    /// An array of which only parts are changed, in one buffer.
     InPlace(Ident),
     /// An array in two buffers.
     Exchanged { current: Ident, next: Ident },
@@ -79,15 +79,24 @@ impl<'f> Emitter<'f> {
                 self.places[param.0 as usize] = Some(Expr::name(&name));
                 Carried::Number(name)
             } else {
-                // The initial value is in the buffer already if it was written there.
-                let current = self.name(param);
-                if !self.has_buffer(&current) {
-                    self.buffer(param);
-                    let (len, from) = (self.elements(param), self.memory(init));
-                    before.extend(quote!(#rt::copy(buffers.#current.fit(#len), #from);));
-                }
-                if self.is_only_added_to(param, next_values[k], body) {
-                    self.mark_in_place(param, current.clone());
+                let in_place = self.is_changed_in_place(body, param, next_values[k]);
+                let taken = if in_place { self.buffer_to_take(init, stmt) } else { None };
+                let current = match taken {
+                    Some(field) => field,
+                    None => {
+                        let current = self.name(param);
+                        // The initial value is in the buffer already if it was written there.
+                        if !self.has_buffer(&current) {
+                            self.buffer(param);
+                            let (len, from) = (self.elements(param), self.memory(init));
+                            before.extend(quote!(#rt::copy(buffers.#current.fit(#len), #from);));
+                        }
+                        current
+                    }
+                };
+                if in_place {
+                    self.set_own_buffer(param, &current);
+                    self.places[param.0 as usize] = Some(Expr::atom(quote!(buffers.#current.all())));
                     Carried::InPlace(current)
                 } else {
                     let next = self.names.unique(&format!("{current}_next"));
@@ -139,7 +148,11 @@ impl<'f> Emitter<'f> {
         for ((kind, &out), &param) in carried.iter().zip(carried_outs).zip(&body.params[1..]) {
             self.places[out.0 as usize] = match kind {
                 Carried::Constant | Carried::Number(_) => self.places[param.0 as usize].clone(),
-                Carried::InPlace(field) | Carried::Exchanged { current: field, .. } => {
+                Carried::InPlace(field) => {
+                    self.set_own_buffer(out, field);
+                    Some(Expr::atom(quote!(buffers.#field.all())))
+                }
+                Carried::Exchanged { current: field, .. } => {
                     let name = self.name(out);
                     self.set_own_buffer(out, field);
                     after.extend(quote!(let #name = &buffers.#field[..];));
@@ -202,47 +215,47 @@ impl<'f> Emitter<'f> {
         quote!(#assignments #exchanges)
     }
 
-    /// Whether the next value of a carried array is that array with additions at positions, and nothing else reads it on the way.
-    fn is_only_added_to(&self, param: ValueId, next: ValueId, body: &Body) -> bool {
-        let mut value = next;
-        loop {
-            if self.plan.n_uses[value.0 as usize] != 1 {
-                return false;
-            }
-            if value == param {
-                return true;
-            }
-            match body.stmts.iter().find(|s| s.outs.contains(&value)) {
-                Some(Stmt { op: Op::Index(Index::AddAt { .. }), args, .. }) => value = args[0],
-                _ => return false,
-            }
-        }
-    }
-
     fn branch(&mut self, stmt: &'f Stmt) -> TokenStream {
         let condition = self.number(stmt.args[0]);
+        // Arrays that either body changes where they stand.
+        let mut lent: Vec<(usize, ValueId, Ident)> = Vec::new();
+        for k in 0..stmt.outs.len() {
+            if let Some(array) = self.changed_by_branch(stmt, k)
+                && let Some(field) = self.buffer_to_take(array, stmt)
+            {
+                lent.push((k, array, field));
+            }
+        }
+        let given: Vec<usize> = (0..stmt.outs.len()).filter(|k| lent.iter().all(|(l, ..)| l != k)).collect();
         let bodies: Vec<TokenStream> = stmt
             .bodies
             .iter()
             .map(|body| {
-                let statements = self.body(body);
-                let results: Vec<Expr> = body.results.iter().map(|&r| self.memory(r)).collect();
+                let statements = self.body_with(body, lent.iter().map(|&(_, array, _)| array).collect());
+                let results: Vec<Expr> = given.iter().map(|&k| self.memory(body.results[k])).collect();
                 match &results[..] {
+                    [] => statements,
                     [result] => quote!(#statements #result),
                     _ => quote!(#statements (#(#results),*)),
                 }
             })
             .collect();
-        let names: Vec<Ident> = stmt.outs.iter().map(|&out| self.name(out)).collect();
-        for (&out, name) in stmt.outs.iter().zip(&names) {
-            self.places[out.0 as usize] = Some(Expr::name(name));
+        for (k, _, field) in &lent {
+            let out = stmt.outs[*k];
+            self.set_own_buffer(out, field);
+            self.places[out.0 as usize] = Some(Expr::atom(quote!(buffers.#field.all())));
         }
+        let names: Vec<Ident> = given.iter().map(|&k| self.name(stmt.outs[k])).collect();
+        for (&k, name) in given.iter().zip(&names) {
+            self.places[stmt.outs[k].0 as usize] = Some(Expr::name(name));
+        }
+        let (then, otherwise) = (&bodies[0], &bodies[1]);
         let pattern = match &names[..] {
+            [] => return quote!(if #condition { #then } else { #otherwise }),
             [name] => quote!(#name),
             _ => quote!((#(#names),*)),
         };
         let doc = if let [out] = stmt.outs[..] { self.doc(out) } else { TokenStream::new() };
-        let (then, otherwise) = (&bodies[0], &bodies[1]);
         quote!(#doc let #pattern = if #condition { #then } else { #otherwise };)
     }
 }

@@ -11,9 +11,10 @@ use quote::quote;
 
 use super::access::{Length, length};
 use super::expr::{Expr, primitive};
+use super::index::Part;
 use super::names::{Names, describe, explain, source_of};
 use super::plan::{Plan, plan};
-use crate::ir::{Control, Dim, DimId, Elem, Elementwise, Func, Index, Op, Shape, Stmt, ValueId};
+use crate::ir::{Body, Control, Dim, DimId, Elem, Elementwise, Func, Index, Op, Shape, Stmt, ValueId};
 
 /// A buffer that the statements use.
 #[derive(Clone, Debug)]
@@ -40,6 +41,13 @@ pub enum Destination {
     },
 }
 
+/// A body that is being written.
+pub(super) struct Open<'f> {
+    pub(super) body: &'f Body,
+    /// Arrays from around it that it may change where they stand.
+    pub(super) lent: Vec<ValueId>,
+}
+
 /// One function on its way to Rust.
 pub struct Emitter<'f> {
     pub(super) func: &'f Func,
@@ -55,10 +63,10 @@ pub struct Emitter<'f> {
     sources: HashMap<String, String>,
     /// The identifiers of values.
     called: Vec<Option<Ident>>,
-    /// Arrays that are changed where they stand, and the buffers in which they do.
-    changed: HashMap<ValueId, Ident>,
-    /// The buffer of each array that has one for itself, which holds it until the end of the function.
+    /// The buffer of each array that has one for itself, which holds it until a statement changes it there.
     own: HashMap<ValueId, Ident>,
+    /// The bodies that are being written, outermost first.
+    open: Vec<Open<'f>>,
     /// Where arrays go that do not go to a buffer of their own.
     pub(super) destinations: HashMap<ValueId, Destination>,
 }
@@ -76,8 +84,8 @@ impl<'f> Emitter<'f> {
             dims: vec![None; func.dims.len()],
             sources: HashMap::new(),
             called: vec![None; func.types.len()],
-            changed: HashMap::new(),
             own: HashMap::new(),
+            open: Vec::new(),
             destinations: HashMap::new(),
         }
     }
@@ -103,13 +111,14 @@ impl<'f> Emitter<'f> {
         let writes = match self.plan.definition[value.0 as usize] {
             None => false,
             Some(stmt) => match &stmt.op {
-                Op::Control(_) | Op::Shape(Shape::Reshape { .. }) | Op::Index(Index::AddAt { .. }) => false,
-                Op::Index(Index::At { axis }) => *axis > 0,
+                Op::Control(_) | Op::Shape(Shape::Reshape { .. }) => false,
+                Op::Index(Index::Add(_) | Index::Write(_) | Index::ScatterAdd { .. }) => false,
+                Op::Index(Index::Read(_)) => Part::read_by(self.func, stmt) != Some(Part::Slice),
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) => true,
                 Op::Shape(
                     Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. } | Shape::DimSize { .. } | Shape::BindDim { .. },
                 ) => true,
-                Op::Index(Index::TakeAlong { .. } | Index::PutAlong { .. }) => true,
+                Op::Index(Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }) => true,
             },
         };
         writes && self.plan.in_memory[value.0 as usize] && !self.destinations.contains_key(&value)
@@ -246,14 +255,17 @@ impl<'f> Emitter<'f> {
         self.called[value.0 as usize].clone().unwrap_or_else(|| ident("x"))
     }
 
-    /// Marks an array as changed where it stands.
-    pub(super) fn mark_in_place(&mut self, value: ValueId, field: Ident) {
-        self.changed.insert(value, field);
+    /// The body that is being written.
+    pub(super) fn here(&self) -> &Open<'f> {
+        self.open.last().expect("a body is being written")
     }
 
-    /// The buffer in which an array is changed where it stands, if it is.
-    pub(super) fn in_place(&self, value: ValueId) -> Option<Ident> {
-        self.changed.get(&value).cloned()
+    pub(super) fn enter(&mut self, body: Open<'f>) {
+        self.open.push(body);
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.open.pop();
     }
 
     pub(super) fn has_buffer(&self, field: &Ident) -> bool {

@@ -90,7 +90,7 @@ impl Loop {
 
     /// Counts how often values are needed, so that what is needed twice gets a variable.
     fn count(&mut self, emitter: &Emitter, value: ValueId, map: &AxisMap, is_root: bool) {
-        if emitter.func.ty(value).rank() == 0 || (emitter.plan.in_memory[value.0 as usize] && !is_root) {
+        if emitter.func.ty(value).rank() == 0 || (is_read(emitter, value) && !is_root) {
             return;
         }
         let n = self.counts.entry((value, map.clone())).or_default();
@@ -108,7 +108,7 @@ impl Loop {
         if emitter.func.ty(value).rank() == 0 {
             return emitter.number(value);
         }
-        if emitter.plan.in_memory[value.0 as usize] {
+        if is_read(emitter, value) {
             let base = emitter.name_in_loop(value);
             return self.read(Operand::Array(value, map.clone()), &base);
         }
@@ -158,7 +158,14 @@ impl Loop {
             Op::Const(..)
             | Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. })
             | Op::Reduce(_)
-            | Op::Index(Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. })
+            | Op::Index(
+                Index::Read(_)
+                | Index::Add(_)
+                | Index::Write(_)
+                | Index::Gather { .. }
+                | Index::ScatterAdd { .. }
+                | Index::TakeAlong { .. },
+            )
             | Op::Control(_) => unreachable!("{:?} is not computed inside of a loop", stmt.op),
         }
     }
@@ -190,11 +197,11 @@ impl Loop {
     /// least one axis.
     pub(super) fn finish(self, emitter: &Emitter, expr: &Expr, both: bool) -> (TokenStream, TokenStream, TokenStream, usize) {
         let rt = &emitter.rt;
-        let arrays: Vec<(&Type, &AxisMap)> = self
+        let arrays: Vec<(Vec<Length>, &AxisMap)> = self
             .operands
             .iter()
             .filter_map(|(operand, _)| match operand {
-                Operand::Array(value, map) => Some((emitter.func.ty(*value), map)),
+                Operand::Array(value, map) => Some((emitter.strides(*value), map)),
                 Operand::Position(_) => None,
             })
             .collect();
@@ -217,9 +224,7 @@ impl Loop {
             .operands
             .iter()
             .map(|(operand, _)| match operand {
-                Operand::Array(value, _) => {
-                    array_operand(emitter, &emitter.memory(*value), strides.next().expect("strides of every array"), &space)
-                }
+                Operand::Array(value, _) => array_operand(emitter, *value, strides.next().expect("strides of every array"), &space),
                 Operand::Position(axis) => {
                     let axis = proc_macro2::Literal::usize_unsuffixed(space.axes[*axis].expect("an axis with positions is kept"));
                     quote!(#rt::position(#axis))
@@ -239,10 +244,11 @@ impl Loop {
 }
 
 /// An array with its strides, in the plainest form.
-fn array_operand(emitter: &Emitter, x: &Expr, strides: &[Option<Length>], space: &Space) -> TokenStream {
-    let rt = &emitter.rt;
+fn array_operand(emitter: &Emitter, value: ValueId, strides: &[Option<Length>], space: &Space) -> TokenStream {
+    let (rt, x) = (&emitter.rt, emitter.memory(value));
     let one = Some(Length::new());
-    if space.lengths.len() == 1 && strides[0] == one && !space.lengths[0].is_empty() {
+    // A view goes on behind its last element.
+    if space.lengths.len() == 1 && strides[0] == one && !space.lengths[0].is_empty() && !emitter.is_part_view(value) {
         return quote!(#x);
     }
     let tokens = strides.iter().map(|stride| match stride {
@@ -260,6 +266,11 @@ fn array_operand(emitter: &Emitter, x: &Expr, strides: &[Option<Length>], space:
 fn maps(emitter: &Emitter, stmt: &Stmt, map: &AxisMap) -> Vec<AxisMap> {
     let types: Vec<&Type> = stmt.args.iter().map(|&a| emitter.func.ty(a)).collect();
     operand_maps(stmt, &types, emitter.func.ty(stmt.outs[0]), map)
+}
+
+/// Whether loops read the value from memory.
+fn is_read(emitter: &Emitter, value: ValueId) -> bool {
+    emitter.plan.in_memory[value.0 as usize] || emitter.is_part_view(value)
 }
 
 fn is_view(emitter: &Emitter, value: ValueId) -> bool {

@@ -12,6 +12,8 @@ pub mod emitter;
 mod expr;
 mod forms;
 mod fuse;
+mod in_place;
+mod index;
 mod kernels;
 mod layout;
 pub mod names;

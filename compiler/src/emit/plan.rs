@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 
 use super::einsum::{Way, way};
+use super::index::Part;
 use crate::ir::{Body, Control, Dim, Elementwise, Func, Index, Op, Reduce, Shape, Stmt, ValueId};
 
 /// The most operands of one loop; the kernels take tuples up to this length.
@@ -152,7 +153,14 @@ impl<'f> Planner<'f> {
             Op::Shape(Shape::BindDim { .. }) => all(Use::Memory),
             Op::Reduce(Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. }) => all(Use::Reduced(stmt.outs[0])),
             Op::Reduce(Reduce::LogSumExp { .. }) => all(Use::Memory),
-            Op::Index(Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. }) => all(Use::Memory),
+            Op::Index(
+                Index::Read(_)
+                | Index::Add(_)
+                | Index::Write(_)
+                | Index::Gather { .. }
+                | Index::ScatterAdd { .. }
+                | Index::TakeAlong { .. },
+            ) => all(Use::Memory),
             Op::Control(Control::For { .. } | Control::If) => all(Use::Memory),
             Op::Einsum(einsum) => match way(self.func, stmt, einsum, |v| self.plan.definition[v.0 as usize]) {
                 Way::Elementwise => all(Use::Elementwise(stmt.outs[0])),
@@ -241,7 +249,13 @@ impl<'f> Planner<'f> {
                 }
                 Way::Fold | Way::Matrix(_) | Way::Contract(_) => true,
             },
-            Op::Reduce(_) | Op::Index(Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. }) | Op::Control(_) => true,
+            Op::Index(Index::Read(window)) => match Part::of(window, self.func.ty(stmt.args[0]).rank()) {
+                Part::Strided => demand.memory,
+                Part::Element | Part::Slice | Part::Downwards => true,
+            },
+            Op::Reduce(_)
+            | Op::Index(Index::Add(_) | Index::Write(_) | Index::Gather { .. } | Index::ScatterAdd { .. } | Index::TakeAlong { .. })
+            | Op::Control(_) => true,
             Op::Const(..) | Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. }) => unreachable!("gives no array"),
         }
     }
@@ -276,7 +290,14 @@ impl<'f> Planner<'f> {
             | Op::Const(..)
             | Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. })
             | Op::Reduce(_)
-            | Op::Index(Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. })
+            | Op::Index(
+                Index::Read(_)
+                | Index::Add(_)
+                | Index::Write(_)
+                | Index::Gather { .. }
+                | Index::ScatterAdd { .. }
+                | Index::TakeAlong { .. },
+            )
             | Op::Control(_) => {
                 arrays.insert(value);
                 return 0;
@@ -317,6 +338,9 @@ impl<'f> Planner<'f> {
                     }
                 }
                 let own_position = matches!(stmt.op, Op::Index(Index::PutAlong { .. }) | Op::Shape(Shape::Iota { .. }));
+                if matches!(stmt.op, Op::Index(Index::Read(_))) {
+                    read = HashSet::from([value]);
+                }
                 if read.len() + usize::from(own_position) <= MAX_OPERANDS {
                     if self.is_view(value) && !read.is_empty() || own_position {
                         // Another view of an array is another operand.

@@ -7,7 +7,7 @@ use quote::quote;
 
 use super::emitter::ident;
 use super::layout::{Layout, Role};
-use crate::ir::{Body, Control, Dim, DimId, Func, Index, Op, Shape, Stmt, ValueId};
+use crate::ir::{Body, Control, Dim, DimId, Func, Index, Op, Pick, Shape, Stmt, ValueId};
 
 /// A check for every array or number of the data that gives positions along an axis.
 pub(super) fn position_checks(layout: &Layout) -> TokenStream {
@@ -103,10 +103,15 @@ fn positions(func: &Func, body: &Body) -> Vec<(ValueId, Dim)> {
     let mut found = Vec::new();
     body.walk(&mut |stmt| {
         if let Op::Index(index) = &stmt.op {
-            found.push(match index {
-                Index::At { axis } | Index::AddAt { axis } | Index::TakeAlong { axis } => (stmt.args[1], func.ty(stmt.args[0]).dims[*axis]),
-                Index::PutAlong { dim, .. } => (stmt.args[1], *dim),
-            });
+            let dims = &func.ty(stmt.args[0]).dims;
+            match index {
+                Index::Read(window) | Index::Add(window) | Index::Write(window) => {
+                    let at = window.axes.iter().zip(&stmt.args[1..]).filter(|((_, pick), _)| *pick == Pick::At);
+                    found.extend(at.map(|(&(axis, _), &start)| (start, dims[axis])));
+                }
+                Index::Gather { axis } | Index::ScatterAdd { axis } | Index::TakeAlong { axis } => found.push((stmt.args[1], dims[*axis])),
+                Index::PutAlong { dim, .. } => found.push((stmt.args[1], *dim)),
+            }
         }
     });
     found
@@ -117,7 +122,7 @@ fn data_behind(definitions: &[Option<&Stmt>], mut value: ValueId) -> ValueId {
     while let Some(Stmt {
         op:
             Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. })
-            | Op::Index(Index::At { .. } | Index::TakeAlong { .. }),
+            | Op::Index(Index::Read(_) | Index::Gather { .. } | Index::TakeAlong { .. }),
         args,
         ..
     }) = definitions[value.0 as usize]

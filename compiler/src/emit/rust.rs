@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::access::{Length, identity, length};
 use super::einsum::{MatrixProduct, Way, way};
-use super::emitter::{Destination, Emitter};
+use super::emitter::{Destination, Emitter, Open};
 use super::expr::Expr;
 use super::fuse::Loop;
 use crate::ir::{Body, Elementwise, Index, Op, Reduce, Shape, Stmt, ValueId};
@@ -22,8 +22,16 @@ impl<'f> Emitter<'f> {
     }
 
     pub(super) fn body(&mut self, body: &'f Body) -> TokenStream {
+        self.body_with(body, Vec::new())
+    }
+
+    /// A body that may change the arrays `lent` from around it where they stand.
+    pub(super) fn body_with(&mut self, body: &'f Body, lent: Vec<ValueId>) -> TokenStream {
+        self.enter(Open { body, lent });
         self.prepare_loops(body);
-        body.stmts.iter().map(|stmt| self.statement(stmt)).collect()
+        let statements = body.stmts.iter().map(|stmt| self.statement(stmt)).collect();
+        self.leave();
+        statements
     }
 
     /// One statement; nothing for values that are expressions where they are used.
@@ -53,7 +61,7 @@ impl<'f> Emitter<'f> {
             self.places[out.0 as usize] = Some(expr);
             return TokenStream::new();
         }
-        if !scalar && !self.plan.in_memory[out.0 as usize] {
+        if !scalar && !self.plan.in_memory[out.0 as usize] && !self.is_part_view(out) {
             return TokenStream::new();
         }
         let value = match &stmt.op {
@@ -84,7 +92,8 @@ impl<'f> Emitter<'f> {
             },
             Op::Reduce(reduce @ Reduce::LogSumExp { .. }) => self.log_sum_exp(stmt.args[0], reduce.axes(), out),
             Op::Reduce(reduce @ (Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. })) => self.fold(stmt.args[0], reduce, out),
-            Op::Index(Index::At { axis }) => self.at(stmt, *axis, scalar),
+            Op::Index(Index::Read(window)) => self.read(stmt, window),
+            Op::Index(Index::Gather { axis }) => self.gather(stmt, *axis),
             Op::Index(Index::TakeAlong { axis }) => {
                 let (x, positions) = (self.memory(stmt.args[0]), self.memory(stmt.args[1]));
                 if scalar {
@@ -95,7 +104,8 @@ impl<'f> Emitter<'f> {
                     quote!(#rt::take_along(#dest, #x, #positions, #shape))
                 }
             }
-            Op::Index(Index::AddAt { axis }) => return self.add_at(stmt, *axis),
+            Op::Index(Index::Add(window) | Index::Write(window)) => return self.change(stmt, window),
+            Op::Index(Index::ScatterAdd { axis }) => return self.scatter_add(stmt, *axis),
             Op::Control(_) => unreachable!("handled above"),
         };
         if let Some(Destination::Buffer(field)) = self.destinations.get(&out)
@@ -123,52 +133,6 @@ impl<'f> Emitter<'f> {
         }
         let (shape, operands, closure, _) = l.finish(self, &expr, false);
         quote!(#rt::map(#dest, #shape, #operands, #closure))
-    }
-
-    /// `x[i]`, or a slice or copy of the elements at a position.
-    fn at(&mut self, stmt: &Stmt, axis: usize, scalar: bool) -> TokenStream {
-        let rt = self.rt.clone();
-        let (x, i) = (self.memory(stmt.args[0]), self.number(stmt.args[1]));
-        if scalar {
-            return quote!(#x[#i]);
-        }
-        if axis == 0 {
-            let len = self.length(&length(self.func.ty(stmt.outs[0]).dims.iter().copied()));
-            return quote!(#rt::row(#x, #i, #len));
-        }
-        let shape = self.around(stmt.args[0], axis);
-        let dest = self.destination(stmt.outs[0]);
-        quote!(#rt::at(#dest, #x, #i, #shape))
-    }
-
-    /// Adds at a position: in place if the array is one that a loop carries along, otherwise to a copy.
-    fn add_at(&mut self, stmt: &Stmt, axis: usize) -> TokenStream {
-        let rt = self.rt.clone();
-        let (out, x) = (stmt.outs[0], stmt.args[0]);
-        let (i, shape) = (self.number(stmt.args[1]), self.around(x, axis));
-        let v = if self.func.ty(stmt.args[2]).rank() == 0 {
-            let v = self.number(stmt.args[2]);
-            quote!(&[#v])
-        } else {
-            self.place(stmt.args[2])
-        };
-        if let Some(field) = self.in_place(x) {
-            self.mark_in_place(out, field.clone());
-            return quote!(#rt::add_at(&mut buffers.#field, #i, #v, #shape););
-        }
-        let from = self.memory(x);
-        let field = self.buffer(out);
-        self.set_own_buffer(out, &field);
-        let len = self.elements(out);
-        let name = self.name(out);
-        let doc = self.doc(out);
-        self.places[out.0 as usize] = Some(Expr::name(&name));
-        quote! {
-            #rt::copy(buffers.#field.fit(#len), #from);
-            #rt::add_at(&mut buffers.#field, #i, #v, #shape);
-            #doc
-            let #name = &buffers.#field[..];
-        }
     }
 
     /// `rt::product(…)`

@@ -5,7 +5,10 @@
 
 use std::rc::Rc;
 
-use super::{Body, Control, Dim, DimId, DimInfo, Einsum, Elem, Elementwise, Func, Literal, Note, Op, Reduce, Shape, Stmt, Type, ValueId};
+use super::{
+    Body, Control, Dim, DimId, DimInfo, Einsum, Elem, Elementwise, Func, Index, Literal, Note, Op, Reduce, Shape, Stmt, Type, ValueId,
+    Window,
+};
 
 /// Why an operation does not fit its operands. The sentence speaks of types; lowering words it for users.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -337,6 +340,11 @@ impl Builder {
         self.op(Shape::Permute { perm: perm.to_vec() }, &[a])
     }
 
+    /// The part of `a` at one position of an axis.
+    pub fn read_at(&mut self, a: ValueId, axis: usize, position: ValueId) -> ValueId {
+        self.op(Index::Read(Window::at(axis)), &[a, position])
+    }
+
     /// A length as a `usize` scalar.
     pub fn dim_size(&mut self, dim: Dim) -> ValueId {
         self.op(Shape::DimSize { dim }, &[])
@@ -456,8 +464,11 @@ impl Op {
                 },
             }),
             Op::Index(index) => Op::Index(match index {
-                super::Index::At { .. } | super::Index::AddAt { .. } | super::Index::TakeAlong { .. } => index.clone(),
-                super::Index::PutAlong { axis, dim } => super::Index::PutAlong { axis: *axis, dim: f(*dim) },
+                Index::Read(window) => Index::Read(window.with_dims(f)),
+                Index::Add(window) => Index::Add(window.with_dims(f)),
+                Index::Write(window) => Index::Write(window.with_dims(f)),
+                Index::Gather { .. } | Index::ScatterAdd { .. } | Index::TakeAlong { .. } => index.clone(),
+                Index::PutAlong { axis, dim } => Index::PutAlong { axis: *axis, dim: f(*dim) },
             }),
             Op::Control(control) => Op::Control(match control {
                 Control::For { trip, reverse } => Control::For { trip: f(*trip), reverse: *reverse },

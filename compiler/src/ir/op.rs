@@ -192,17 +192,46 @@ pub enum Shape {
     },
 }
 
+/// What one indexed axis of a [`Window`] becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Pick {
+    /// One position; the part does not have the axis.
+    At,
+    /// Some positions at equal distances, the first of them given.
+    Slice {
+        /// distance from one to the next, not zero; negative where they run downwards
+        step: i64,
+        /// how many
+        len: Dim,
+    },
+}
+
+/// A part of a tensor: for each indexed axis, ascending, what becomes of it; the other axes are whole. The statement has one operand for
+/// each indexed axis, a `usize` scalar: the (first) position. Every position must lie on its axis; where a slice is empty, its first position
+/// may also be the length of the axis.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Window {
+    /// the indexed axes
+    pub axes: Vec<(usize, Pick)>,
+}
+
 /// Access at positions that are data. Positions are `usize` values; the reader checks them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Index {
-    /// `(x, i) -> x` with `axis` removed at position `i` (a `usize` scalar).
-    At {
-        /// the axis that is removed
+    /// `(x, starts…) -> part`
+    Read(Window),
+    /// `(x, starts…, v) -> x` with `v` added to the part; floats.
+    Add(Window),
+    /// `(x, starts…, v) -> x` with `v` in place of the part.
+    Write(Window),
+    /// `(x, idx) -> y`, `x` with `axis` replaced by the axes of `idx`: `y[.., k…, ..] = x[.., idx[k…], ..]`.
+    Gather {
+        /// the axis of the positions
         axis: usize,
     },
-    /// `(x, i, v) -> x` with `v` added at position `i` of `axis`; `v` has the shape of `x` without `axis`.
-    AddAt {
-        /// the axis of the position
+    /// `(x, idx, v) -> x` with `v[.., k…, ..]` added at position `idx[k…]` of `axis`; what has the same position adds up. Floats.
+    ScatterAdd {
+        /// the axis of the positions
         axis: usize,
     },
     /// `(x, idx) -> y` with `y[.., ..] = x[.., idx[.., ..], ..]`: `idx` and `y` have the shape of `x` without `axis`.
@@ -218,6 +247,38 @@ pub enum Index {
         /// its length
         dim: Dim,
     },
+}
+
+impl Window {
+    /// One position on one axis.
+    pub fn at(axis: usize) -> Self {
+        Window { axes: vec![(axis, Pick::At)] }
+    }
+
+    /// The dimensions of the part, for a tensor of the given dimensions.
+    pub fn dims(&self, of: &[Dim]) -> Vec<Dim> {
+        let pick = |axis: usize| self.axes.iter().find(|&&(a, _)| a == axis).map(|&(_, pick)| pick);
+        let dim = |(axis, &dim): (usize, &Dim)| match pick(axis) {
+            None => Some(dim),
+            Some(Pick::At) => None,
+            Some(Pick::Slice { len, .. }) => Some(len),
+        };
+        of.iter().enumerate().filter_map(dim).collect()
+    }
+
+    /// For each axis of the part the axis of the whole, given the rank of the whole.
+    pub fn kept(&self, rank: usize) -> Vec<usize> {
+        (0..rank).filter(|&axis| !self.axes.contains(&(axis, Pick::At))).collect()
+    }
+
+    /// The same with the lengths of slices replaced.
+    pub fn with_dims(&self, mut f: impl FnMut(Dim) -> Dim) -> Self {
+        let pick = |pick: Pick, f: &mut dyn FnMut(Dim) -> Dim| match pick {
+            Pick::At => Pick::At,
+            Pick::Slice { step, len } => Pick::Slice { step, len: f(len) },
+        };
+        Window { axes: self.axes.iter().map(|&(axis, p)| (axis, pick(p, &mut f))).collect() }
+    }
 }
 
 /// Structured control flow. Nested bodies may use every value in scope around the statement (captures).

@@ -14,7 +14,8 @@
 //!
 //! A statement gives the types of its results, the operation with its attributes in brackets, the operands, and the nested bodies, each as
 //! `(parameters) -> (results) { statements }`; the two of an `if` stand one after the other. Attributes that the result type already says are left
-//! out: the dimensions of `broadcast`, `reshape`, `iota` and `put_along`, the target of `cast`. A literal stands alone: `0.5`, `-0.0`, `inf`, `nan`,
+//! out: the dimensions of `broadcast`, `reshape`, `iota` and `put_along`, the target of `cast`. The parts that `read`, `add_to` and `write` name are given
+//! axis by axis: `read[0, 2: n by -1]` is at one position of axis 0 and takes `n` positions downwards on axis 2. A literal stands alone: `0.5`, `-0.0`, `inf`, `nan`,
 //! `3`, `true`. Floats have as many digits as it takes to read back the same bits.
 //!
 //! Values are called by their notes' names where they have one, made unique, and by running numbers otherwise; comments show the notes' sources and
@@ -27,7 +28,7 @@ use std::fmt::{self, Write};
 
 pub use parse::{ParseError, parse};
 
-use super::{Body, Control, Dim, DimId, Elementwise, Func, Index, Literal, Op, Reduce, Shape, Stmt, Type, ValueId};
+use super::{Body, Control, Dim, DimId, Elementwise, Func, Index, Literal, Op, Pick, Reduce, Shape, Stmt, Type, ValueId, Window};
 
 /// The textual form of a function.
 pub fn print(f: &Func) -> String {
@@ -183,6 +184,15 @@ impl<'f> Printer<'f> {
         self.text.push('\n');
     }
 
+    /// An axis with one position is its number; a slice has its length and step behind that.
+    fn window(&self, window: &Window) -> String {
+        let axis = |&(axis, pick): &(usize, Pick)| match pick {
+            Pick::At => axis.to_string(),
+            Pick::Slice { step, len } => format!("{axis}: {} by {step}", self.dim(len)),
+        };
+        comma(window.axes.iter().map(axis))
+    }
+
     fn attributes(&self, op: &Op) -> Option<String> {
         let numbers = |ks: &[usize]| Some(comma(ks.iter().map(usize::to_string)));
         match op {
@@ -197,7 +207,8 @@ impl<'f> Printer<'f> {
                 Shape::DimSize { dim } => Some(print_dim(self.func, *dim)),
                 Shape::BindDim { dim } => Some(print_dim(self.func, Dim::Sym(*dim))),
             },
-            Op::Index(Index::At { axis } | Index::AddAt { axis } | Index::TakeAlong { axis } | Index::PutAlong { axis, .. }) => {
+            Op::Index(Index::Read(window) | Index::Add(window) | Index::Write(window)) => Some(self.window(window)),
+            Op::Index(Index::Gather { axis } | Index::ScatterAdd { axis } | Index::TakeAlong { axis } | Index::PutAlong { axis, .. }) => {
                 numbers(&[*axis])
             }
             Op::Control(Control::For { trip, reverse }) => Some(print_dim(self.func, *trip) + if *reverse { ", reverse" } else { "" }),
@@ -242,8 +253,11 @@ pub fn op_name(op: &Op) -> &'static str {
         Op::Shape(Shape::Iota { .. }) => "iota",
         Op::Shape(Shape::DimSize { .. }) => "dim_size",
         Op::Shape(Shape::BindDim { .. }) => "bind",
-        Op::Index(Index::At { .. }) => "at",
-        Op::Index(Index::AddAt { .. }) => "add_at",
+        Op::Index(Index::Read(_)) => "read",
+        Op::Index(Index::Add(_)) => "add_to",
+        Op::Index(Index::Write(_)) => "write",
+        Op::Index(Index::Gather { .. }) => "gather",
+        Op::Index(Index::ScatterAdd { .. }) => "scatter_add",
         Op::Index(Index::TakeAlong { .. }) => "take_along",
         Op::Index(Index::PutAlong { .. }) => "put_along",
         Op::Control(Control::For { .. }) => "for",

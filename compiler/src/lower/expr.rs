@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use super::value::{Number, Value};
 use super::{Lowering, text};
 use crate::diagnostics::messages;
-use crate::ir::{Elem, Elementwise, Index, Type};
+use crate::ir::{Elem, Elementwise, Index, Pick, Type, Window};
 use crate::syntax::signature::elem_named;
 use crate::syntax::{Assumed, Origin};
 
@@ -272,20 +272,13 @@ impl Lowering<'_> {
                     let shown = format!("`{}` with {need}", text(&index.expr));
                     return self.fail(&index.index, messages::EXPECTED_KIND, &[&format!("a position for {shown}"), &have, help]);
                 }
-                let mut value = x;
-                for (k, position) in positions.into_iter().enumerate() {
+                let mut args = vec![x];
+                for position in positions {
                     let Some(i) = self.position(position) else { return Value::Poison };
-                    let taken = if k + 1 == rank {
-                        self.emit(index, Index::At { axis: 0 }, &[value, i])
-                    } else {
-                        self.part(index, Index::At { axis: 0 }, &[value, i])
-                    };
-                    match taken {
-                        Some(v) => value = v,
-                        None => return Value::Poison,
-                    }
+                    args.push(i);
                 }
-                Value::Tensor(value)
+                let window = Window { axes: (0..rank).map(|axis| (axis, Pick::At)).collect() };
+                self.emit(index, Index::Read(window), &args).map_or(Value::Poison, Value::Tensor)
             }
             other => {
                 let found = self.describe(&other);

@@ -7,7 +7,7 @@ use super::spellings::{self, Composer, INSTEAD, METHODS, Meaning, Method, On, Un
 use super::value::{Number, Value, describe_rank};
 use super::{Closure, Lowering, part_of, text};
 use crate::diagnostics::messages;
-use crate::ir::{Dim, Einsum, Elem, Elementwise, Index, Literal, Note, Op, Reduce, Shape, ValueId};
+use crate::ir::{Dim, Einsum, Elem, Elementwise, Index, Literal, Note, Op, Reduce, Shape, ValueId, Window};
 use crate::syntax::{Assumed, Origin};
 
 /// A call as all methods see it: the whole expression, the name, the receiver's expression, and the arguments.
@@ -332,7 +332,7 @@ impl Lowering<'_> {
                 let axis = self.axis_of(call, rank);
                 let position = self.position(call.args[1]);
                 let (Some(axis), Some(i)) = (axis, position) else { return Value::Poison };
-                Operand::wrap(self.emit(whole, Index::At { axis }, &[x, i]), false)
+                Operand::wrap(self.emit(whole, Index::Read(Window::at(axis)), &[x, i]), false)
             }
             Method::Row | Method::Column => {
                 let axis = usize::from(method == Method::Column);
@@ -343,7 +343,7 @@ impl Lowering<'_> {
                     return self.fail(call.name, messages::EXPECTED_KIND, &["a matrix", &format!("an array with {have}"), help]);
                 }
                 match position {
-                    Some(i) => Operand::wrap(self.emit(whole, Index::At { axis }, &[x, i]), false),
+                    Some(i) => Operand::wrap(self.emit(whole, Index::Read(Window::at(axis)), &[x, i]), false),
                     None => Value::Poison,
                 }
             }

@@ -3,7 +3,7 @@
 //! A rule is given operands of which some have that axis, and gives results that all have it. It is asked only if at least one operand has the
 //! axis, so that what is the same for all examples is computed once. The pass itself, which also enters control flow, is `derive::batch`.
 
-use crate::ir::{Builder, Control, Dim, Elem, Elementwise, Index, Literal, Note, Op, Reduce, Shape, Type, ValueId};
+use crate::ir::{Builder, Control, Dim, Elem, Elementwise, Literal, Note, Op, Reduce, Shape, Type, ValueId};
 
 /// An operand as the batching rule sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +49,7 @@ pub(crate) fn batched_type(ty: &Type, dim: Dim) -> Type {
 
 /// The value of one example.
 pub(crate) fn example(b: &mut Builder, x: ValueId, i: ValueId) -> ValueId {
-    b.op(Index::At { axis: 0 }, &[x, i])
+    b.read_at(x, 0, i)
 }
 
 /// One choice for each example: `x` where `choose` (a `bool` for each example), else `y`, which both have the leading axis.

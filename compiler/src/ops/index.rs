@@ -3,8 +3,7 @@
 use super::batch::{Batched, one_by_one};
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
-use crate::ir::eval::{Data, EvalError, Tensor, ill_formed};
-use crate::ir::{Builder, Dim, Elem, Elementwise, Index, Type, ValueId};
+use crate::ir::{Builder, Dim, Elem, Index, Pick, Type, ValueId, Window};
 
 /// The dimensions without one axis, or why there is no such axis.
 fn without(dims: &[Dim], axis: usize) -> Result<Vec<Dim>, TypeError> {
@@ -16,21 +15,49 @@ fn without(dims: &[Dim], axis: usize) -> Result<Vec<Dim>, TypeError> {
     Ok(dims)
 }
 
+impl Window {
+    /// The type of the part, if the window fits a tensor of type `x` and the starts that the statement gives.
+    fn infer(&self, x: &Type, starts: &[&Type]) -> Result<Type, TypeError> {
+        if !self.axes.is_sorted_by(|(a, _), (b, _)| a < b) || self.axes.last().is_some_and(|&(axis, _)| axis >= x.rank()) {
+            return mismatch(format!("{:?} are not ascending axes of a tensor of rank {}", self.axes, x.rank()));
+        }
+        if self.axes.iter().any(|&(_, pick)| matches!(pick, Pick::Slice { step: 0, .. })) {
+            return mismatch("the step of a slice is not zero");
+        }
+        if starts.len() != self.axes.len() || starts.iter().any(|&s| *s != Type::scalar(Elem::Usize)) {
+            return mismatch("takes a usize scalar for each indexed axis");
+        }
+        Ok(x.with_dims(self.dims(&x.dims)))
+    }
+}
+
 impl Index {
     /// Type rule.
     pub(super) fn infer(&self, types: &[&Type]) -> Result<Type, TypeError> {
         match self {
-            Index::At { axis } => {
-                let [x, i] = exactly(types)?;
-                if *i != Type::scalar(Elem::Usize) {
-                    return mismatch("the position must be a usize scalar");
+            Index::Read(window) => match types {
+                [x, starts @ ..] => window.infer(x, starts),
+                [] => mismatch("takes a tensor"),
+            },
+            Index::Add(window) | Index::Write(window) => {
+                let [x, starts @ .., v] = types else { return mismatch("takes a tensor, positions, and what is written") };
+                let part = window.infer(x, starts)?;
+                if **v != part {
+                    return mismatch(format!("what is written is {v:?}, not {part:?}"));
                 }
-                Ok(x.with_dims(without(&x.dims, *axis)?))
+                if matches!(self, Index::Add(_)) && !x.elem.is_float() {
+                    return mismatch("takes floats");
+                }
+                Ok((*x).clone())
             }
-            Index::AddAt { axis } => {
-                let [x, i, v] = exactly(types)?;
-                if *i != Type::scalar(Elem::Usize) || !x.elem.is_float() || *v != x.with_dims(without(&x.dims, *axis)?) {
-                    return mismatch("takes floats, a usize scalar, and floats of the shape without the axis");
+            Index::Gather { axis } => {
+                let [x, idx] = exactly(types)?;
+                gathered(x, idx, *axis)
+            }
+            Index::ScatterAdd { axis } => {
+                let [x, idx, v] = exactly(types)?;
+                if !x.elem.is_float() || *v != gathered(x, idx, *axis)? {
+                    return mismatch("takes floats, usize positions, and floats for all of them");
                 }
                 Ok(x.clone())
             }
@@ -57,41 +84,96 @@ impl Index {
     /// Linear rule: all of these are linear in what is read or written, the positions being held.
     pub(super) fn jvp(&self, b: &mut Builder, args: &[ValueId], dots: &[Option<ValueId>]) -> Option<ValueId> {
         match self {
-            Index::At { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. } => dots[0].map(|dot| b.op(self.clone(), &[dot, args[1]])),
-            Index::AddAt { .. } => match (dots[0], dots[2]) {
-                (x, None) => x,
-                (x, Some(v)) => {
-                    let ty = b.ty(args[0]).clone();
-                    let x = x.unwrap_or_else(|| b.zeros(&ty));
-                    Some(b.op(self.clone(), &[x, args[1], v]))
+            Index::Read(_) | Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. } => {
+                let with = |dot| [&[dot], &args[1..]].concat();
+                dots[0].map(|dot| b.op(self.clone(), &with(dot)))
+            }
+            Index::Add(_) | Index::ScatterAdd { .. } | Index::Write(_) => {
+                let &[x, .., v] = dots else { unreachable!("operands as the type rule asks for") };
+                let adds = !matches!(self, Index::Write(_));
+                if v.is_none() && (adds || x.is_none()) {
+                    return x;
                 }
-            },
+                let mut with = args.to_vec();
+                for (arg, dot) in with.iter_mut().zip(dots) {
+                    if b.ty(*arg).elem.is_float() {
+                        let ty = b.ty(*arg).clone();
+                        *arg = dot.unwrap_or_else(|| b.zeros(&ty));
+                    }
+                }
+                Some(b.op(self.clone(), &with))
+            }
         }
     }
 
-    /// Transpose rule. For `At` this is the cotangent from this one element; `derive::transpose` adds it into the operand's running cotangent
-    /// instead, so that a loop over the elements costs no dense array per turn.
-    pub(super) fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
-        match (self, args) {
-            (Index::At { axis }, [Operand::Linear(ty), Operand::Known(i)]) => {
-                let zero = b.zeros(ty);
-                vec![Some(b.op(Index::AddAt { axis: *axis }, &[zero, *i, bar])), None]
-            }
-            (Index::AddAt { axis }, [x, Operand::Known(i), v]) => {
-                let x = x.is_linear().then_some(bar);
-                let v = v.is_linear().then(|| b.op(Index::At { axis: *axis }, &[bar, *i]));
-                vec![x, None, v]
-            }
-            (Index::TakeAlong { axis }, [Operand::Linear(ty), Operand::Known(idx)]) => {
-                vec![Some(b.op(Index::PutAlong { axis: *axis, dim: ty.dims[*axis] }, &[bar, *idx])), None]
-            }
-            (Index::PutAlong { axis, .. }, [Operand::Linear(_), Operand::Known(idx)]) => {
-                vec![Some(b.op(Index::TakeAlong { axis: *axis }, &[bar, *idx])), None]
-            }
-            (Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }, _) => {
-                unreachable!("{self:?} is not linear in {args:?}")
-            }
+    /// The operation that adds a cotangent of what this one reads to that of the whole: with the operands (whole, positions…, cotangent). None if this
+    /// reads nothing of which a loop may read a little at each turn. `derive::transpose` adds to the operand's running cotangent, so that a
+    /// loop over the elements costs no dense array per turn.
+    pub(crate) fn accumulating(&self) -> Option<Index> {
+        match self {
+            Index::Read(window) => Some(Index::Add(window.clone())),
+            Index::Gather { axis } => Some(Index::ScatterAdd { axis: *axis }),
+            Index::Add(_) | Index::Write(_) | Index::ScatterAdd { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. } => None,
         }
+    }
+
+    /// Transpose rule. For what accumulates (see [`Index::accumulating`]) this is the cotangent from this one access.
+    pub(super) fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
+        let n_positions = match self {
+            Index::Read(window) | Index::Add(window) | Index::Write(window) => window.axes.len(),
+            Index::Gather { .. } | Index::ScatterAdd { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. } => 1,
+        };
+        let positions: Vec<ValueId> = args[1..=n_positions].iter().filter_map(Operand::known).collect();
+        let with = |x: ValueId, last: Option<ValueId>| -> Vec<ValueId> { [x].into_iter().chain(positions.clone()).chain(last).collect() };
+        let mut shares = vec![None; args.len()];
+        match (self, args) {
+            (Index::Read(_) | Index::Gather { .. }, [Operand::Linear(ty), ..]) => {
+                let zero = b.zeros(ty);
+                let add = self.accumulating().expect("reading accumulates");
+                shares[0] = Some(b.op(add, &with(zero, Some(bar))));
+            }
+            (Index::Add(window), [x, .., v]) => {
+                shares[0] = x.is_linear().then_some(bar);
+                shares[args.len() - 1] = v.is_linear().then(|| b.op(Index::Read(window.clone()), &with(bar, None)));
+            }
+            (Index::ScatterAdd { axis }, [x, _, v]) => {
+                shares[0] = x.is_linear().then_some(bar);
+                shares[2] = v.is_linear().then(|| b.op(Index::Gather { axis: *axis }, &with(bar, None)));
+            }
+            (Index::Write(window), [x, .., v]) => {
+                // What is read comes first, so that the zeros can be written in place.
+                shares[args.len() - 1] = v.is_linear().then(|| b.op(Index::Read(window.clone()), &with(bar, None)));
+                if x.is_linear() {
+                    let whole = b.ty(bar).clone();
+                    let zero = b.zeros(&whole.with_dims(window.dims(&whole.dims)));
+                    shares[0] = Some(b.op(self.clone(), &with(bar, Some(zero))));
+                }
+            }
+            (Index::TakeAlong { axis }, [Operand::Linear(ty), _]) => {
+                shares[0] = Some(b.op(Index::PutAlong { axis: *axis, dim: ty.dims[*axis] }, &with(bar, None)));
+            }
+            (Index::PutAlong { axis, .. }, [Operand::Linear(_), _]) => {
+                shares[0] = Some(b.op(Index::TakeAlong { axis: *axis }, &with(bar, None)));
+            }
+            (
+                Index::Read(_)
+                | Index::Gather { .. }
+                | Index::Add(_)
+                | Index::ScatterAdd { .. }
+                | Index::Write(_)
+                | Index::TakeAlong { .. }
+                | Index::PutAlong { .. },
+                _,
+            ) => unreachable!("{self:?} is not linear in {args:?}"),
+        }
+        shares
+    }
+}
+
+impl Window {
+    /// The same part of each example, the examples being along a new first axis.
+    fn shifted(&self) -> Window {
+        Window { axes: self.axes.iter().map(|&(axis, pick)| (axis + 1, pick)).collect() }
     }
 }
 
@@ -99,122 +181,66 @@ impl Index {
     /// The same access along the next axis.
     fn shifted(&self) -> Index {
         match self {
-            Index::At { axis } => Index::At { axis: axis + 1 },
-            Index::AddAt { axis } => Index::AddAt { axis: axis + 1 },
+            Index::Read(window) => Index::Read(window.shifted()),
+            Index::Add(window) => Index::Add(window.shifted()),
+            Index::Write(window) => Index::Write(window.shifted()),
+            Index::Gather { axis } => Index::Gather { axis: axis + 1 },
+            Index::ScatterAdd { axis } => Index::ScatterAdd { axis: axis + 1 },
             Index::TakeAlong { axis } => Index::TakeAlong { axis: axis + 1 },
             Index::PutAlong { axis, dim } => Index::PutAlong { axis: axis + 1, dim: *dim },
         }
     }
 
-    /// Batching rule: at a position that all examples share, the same access one axis further. Positions that differ are taken one example after the other.
+    /// Batching rule: at a position that all examples share, the same access one axis further. Positions that differ in an array that all share are gathered;
+    /// others are taken one example after the other.
     pub(super) fn batch(&self, b: &mut Builder, args: &[Batched], dim: Dim) -> Vec<ValueId> {
-        match self {
-            Index::At { .. } | Index::AddAt { .. } if args[1].is_each() => {
-                one_by_one(b, args, dim, |b, args| vec![b.op(self.clone(), args)])
-            }
-            Index::At { .. } => vec![b.op(self.shifted(), &[args[0].value(), args[1].value()])],
-            Index::AddAt { .. } => {
-                let (x, v) = (args[0].each(b, dim), args[2].each(b, dim));
-                vec![b.op(self.shifted(), &[x, args[1].value(), v])]
-            }
+        let differ = match self {
+            Index::Read(window) | Index::Add(window) | Index::Write(window) => args[1..=window.axes.len()].iter().any(|a| a.is_each()),
+            Index::Gather { .. } | Index::ScatterAdd { .. } => args[1].is_each(),
+            // These have a position for each element anyway.
             Index::TakeAlong { .. } | Index::PutAlong { .. } => {
                 let (x, idx) = (args[0].each(b, dim), args[1].each(b, dim));
-                vec![b.op(self.shifted(), &[x, idx])]
+                return vec![b.op(self.shifted(), &[x, idx])];
             }
-        }
-    }
-}
-
-/// A tensor's elements seen along one axis: `outer` blocks of `len` rows of `inner` elements.
-struct Along {
-    outer: usize,
-    len: usize,
-    inner: usize,
-}
-
-impl Along {
-    fn of(shape: &[usize], axis: usize) -> Result<Along, EvalError> {
-        if axis >= shape.len() {
-            return ill_formed(format!("there is no axis {axis} in {shape:?}"));
-        }
-        Ok(Along { outer: shape[..axis].iter().product(), len: shape[axis], inner: shape[axis + 1..].iter().product() })
-    }
-
-    /// For each element of the shape without the axis, in row-major order, the place in the whole where the axis' position is `position(k)`.
-    fn places(&self, position: impl Fn(usize) -> i64) -> Result<Vec<usize>, EvalError> {
-        let place = |k: usize| match usize::try_from(position(k)) {
-            Ok(i) if i < self.len => Ok((k / self.inner * self.len + i) * self.inner + k % self.inner),
-            Ok(_) | Err(_) => Err(EvalError::OutOfRange { index: position(k), len: self.len }),
         };
-        (0..self.outer * self.inner).map(place).collect()
-    }
-}
-
-/// [`Along::places`] for one position throughout, which is checked also where there are no elements.
-fn one_position(shape: &[usize], axis: usize, i: &Tensor) -> Result<Vec<usize>, EvalError> {
-    let along = Along::of(shape, axis)?;
-    match i.as_int()[0] {
-        i if (0..along.len as i64).contains(&i) => along.places(|_| i),
-        index => Err(EvalError::OutOfRange { index, len: along.len }),
-    }
-}
-
-/// `into` with the elements of `values` at `places`.
-fn write(into: &Tensor, places: &[usize], values: &Tensor) -> Result<Tensor, EvalError> {
-    fn put<T: Copy>(into: &[T], places: &[usize], values: &[T]) -> Vec<T> {
-        let mut all = into.to_vec();
-        for (&place, &value) in places.iter().zip(values) {
-            all[place] = value;
+        if !differ {
+            let mut values: Vec<ValueId> = args.iter().map(|arg| arg.value()).collect();
+            values[0] = args[0].each(b, dim);
+            if matches!(self, Index::Add(_) | Index::Write(_) | Index::ScatterAdd { .. }) {
+                values[args.len() - 1] = args[args.len() - 1].each(b, dim);
+            }
+            return vec![b.op(self.shifted(), &values)];
         }
-        all
-    }
-    let data = match (&into.data, &values.data) {
-        (Data::F64(into), Data::F64(values)) => Data::F64(put(into, places, values)),
-        (Data::F32(into), Data::F32(values)) => Data::F32(put(into, places, values)),
-        (Data::F64(_) | Data::F32(_) | Data::Int(..) | Data::Bool(_), _) => return ill_formed("writing takes floats of one type"),
-    };
-    Ok(Tensor { shape: into.shape.clone(), data })
-}
-
-/// A shape without one axis.
-fn shape_without(shape: &[usize], axis: usize) -> Vec<usize> {
-    let mut shape = shape.to_vec();
-    shape.remove(axis);
-    shape
-}
-
-impl Index {
-    /// The access; a position that is not below the axis' length is an error, also where there are no elements to access.
-    pub(super) fn eval(&self, args: &[&Tensor], len: &dyn Fn(Dim) -> Result<usize, EvalError>) -> Result<Tensor, EvalError> {
-        match (self, args) {
-            (Index::At { axis }, [x, i]) => {
-                let places = one_position(&x.shape, *axis, i)?;
-                Ok(x.gather(shape_without(&x.shape, *axis), &places))
+        match self.gathers() {
+            Some(axis) if !args[0].is_each() => {
+                let gathered = b.op(Index::Gather { axis }, &[args[0].value(), args[1].value()]);
+                let mut perm: Vec<usize> = (0..b.ty(gathered).rank()).collect();
+                perm[..=axis].rotate_right(1);
+                vec![b.permute(gathered, &perm)]
             }
-            (Index::AddAt { axis }, [x, i, v]) => {
-                let places = one_position(&x.shape, *axis, i)?;
-                let row = Elementwise::Add.eval(&[&x.gather(v.shape.clone(), &places), v])?;
-                write(x, &places, &row)
-            }
-            (Index::TakeAlong { axis }, [x, idx]) => {
-                let places = Along::of(&x.shape, *axis)?.places(|k| idx.as_int()[k])?;
-                Ok(x.gather(shape_without(&x.shape, *axis), &places))
-            }
-            (Index::PutAlong { axis, dim }, [v, idx]) => {
-                let mut shape = v.shape.clone();
-                shape.insert(*axis, len(*dim)?);
-                let n = shape.iter().product();
-                let zeros = match &v.data {
-                    Data::F64(_) => Data::F64(vec![0.0; n]),
-                    Data::F32(_) => Data::F32(vec![0.0; n]),
-                    Data::Int(..) | Data::Bool(_) => return ill_formed("put of floats"),
-                };
-                let places = Along::of(&shape, *axis)?.places(|k| idx.as_int()[k])?;
-                write(&Tensor { shape, data: zeros }, &places, v)
-            }
-            (Index::At { .. } | Index::AddAt { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }, _) => {
-                ill_formed(format!("{self:?} of {} operands", args.len()))
-            }
+            _ => one_by_one(b, args, dim, |b, args| vec![b.op(self.clone(), args)]),
         }
     }
+
+    /// The axis along which this reads at positions and nothing else.
+    fn gathers(&self) -> Option<usize> {
+        match self {
+            Index::Read(window) => match window.axes[..] {
+                [(axis, Pick::At)] => Some(axis),
+                _ => None,
+            },
+            Index::Gather { axis } => Some(*axis),
+            Index::Add(_) | Index::Write(_) | Index::ScatterAdd { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. } => None,
+        }
+    }
+}
+
+/// The type of the elements of `x` at the positions `idx` of an axis.
+fn gathered(x: &Type, idx: &Type, axis: usize) -> Result<Type, TypeError> {
+    let mut dims = without(&x.dims, axis)?;
+    if idx.elem != Elem::Usize {
+        return mismatch("positions must be usize");
+    }
+    dims.splice(axis..axis, idx.dims.iter().copied());
+    Ok(x.with_dims(dims))
 }

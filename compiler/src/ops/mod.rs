@@ -7,6 +7,7 @@ pub(crate) mod batch;
 mod control;
 mod elementwise;
 mod eval_elementwise;
+mod eval_index;
 mod index;
 mod product;
 mod reduce;
@@ -32,6 +33,14 @@ impl Operand {
         match self {
             Operand::Known(_) => false,
             Operand::Linear(_) => true,
+        }
+    }
+
+    /// The value, if it is at hand.
+    pub fn known(&self) -> Option<ValueId> {
+        match self {
+            Operand::Known(value) => Some(*value),
+            Operand::Linear(_) => None,
         }
     }
 }

@@ -319,7 +319,7 @@ mod tests {
             "func f(%x: f64[n], %k: usize, %x0: f64, %q: bool) -> (%a) {
                %0: f64 = 0.0
                %a: f64 = for[n](%0) (%i: usize, %b: f64) -> (%c) {
-                 %1: f64 = at[0](%x, %k)
+                 %1: f64 = read[0](%x, %k)
                  %2: usize = mul(%k, %k)
                  %3: f64 = cast(%2)
                  bind[m](%k)

@@ -3,8 +3,8 @@
 //! Notation: `c` is a literal or a literal repeated to a shape, `s` a scalar repeated to a shape, `x`, `y` are any values.
 //! A value is used here only if no other statement of the function uses it, and no loop stands between it and its use.
 //!
-//! The rules of each family stand in a file of their own, with a table at its top: `elementwise`, `product` (einsums and reductions), `shape`
-//! (shapes and positions). Control flow is treated here: a branch on a literal is its body, a result that both bodies give alike is that
+//! The rules of each family stand in a file of their own, with a table at its top: `elementwise`, `product` (einsums and reductions), `shape`,
+//! `index` (positions). Control flow is treated here: a branch on a literal is its body, a result that both bodies give alike is that
 //! value, a carried value that every turn hands on unchanged is its initial value.
 //!
 //! # What the rules may change
@@ -27,6 +27,7 @@
 //! Cost: one walk; each rule looks at a bounded number of definitions. A rule that enables another may need another round.
 
 mod elementwise;
+mod index;
 mod product;
 mod shape;
 #[cfg(test)]
@@ -228,7 +229,7 @@ impl Rewriter<'_> {
             Op::Reduce(op) => product::rewrite_reduce(self, op, args[0]),
             Op::Einsum(op) => product::rewrite_einsum(self, op, args[0], args[1]),
             Op::Shape(op) => shape::rewrite(self, op, args),
-            Op::Index(op) => shape::rewrite_index(self, op, args),
+            Op::Index(op) => index::rewrite(self, op, args),
         };
         rewritten.unwrap_or_else(|| {
             let out = self.b.op(op.clone(), args);

@@ -25,6 +25,12 @@ impl<T: Copy + Default> Buffer<T> {
         &mut self.0
     }
 
+    /// The elements.
+    #[inline]
+    pub fn all(&self) -> &[T] {
+        &self.0
+    }
+
     /// The elements as an array.
     ///
     /// # Panics

@@ -2,6 +2,7 @@
 //!
 //! A shape `[outer, len, inner]` is that of a tensor whose axes are grouped into those before, at and after the axis in question.
 
+use super::operand::next_row;
 use crate::Float;
 
 /// `out[o, i] = x[o, positions[o, i], i]` for `x` of shape `[outer, len, inner]`.
@@ -18,33 +19,160 @@ pub fn take_along<'a, T: Copy>(out: &'a mut [T], x: &[T], positions: &[usize], s
     out
 }
 
-/// `out[o, i] = x[o, position, i]` for `x` of shape `[outer, len, inner]`.
+/// `out[o, k, i] = x[o, positions[k], i]` for `x` of shape `[outer, len, inner]`.
 ///
 /// # Panics
-/// If the position is not below `len`, or the lengths of the slices do not fit.
-pub fn at<'a, T: Copy>(out: &'a mut [T], x: &[T], position: usize, shape: [usize; 3]) -> &'a [T] {
+/// If a position is not below `len`, or the lengths of the slices do not fit.
+pub fn gather<'a, T: Copy>(out: &'a mut [T], x: &[T], positions: &[usize], shape: [usize; 3]) -> &'a [T] {
     let [outer, len, inner] = shape;
-    assert!(out.len() == outer * inner && x.len() == outer * len * inner, "lengths of {shape:?}");
-    assert!(position < len, "position {position} along an axis of length {len}");
+    assert!(out.len() == outer * positions.len() * inner && x.len() == outer * len * inner, "lengths of {shape:?}");
     for o in 0..outer {
-        out[o * inner..(o + 1) * inner].copy_from_slice(&x[(o * len + position) * inner..][..inner]);
+        for (k, &position) in positions.iter().enumerate() {
+            let from = (o * len + at(position, len)) * inner;
+            out[(o * positions.len() + k) * inner..][..inner].copy_from_slice(&x[from..from + inner]);
+        }
     }
     out
 }
 
-/// `x[o, position, i] += v[o, i]` for `x` of shape `[outer, len, inner]`.
+/// `x[o, positions[k], i] += v[o, k, i]` for `x` of shape `[outer, len, inner]`, one `k` after the other.
 ///
 /// # Panics
-/// If the position is not below `len`, or the lengths of the slices do not fit.
-pub fn add_at<T: Float>(x: &mut [T], position: usize, v: &[T], shape: [usize; 3]) {
+/// If a position is not below `len`, or the lengths of the slices do not fit.
+pub fn scatter_add<T: Float>(x: &mut [T], positions: &[usize], v: &[T], shape: [usize; 3]) {
     let [outer, len, inner] = shape;
-    assert!(v.len() == outer * inner && x.len() == outer * len * inner, "lengths of {shape:?}");
-    assert!(position < len, "position {position} along an axis of length {len}");
+    assert!(v.len() == outer * positions.len() * inner && x.len() == outer * len * inner, "lengths of {shape:?}");
     for o in 0..outer {
-        for (x, v) in x[(o * len + position) * inner..][..inner].iter_mut().zip(&v[o * inner..]) {
-            *x += *v;
+        for (k, &position) in positions.iter().enumerate() {
+            let to = (o * len + at(position, len)) * inner;
+            for (x, v) in x[to..to + inner].iter_mut().zip(&v[(o * positions.len() + k) * inner..]) {
+                *x += *v;
+            }
         }
     }
+}
+
+/// A position on an axis of length `n`.
+///
+/// # Panics
+/// If it is not below `n`.
+#[inline(always)]
+pub fn at(i: usize, n: usize) -> usize {
+    assert!(i < n, "position {i} along an axis of length {n}");
+    i
+}
+
+/// The first of `len` positions that are `step` apart, on an axis of length `n`.
+///
+/// # Panics
+/// If one of them is not below `n`; if there are none, `i` may be `n`.
+#[inline]
+pub fn first(i: usize, step: isize, len: usize, n: usize) -> usize {
+    let fits = match len.checked_sub(1) {
+        None => i <= n,
+        Some(steps) => i < n && i.checked_add_signed(step * steps as isize).is_some_and(|last| last < n),
+    };
+    assert!(fits, "{len} positions from {i} by {step} along an axis of length {n}");
+    i
+}
+
+/// The `len` elements from `start` on.
+///
+/// # Panics
+/// If there are not so many.
+#[inline]
+pub fn part<T>(x: &[T], start: usize, len: usize) -> &[T] {
+    &x[start..start + len]
+}
+
+/// The elements from `start` on.
+///
+/// # Panics
+/// If `start` is beyond the end.
+#[inline]
+pub fn from<T>(x: &[T], start: usize) -> &[T] {
+    &x[start..]
+}
+
+/// Calls `visit` for each row of a part of an array, with its number and the place in the array of its first element. The part has its first element at
+/// `start`, and `strides` are the distances between neighbours along its axes; the last axis is the row.
+///
+/// # Panics
+/// If an element of the part is outside of an array of `len` elements.
+#[inline]
+fn for_rows<const R: usize>(len: usize, start: usize, shape: [usize; R], strides: [isize; R], mut visit: impl FnMut(usize, usize)) {
+    if shape.contains(&0) {
+        return;
+    }
+    let (mut lowest, mut highest) = (start as isize, start as isize);
+    for (&n, &stride) in shape.iter().zip(&strides) {
+        let way = (n - 1) as isize * stride;
+        lowest += way.min(0);
+        highest += way.max(0);
+    }
+    assert!(lowest >= 0 && (highest as usize) < len, "a part of shape {shape:?} from {start} by {strides:?} of {len} elements");
+    let mut at = [0; R];
+    for row in 0.. {
+        let place = at.iter().zip(&strides).fold(start as isize, |place, (&i, stride)| place + i as isize * stride);
+        visit(row, place as usize);
+        if !next_row(&mut at, &shape) {
+            return;
+        }
+    }
+}
+
+/// Copies a part of an array: its first element is at `start`, and `strides` are the distances between neighbours along its axes.
+///
+/// # Panics
+/// If the part is not inside of `x`, or `out` has not as many elements as it.
+pub fn read<'a, T: Copy, const R: usize>(out: &'a mut [T], x: &[T], start: usize, shape: [usize; R], strides: [isize; R]) -> &'a [T] {
+    assert!(out.len() == shape.iter().product::<usize>(), "a destination of {} elements for {shape:?}", out.len());
+    let (n, step) = (shape[R - 1], strides[R - 1]);
+    for_rows(x.len(), start, shape, strides, |row, place| {
+        let out = &mut out[row * n..][..n];
+        if step == 1 {
+            out.copy_from_slice(&x[place..place + n]);
+        } else {
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = x[place.wrapping_add_signed(j as isize * step)];
+            }
+        }
+    });
+    out
+}
+
+/// `x = v` for a part of `x`, which is given as in [`read`].
+///
+/// # Panics
+/// If the part is not inside of `x`, or `v` has not as many elements as it.
+pub fn write<T: Copy, const R: usize>(x: &mut [T], start: usize, shape: [usize; R], strides: [isize; R], v: &[T]) {
+    change(x, start, shape, strides, v, |x, v| *x = v);
+}
+
+/// `x += v` for a part of `x`, which is given as in [`read`].
+///
+/// # Panics
+/// If the part is not inside of `x`, or `v` has not as many elements as it.
+pub fn add<T: Float, const R: usize>(x: &mut [T], start: usize, shape: [usize; R], strides: [isize; R], v: &[T]) {
+    change(x, start, shape, strides, v, |x, v| *x += v);
+}
+
+#[inline(always)]
+fn change<T: Copy, const R: usize>(x: &mut [T], start: usize, shape: [usize; R], strides: [isize; R], v: &[T], f: impl Fn(&mut T, T)) {
+    assert!(v.len() == shape.iter().product::<usize>(), "{} elements for {shape:?}", v.len());
+    let (n, step) = (shape[R - 1], strides[R - 1]);
+    for_rows(x.len(), start, shape, strides, |row, place| {
+        let v = &v[row * n..][..n];
+        if step == 1 {
+            for (x, &v) in x[place..place + n].iter_mut().zip(v) {
+                f(x, v);
+            }
+        } else {
+            for (j, &v) in v.iter().enumerate() {
+                f(&mut x[place.wrapping_add_signed(j as isize * step)], v);
+            }
+        }
+    });
 }
 
 /// Row `i` of rows of `len` elements each.
@@ -67,28 +195,33 @@ pub fn row_mut<T>(x: &mut [T], i: usize, len: usize) -> &mut [T] {
 mod tests {
     use super::*;
 
+    /// All shapes with lengths from 0 to 3, against the definition.
     #[test]
-    fn positions_along_every_axis() {
-        for outer in 0..5 {
-            for len in 1..5 {
-                for inner in 0..5 {
+    fn positions_along_an_axis() {
+        for outer in 0..4 {
+            for len in 1..4 {
+                for inner in 0..4 {
                     let shape = [outer, len, inner];
-                    let x: Vec<f64> = (0..outer * len * inner).map(|k| k as f64).collect();
+                    let x: Vec<f64> = (0..outer * len * inner).map(|i| i as f64 + 1.0).collect();
                     let positions: Vec<usize> = (0..outer * inner).map(|k| (7 * k + 3) % len).collect();
                     let mut taken = vec![f64::NAN; outer * inner];
                     take_along(&mut taken, &x, &positions, shape);
-                    let mut one = vec![f64::NAN; outer * inner];
-                    at(&mut one, &x, len - 1, shape);
+                    let idx = [len - 1, 0, len - 1];
+                    let mut gathered = vec![f64::NAN; outer * 3 * inner];
+                    gather(&mut gathered, &x, &idx, shape);
                     let mut added = x.clone();
-                    add_at(&mut added, len - 1, &taken, shape);
+                    scatter_add(&mut added, &idx, &gathered, shape);
                     for o in 0..outer {
                         for i in 0..inner {
                             let k = o * inner + i;
                             assert_eq!(taken[k], x[(o * len + positions[k]) * inner + i]);
-                            assert_eq!(one[k], x[(o * len + len - 1) * inner + i]);
+                            for (k, &position) in idx.iter().enumerate() {
+                                assert_eq!(gathered[(o * 3 + k) * inner + i], x[(o * len + position) * inner + i]);
+                            }
                             for l in 0..len {
                                 let here = (o * len + l) * inner + i;
-                                assert_eq!(added[here], x[here] + if l == len - 1 { taken[k] } else { 0.0 });
+                                let times = 1 + idx.iter().filter(|&&position| position == l).count();
+                                assert_eq!(added[here], x[here] * times as f64);
                             }
                         }
                     }
@@ -97,9 +230,58 @@ mod tests {
         }
     }
 
+    /// Parts of a matrix: all starts, steps and lengths on both axes.
+    #[test]
+    fn parts() {
+        let (rows, cols) = (4, 5);
+        let x: Vec<f64> = (0..20).map(f64::from).collect();
+        let picks = |n: usize| {
+            let starts = (0..n).flat_map(|i| [-2_isize, -1, 1, 2, 3].map(|step| (i, step)));
+            let fits =
+                move |i: usize, step: isize, len: usize| (0..len).all(|k| (0..n as isize).contains(&(i as isize + k as isize * step)));
+            starts
+                .flat_map(move |(i, step)| (0..4).filter(move |&len| fits(i, step, len)).map(move |len| (i, step, len)))
+                .collect::<Vec<_>>()
+        };
+        for &(i, row_step, n) in &picks(rows) {
+            for &(j, col_step, m) in &picks(cols) {
+                let start = first(i, row_step, n, rows) * cols + first(j, col_step, m, cols);
+                let (shape, strides) = ([n, m], [row_step * cols as isize, col_step]);
+                let mut out = vec![f64::NAN; n * m];
+                read(&mut out, &x, start, shape, strides);
+                let mut written = x.clone();
+                write(&mut written, start, shape, strides, &vec![-1.0; n * m]);
+                let mut added = x.clone();
+                add(&mut added, start, shape, strides, &out);
+                let mut untouched = x.clone();
+                for r in 0..n {
+                    for c in 0..m {
+                        let place = (i as isize + r as isize * row_step) as usize * cols + (j as isize + c as isize * col_step) as usize;
+                        assert_eq!(out[r * m + c], x[place]);
+                        assert_eq!((written[place], added[place]), (-1.0, 2.0 * x[place]));
+                        (written[place], added[place], untouched[place]) = (0.0, 0.0, 0.0);
+                    }
+                }
+                assert_eq!((&written, &added), (&untouched, &untouched), "nothing else changes");
+            }
+        }
+    }
+
     #[test]
     #[should_panic(expected = "position 3 along an axis of length 3")]
     fn positions_are_checked() {
         take_along(&mut [0.0; 2], &[0.0; 6], &[0, 3], [2, 3, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "3 positions from 1 by -1 along an axis of length 4")]
+    fn slices_are_checked() {
+        first(1, -1, 3, 4);
+    }
+
+    #[test]
+    fn empty_slices_may_start_at_the_end() {
+        assert_eq!(first(4, 1, 0, 4), 4);
+        assert!(part(&[0.0; 4], first(4, 1, 0, 4), 0).is_empty());
     }
 }

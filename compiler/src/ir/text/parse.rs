@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::ir::{
-    Body, Control, Dim, DimId, DimInfo, Elem, Elementwise, Func, Index, Literal, Note, Op, Reduce, Shape, Stmt, Type, ValueId,
+    Body, Control, Dim, DimId, DimInfo, Elem, Elementwise, Func, Index, Literal, Note, Op, Pick, Reduce, Shape, Stmt, Type, ValueId, Window,
 };
 
 /// Where and why a text is not a function.
@@ -143,6 +143,20 @@ impl<'t> Parser<'t> {
         let axis = self.number()?;
         self.expect("]")?;
         Ok(axis)
+    }
+
+    fn window(&mut self) -> Parsed<Window> {
+        self.expect("[")?;
+        let axes = self.list("]", |p| {
+            let axis = p.number()?;
+            if !p.eat(":") {
+                return Ok((axis, Pick::At));
+            }
+            let len = p.dim()?;
+            p.expect("by")?;
+            Ok((axis, Pick::Slice { step: p.number()?, len }))
+        })?;
+        Ok(Window { axes })
     }
 
     fn dim(&mut self) -> Parsed<Dim> {
@@ -293,8 +307,11 @@ impl<'t> Parser<'t> {
                 self.expect("]")?;
                 Shape::BindDim { dim }.into()
             }
-            "at" => Index::At { axis: self.axis()? }.into(),
-            "add_at" => Index::AddAt { axis: self.axis()? }.into(),
+            "read" => Index::Read(self.window()?).into(),
+            "add_to" => Index::Add(self.window()?).into(),
+            "write" => Index::Write(self.window()?).into(),
+            "gather" => Index::Gather { axis: self.axis()? }.into(),
+            "scatter_add" => Index::ScatterAdd { axis: self.axis()? }.into(),
             "take_along" => Index::TakeAlong { axis: self.axis()? }.into(),
             "put_along" => {
                 let axis = self.axis()?;

@@ -1,4 +1,4 @@
-//! Rules for shapes and positions. All are exact, but for the zeros of `put_along`.
+//! Rules for shapes. All are exact.
 //!
 //! | rule |
 //! | --- |
@@ -7,11 +7,9 @@
 //! | `permute(broadcast x)` → `broadcast(permute x)`; `reshape` of a repeated scalar repeats the scalar |
 //! | `permute` of an einsum used here only → an einsum with its result's labels in that order |
 //! | `dim_size` of a number is the number, of a bound dimension the value that it was bound to |
-//! | `take_along(put_along(v, idx), idx)` → `v` |
-//! | `at` of a broadcast → the broadcast of `at`; along a new axis, with the index of a loop of that length, the operand itself |
 
 use super::Rewriter;
-use crate::ir::{Dim, Einsum, Elem, Index, Literal, Op, Shape, ValueId};
+use crate::ir::{Dim, Einsum, Elem, Literal, Op, Shape, ValueId};
 
 pub(super) fn rewrite(r: &mut Rewriter, op: &Shape, args: &[ValueId]) -> Option<ValueId> {
     match op {
@@ -74,30 +72,4 @@ fn reshape(r: &mut Rewriter, dims: &[Dim], x: ValueId) -> Option<ValueId> {
         }
         Some(_) | None => None,
     }
-}
-
-pub(super) fn rewrite_index(r: &mut Rewriter, op: &Index, args: &[ValueId]) -> Option<ValueId> {
-    match op {
-        Index::TakeAlong { axis } => match r.def(args[0]) {
-            Some((Op::Index(Index::PutAlong { axis: put, .. }), of_put)) if put == axis && of_put[1] == args[1] => Some(of_put[0]),
-            Some(_) | None => None,
-        },
-        Index::At { axis } => at(r, *axis, args[0], args[1]),
-        Index::AddAt { .. } | Index::PutAlong { .. } => None,
-    }
-}
-
-fn at(r: &mut Rewriter, axis: usize, x: ValueId, i: ValueId) -> Option<ValueId> {
-    let (inner, axes) = r.as_broadcast(x)?;
-    let mut dims = r.ty(x).dims.clone();
-    let len = dims.remove(axis);
-    let of_axis = axes.iter().position(|&a| a == axis);
-    let inner = match of_axis {
-        Some(k) => r.emit(Index::At { axis: k }, &[inner, i]),
-        // Without the access, nothing would check a position that may be out of range.
-        None if r.turns.get(&i) == Some(&len) => inner,
-        None => return None,
-    };
-    let axes = axes.iter().filter(|&&a| a != axis).map(|&a| a - usize::from(a > axis)).collect();
-    Some(r.emit(Shape::Broadcast { axes, dims }, &[inner]))
 }

@@ -257,11 +257,11 @@ fn positions() {
         "%1: f64[n] = neg(%x) %2: f64[n, m] = put_along[1](%1, %rows) %r: f64[n, m] = add(%2, %a)",
         "%2: f64[n, m] = put_along[1](%x, %rows) %r: f64[n, m] = sub(%a, %2)",
     );
-    rule("%1: f64[n, m] = broadcast[0](%x) %r: f64[m] = at[0](%1, %u)", "%1: f64 = at[0](%x, %u) %r: f64[m] = broadcast[](%1)");
+    rule("%1: f64[n, m] = broadcast[0](%x) %r: f64[m] = read[0](%1, %u)", "%1: f64 = read[0](%x, %u) %r: f64[m] = broadcast[](%1)");
     // Without the access nothing would check the position, unless it is the index of a loop of that length.
-    no_rule("%1: f64[n, m] = broadcast[0](%x) %r: f64[n] = at[1](%1, %u)");
+    no_rule("%1: f64[n, m] = broadcast[0](%x) %r: f64[n] = read[1](%1, %u)");
     rule(
-        "%1: f64[m, n] = broadcast[1](%x) %r: f64[n] = for[m](%y) (%i2: usize, %v: f64[n]) -> (%w) { %2: f64[n] = at[0](%1, %i2) %w: f64[n] = mul(%2, %v) }",
+        "%1: f64[m, n] = broadcast[1](%x) %r: f64[n] = for[m](%y) (%i2: usize, %v: f64[n]) -> (%w) { %2: f64[n] = read[0](%1, %i2) %w: f64[n] = mul(%2, %v) }",
         "%r: f64[n] = for[m](%y) (%i2: usize, %v: f64[n]) -> (%w) { %w: f64[n] = mul(%x, %v) }",
     );
 }

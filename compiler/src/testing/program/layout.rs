@@ -1,7 +1,7 @@
 //! Operations on positions and layout.
 
 use super::Draw;
-use crate::ir::{Dim, Elementwise, Index, Shape, ValueId};
+use crate::ir::{Dim, Elementwise, Index, Pick, Shape, ValueId, Window};
 
 impl Draw {
     pub(super) fn shape(&mut self) {
@@ -75,6 +75,34 @@ impl Draw {
         self.b.map(Elementwise::Rem, &[all, n])
     }
 
+    /// Whether an axis of this length has positions. One without elements has them only where nothing is executed.
+    fn has_positions(&self, dim: Dim) -> bool {
+        !self.empty.contains(&dim) || self.indices.iter().any(|(_, trip)| *trip == dim)
+    }
+
+    /// A part of a tensor: some axes at one position, at one of a few, or at all positions downwards. None if the axes have no positions.
+    fn window(&mut self, dims: &[Dim]) -> Option<(Window, Vec<ValueId>)> {
+        let first = self.random.below(dims.len());
+        let last = if self.random.one_in(2) { first } else { dims.len() - 1 };
+        let (mut axes, mut starts) = (Vec::new(), Vec::new());
+        for axis in first..=last {
+            if !self.has_positions(dims[axis]) {
+                return None;
+            }
+            let (pick, start) = match self.random.below(4) {
+                0 | 1 => (Pick::At, self.position(dims[axis])),
+                2 => (Pick::Slice { step: 2, len: Dim::Const(1) }, self.position(dims[axis])),
+                _ => {
+                    let (n, one) = (self.b.dim_size(dims[axis]), self.b.index(1));
+                    (Pick::Slice { step: -1, len: dims[axis] }, self.b.sub(n, one))
+                }
+            };
+            axes.push((axis, pick));
+            starts.push(start);
+        }
+        Some((Window { axes }, starts))
+    }
+
     pub(super) fn index(&mut self) {
         let (x, bound) = self.float();
         let dims = self.dims_of(x);
@@ -84,28 +112,46 @@ impl Draw {
         let axis = self.random.below(dims.len());
         let mut rest = dims.clone();
         let dim = rest.remove(axis);
-        // An axis without elements has positions only where nothing is executed.
-        if self.empty.contains(&dim) && !self.indices.iter().any(|(_, trip)| *trip == dim) {
+        if !self.has_positions(dim) {
             return;
         }
-        let (y, bound) = match self.random.below(4) {
+        let (y, bound) = match self.random.below(6) {
             0 => {
-                let i = self.position(dim);
-                (self.b.op(Index::At { axis }, &[x, i]), bound)
+                let Some((window, starts)) = self.window(&dims) else { return };
+                (self.b.op(Index::Read(window), &[&[x], &starts[..]].concat()), bound)
             }
             1 => {
+                let Some((window, starts)) = self.window(&dims) else { return };
                 let (v, v_bound) = self.float();
-                let v = self.coerce(v, &rest);
-                let i = self.position(dim);
-                (self.b.op(Index::AddAt { axis }, &[x, i, v]), bound + v_bound)
+                let v = self.coerce(v, &window.dims(&dims));
+                let args = [&[x], &starts[..], &[v]].concat();
+                if self.random.one_in(2) {
+                    (self.b.op(Index::Add(window), &args), bound + v_bound)
+                } else {
+                    (self.b.op(Index::Write(window), &args), bound.max(v_bound))
+                }
             }
             2 => {
                 let idx = self.positions(dim, &rest);
                 (self.b.op(Index::TakeAlong { axis }, &[x, idx]), bound)
             }
+            3 | 4 => {
+                // As many positions as keep the rank at most three.
+                let n_axes = self.random.below(5 - dims.len()).min(2);
+                let of_idx: Vec<Dim> = (0..n_axes).map(|_| *self.random.pick(&self.dims)).collect();
+                let idx = self.positions(dim, &of_idx);
+                let gathered = self.b.op(Index::Gather { axis }, &[x, idx]);
+                if self.random.one_in(2) {
+                    (gathered, bound)
+                } else {
+                    let (v, v_bound) = self.float();
+                    let v = self.coerce(v, &self.dims_of(gathered));
+                    (self.b.op(Index::ScatterAdd { axis }, &[x, idx, v]), bound + 9.0 * v_bound)
+                }
+            }
             _ if dims.len() < 3 => {
                 let dim = *self.random.pick(&self.dims);
-                if self.empty.contains(&dim) && !self.indices.iter().any(|(_, trip)| *trip == dim) {
+                if !self.has_positions(dim) {
                     return;
                 }
                 let idx = self.positions(dim, &dims);
