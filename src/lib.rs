@@ -63,6 +63,8 @@ pub use bilevel_runtime::{functions, linear, methods, ndarray, params, report, s
 pub use bilevel_runtime::functions::{cross_entropy, log_sum_exp, mse, softmax};
 
 #[doc(hidden)]
+pub use bilevel_macros::__resume;
+#[doc(hidden)]
 pub use bilevel_runtime::rt;
 
 /// Everything that a program with a problem needs: `use bilevel::prelude::*;`.

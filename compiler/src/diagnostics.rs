@@ -101,6 +101,7 @@ pub mod messages {
         RECURSION = "B0504", "`{0}` calls itself, directly or through others, and its derivative would not end", "write the repetition as a `for` loop";
         ARGUMENT_COUNT = "B0505", "`{0}` takes {1}, found {2}", "give it {1}";
         METHOD_ON_NUMBER = "B0506", "`{0}` is a method of arrays, and its receiver `{1}` is {2}", "call it on an array, or leave it out";
+        CALL = "B0507", "`{0}` cannot be called like this: {1}", "compare the types, shapes and constants of the arguments with what the body of `{0}` does with them";
 
         // Types and shapes.
         RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";
@@ -155,6 +156,8 @@ struct Diagnostic {
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     errors: Vec<Diagnostic>,
+    /// Paths to items whose tokens the expansion lacks.
+    asked: Vec<syn::Path>,
     finished: bool,
 }
 
@@ -187,6 +190,28 @@ impl Diagnostics {
         for e in error.clone() {
             self.errors.push(Diagnostic { code: "syntax", text: e.to_string(), start: e.span(), end: e.span() });
         }
+    }
+
+    /// Makes one error at the given tokens of all errors from the `first` on, if there are any. Their sentences become the last particular.
+    pub fn gather(&mut self, first: usize, at: impl ToTokens, message: Message, particulars: &[&str]) {
+        let gathered: Vec<Diagnostic> = self.errors.drain(first..).collect();
+        if gathered.is_empty() {
+            return;
+        }
+        let sentences: Vec<&str> = gathered.iter().map(|e| e.text.lines().next().unwrap_or(&e.text)).collect();
+        self.error(at, message, &[particulars, &[&sentences.join("; ")]].concat());
+    }
+
+    /// Takes note that the expansion cannot go on without the tokens of the item at `path`, which its carrier may have.
+    pub fn ask(&mut self, path: &syn::Path) {
+        if !self.asked.contains(path) {
+            self.asked.push(path.clone());
+        }
+    }
+
+    /// The items that the expansion cannot go on without.
+    pub fn asked(&self) -> &[syn::Path] {
+        &self.asked
     }
 
     /// Whether there is an error so far.

@@ -1,29 +1,25 @@
 //! From the tokens under an attribute to what is to be generated: reads, checks and lowers functions and problems.
 
-use proc_macro2::TokenStream;
-
 use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::Func;
-use crate::lower::{Items, depends_on, lower};
-use crate::syntax::attributes::{parse_bilevel, parse_differentiable};
+use crate::lower::{depends_on, lower};
+use crate::syntax::attributes::{BilevelArgs, DifferentiableArgs};
 use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module};
 use crate::syntax::signature::{Use, parse_signature};
-use crate::syntax::{Differentiable, Lowered, ProblemIr, Signature, source_text};
+use crate::syntax::{Differentiable, Items, Lowered, ProblemIr, Signature, source_text};
 
-/// The function under `#[differentiable(attr)]`; `None` if there was an error, which is then in `diags`.
-pub fn read_function(attr: TokenStream, item: &syn::ItemFn, diags: &mut Diagnostics) -> Option<Differentiable> {
-    let before = diags.n_errors();
-    let args = parse_differentiable(attr, diags);
+/// The function under `#[differentiable(args)]`, which sees `items`; `None` if there was an error or if an item is missing, which is then in `diags`.
+pub fn read_function(args: DifferentiableArgs, item: &syn::ItemFn, items: &Items, diags: &mut Diagnostics) -> Option<Differentiable> {
     let signature = parse_signature(item, Use::Differentiated, diags)?;
     let wrt = match &args.wrt {
         Some(names) => names.iter().filter_map(|name| wrt_position(name, &signature, diags)).collect(),
         None => (0..signature.params.len()).filter(|&k| signature.params[k].form.is_differentiable()).collect::<Vec<_>>(),
     };
-    if wrt.is_empty() && diags.n_errors() == before {
+    if wrt.is_empty() && !diags.has_errors() {
         diags.error(&signature.name, messages::NOTHING_TO_DIFFERENTIATE, &[&signature.name.to_string()]);
     }
-    let lowered = lower(item, signature, &Items::default(), diags)?;
-    if diags.n_errors() > before {
+    let lowered = lower(item, signature, items, diags)?;
+    if diags.has_errors() {
         return None;
     }
     let mut wrt = wrt;
@@ -45,21 +41,18 @@ fn wrt_position(name: &syn::Ident, signature: &Signature, diags: &mut Diagnostic
     Some(position)
 }
 
-/// The problem under `#[bilevel(attr)]`: the module as it is given back to the user, and what is to be generated; `None` if there was an error, which is
-/// then in `diags`.
-pub fn read_problem(attr: TokenStream, item: syn::ItemMod, diags: &mut Diagnostics) -> (syn::ItemMod, Option<ProblemIr>) {
+/// The problem under `#[bilevel(args)]`, whose functions see `items`: the module as it is given back to the user, and what is to be generated; `None` if
+/// there was an error or if an item is missing, which is then in `diags`.
+pub fn read_problem(args: BilevelArgs, item: syn::ItemMod, items: &Items, diags: &mut Diagnostics) -> (syn::ItemMod, Option<ProblemIr>) {
     let before = diags.n_errors();
-    let args = parse_bilevel(attr, diags);
     let module = parse_module(item, diags);
     // The losses are lowered whatever the errors in the attributes, so that all errors appear together.
-    let problem = lower_problem(&module, args.crate_path.unwrap_or_else(default_crate_path), diags);
+    let problem = lower_problem(&module, args.crate_path.unwrap_or_else(default_crate_path), items, diags);
     (module.item, problem.filter(|_| diags.n_errors() == before))
 }
 
-fn lower_problem(module: &Module, crate_path: syn::Path, diags: &mut Diagnostics) -> Option<ProblemIr> {
+fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &mut Diagnostics) -> Option<ProblemIr> {
     let before = diags.n_errors();
-    let nothing = Vec::new();
-    let items = Items::of(module.item.content.as_ref().map_or(&nothing, |(_, items)| items));
     // Both losses are read and lowered whatever the errors in the other, so that all errors appear together.
     let signature = |loss: &Option<Loss>, diags: &mut Diagnostics| {
         loss.as_ref().and_then(|loss| parse_signature(&loss.item, Use::Differentiated, diags).map(|signature| (loss.clone(), signature)))
@@ -72,7 +65,7 @@ fn lower_problem(module: &Module, crate_path: syn::Path, diags: &mut Diagnostics
     };
     let lowered = |function: Option<(Loss, Signature)>, diags: &mut Diagnostics| {
         let (loss, signature) = function?;
-        lower(&loss.item, signature, &items, diags)
+        lower(&loss.item, signature, items, diags)
     };
     let inner = lowered(inner, diags);
     let outer = lowered(outer, diags);
@@ -126,6 +119,7 @@ fn check_dependence(
     }
 }
 
-fn default_crate_path() -> syn::Path {
+/// Where this crate is found if the attribute does not say it.
+pub fn default_crate_path() -> syn::Path {
     syn::parse_quote!(::bilevel)
 }

@@ -54,3 +54,10 @@ pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
 pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
     bilevel_compiler::bilevel(attr.into(), item.into()).into()
 }
+
+/// Goes on with an expansion that asked for the body of a function elsewhere. Only called by generated code.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __resume(state: TokenStream) -> TokenStream {
+    bilevel_compiler::resume(state.into()).into()
+}

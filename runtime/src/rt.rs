@@ -11,6 +11,6 @@ pub use crate::kernels::{
 pub use std::borrow::Cow;
 pub use std::mem::swap;
 
-pub use crate::functions::witness::OwnMethods;
+pub use crate::functions::witness::{Carried, OwnMethods, Same, same_function};
 pub use crate::params::check_finite;
 pub use crate::{BilevelProblem, Error, Float, Params};

@@ -44,6 +44,10 @@ pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> 
             use #crate_path::rt;
 
             #(#items)*
+
+            /// What is seen from where the function stands, by which callers elsewhere prove that they mean this function.
+            #[doc(hidden)]
+            pub mod home { pub use super::super::*; }
         }
     })
 }

@@ -102,6 +102,18 @@ impl Builder {
         self.func.notes[value.0 as usize] = note;
     }
 
+    /// Number of values so far.
+    pub fn n_values(&self) -> usize {
+        self.func.types.len()
+    }
+
+    /// Gives all values from the `first` on another place in the user's code.
+    pub fn set_spans(&mut self, first: usize, span: proc_macro2::Span) {
+        for note in &mut self.func.notes[first..] {
+            note.span = span;
+        }
+    }
+
     /// Sets the note that results of the next statements get, and gives back the one before.
     pub fn set_default_note(&mut self, note: Note) -> Note {
         std::mem::replace(&mut self.note, note)

@@ -9,6 +9,7 @@ use super::value::{Number, Value};
 use super::{Lowering, text};
 use crate::diagnostics::messages;
 use crate::ir::{Elem, Elementwise, Index, Pick, Type, Window};
+use crate::syntax::items::{Found, path_key};
 use crate::syntax::signature::elem_named;
 use crate::syntax::{Assumed, Origin};
 
@@ -115,10 +116,13 @@ impl Lowering<'_> {
             if let Some(value) = self.scope.get(&name) {
                 return value.clone();
             }
-            if let Some(item) = self.items.consts.get(&name).copied() {
-                return self.const_item(item);
+            if let Some(found) = self.items.constant(self.place, &name) {
+                return self.const_item(found);
             }
             return self.unknown_name(path, &name);
+        }
+        if let Some(found) = path_key(&path.path).and_then(|key| self.items.constant(self.place, &key)) {
+            return self.const_item(found);
         }
         let segments: Vec<String> = path.path.segments.iter().map(|s| s.ident.unraw().to_string()).collect();
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -146,20 +150,38 @@ impl Lowering<'_> {
             self.assumed.push(Assumed { name: ident.clone(), origin });
             return self.constant(number, elem, path).map_or(Value::Poison, Value::Tensor);
         }
+        // By its looks a constant of another item, whose carrier may have it.
+        let is_constant = path.path.segments.last().is_some_and(|s| s.ident.unraw().to_string().chars().all(|c| !c.is_lowercase()));
+        if let Some(key) = path_key(&path.path)
+            && is_constant
+            && path.qself.is_none()
+            && self.place.is_here()
+            && !self.items.has_answer(&key)
+        {
+            self.diags.ask(&path.path);
+            return Value::Poison;
+        }
         self.fail(path, messages::UNKNOWN_NAME, &[name])
     }
 
-    /// The value of a `const` of the module, which sees only other such constants.
-    pub(super) fn const_item(&mut self, item: &syn::ItemConst) -> Value {
-        let name = item.ident.unraw().to_string();
-        if self.calls.contains(&name) {
+    /// The value of a `const` whose tokens are at hand, which sees only other such constants.
+    pub(super) fn const_item(&mut self, found: Found<'_, syn::ItemConst>) -> Value {
+        let item = found.item;
+        let (name, id) = (item.ident.unraw().to_string(), found.id.to_owned());
+        if self.calls.contains(&id) {
             return self.fail(&item.ident, messages::RECURSION, &[&name]);
         }
         let outer = std::mem::take(&mut self.scope);
-        self.calls.push(name.clone());
+        let outer_place = std::mem::replace(&mut self.place, found.place);
+        let n_assumed = self.assumed.len();
+        self.calls.push(id);
         let value = self.expr(&item.expr);
         self.calls.pop();
+        self.place = outer_place;
         self.scope = outer;
+        if !found.place.is_here() {
+            self.assumed.truncate(n_assumed);
+        }
         let Some(form) = self.annotation(&item.ty) else { return value };
         match self.conform(value, &form, &item.expr) {
             Some(value) => {

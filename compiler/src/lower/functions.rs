@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
 
@@ -11,6 +12,7 @@ use super::value::{Value, describe_rank};
 use super::{Lowering, spellings, text};
 use crate::diagnostics::messages;
 use crate::ir::{Elem, Elementwise, Index, Reduce, ValueId};
+use crate::syntax::items::{Found, path_key};
 use crate::syntax::shapes::shapes;
 use crate::syntax::signature::{Use, elem_named, parse_signature};
 use crate::syntax::{Assumed, Origin};
@@ -35,7 +37,7 @@ impl Lowering<'_> {
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
         match names[..] {
             // What the user has bound or defined comes before what the crate knows.
-            [name] if self.scope.get(name).is_some() || self.items.functions.contains_key(name) => {
+            _ if self.is_known_function(&path.path) => {
                 let values = args.iter().map(|a| self.expr(a)).collect();
                 self.apply(f, values, &args)
             }
@@ -82,11 +84,30 @@ impl Lowering<'_> {
         self.call_method(Call { whole, name: &segment.ident, receiver, args: rest }, value)
     }
 
+    /// Whether a path is a variable or a function whose tokens are at hand.
+    fn is_known_function(&self, path: &syn::Path) -> bool {
+        let is_variable = path.get_ident().is_some_and(|name| self.scope.get(&name.unraw().to_string()).is_some());
+        is_variable || path_key(path).is_some_and(|key| self.items.function(self.place, &key).is_some())
+    }
+
+    /// A function whose tokens are not at hand. Its carrier may have them.
     fn unknown_function(&mut self, path: &syn::ExprPath, name: &str) -> Value {
-        let known = OWN.iter().map(|o| o.0).chain(self.items.functions.keys().map(String::as_str));
+        if let Some(key) = path_key(&path.path)
+            && path.qself.is_none()
+            && self.place.is_here()
+        {
+            if self.calls.first() == Some(&key) {
+                return self.fail(path, messages::RECURSION, &[name]);
+            }
+            if !self.items.has_answer(&key) {
+                self.diags.ask(&path.path);
+                return Value::Poison;
+            }
+        }
+        let known = OWN.iter().map(|o| o.0).chain(self.items.function_names(self.place));
         let help = match spellings::closest(name, known.chain(self.scope.names())) {
             Some(close) => format!("a function with a similar name is `{close}`"),
-            None => "write it in the same `#[bilevel]` module, or write out its body here".to_owned(),
+            None => "write it as a free function with `#[differentiable]`, or write out its body here".to_owned(),
         };
         self.fail(path, messages::UNKNOWN_FUNCTION, &[name, &help])
     }
@@ -99,9 +120,9 @@ impl Lowering<'_> {
                 if let Some(value) = self.scope.get(name).cloned() {
                     return self.apply_value(f, value, args, arg_exprs);
                 }
-                if let Some(item) = self.items.functions.get(name).copied() {
-                    return self.inline(f, item, args, arg_exprs);
-                }
+            }
+            if let Some(found) = path_key(&path.path).and_then(|key| self.items.function(self.place, &key)) {
+                return self.inline(f, found, args, arg_exprs);
             }
             if let ([.., ty, _], Some(segment), [first, ..]) = (&segments[..], path.path.segments.last(), arg_exprs)
                 && elem_named(ty).is_some()
@@ -175,19 +196,21 @@ impl Lowering<'_> {
         }
     }
 
-    /// A call of another function of the module: its body, with its parameters standing for the arguments.
-    fn inline(&mut self, f: &syn::Expr, item: &syn::ItemFn, args: Vec<Value>, arg_exprs: &[&syn::Expr]) -> Value {
-        let name = item.sig.ident.unraw().to_string();
-        if self.calls.contains(&name) {
+    /// A call of a function whose tokens are at hand: its body, with its parameters standing for the arguments.
+    fn inline(&mut self, f: &syn::Expr, found: Found<'_, syn::ItemFn>, args: Vec<Value>, arg_exprs: &[&syn::Expr]) -> Value {
+        let item = found.item;
+        let (name, id) = (item.sig.ident.unraw().to_string(), found.id.to_owned());
+        if self.calls.contains(&id) {
             return self.fail(f, messages::RECURSION, &[&name]);
         }
-        if self.faulty.contains(&name) {
+        if self.faulty.contains(&id) {
             return Value::Poison;
         }
         let before = self.diags.n_errors();
+        let (first_value, n_assumed) = (self.b.n_values(), self.assumed.len());
         self.refuse_conditional(|visitor| visitor.visit_item_fn(item));
         let Some(signature) = parse_signature(item, Use::Called, self.diags) else {
-            self.faulty.insert(name);
+            self.faulty.insert(id);
             return Value::Poison;
         };
         if signature.params.len() != args.len() {
@@ -213,18 +236,33 @@ impl Lowering<'_> {
         for (name, value) in conformed {
             self.scope.bind(name, value);
         }
-        self.calls.push(name.clone());
+        let in_body = self.diags.n_errors();
+        let outer_place = std::mem::replace(&mut self.place, found.place);
+        self.calls.push(id.clone());
         let value = self.function_body(&item.block);
         self.calls.pop();
+        let value = match value.is_poisoned() || self.diags.n_errors() > before {
+            true => None,
+            false => self.conform(value, &signature.output, &super::tail_of(item)),
+        };
+        self.place = outer_place;
         self.scope = outer;
         if let (Some(c), Some(mark)) = (&mut self.closure, outer_mark) {
             c.mark = mark;
         }
-        if value.is_poisoned() || self.diags.n_errors() > before {
-            self.faulty.insert(name);
-            return Value::Poison;
+        if !found.place.is_here() {
+            // Its own expansion has found no error in the body and proved the names in it. What does not fit here is the call.
+            self.assumed.truncate(n_assumed);
+            self.diags.gather(in_body, f.to_token_stream(), messages::CALL, &[&name]);
         }
-        self.conform(value, &signature.output, &super::tail_of(item)).unwrap_or(Value::Poison)
+        if found.foreign {
+            self.b.set_spans(first_value, super::span_of(f));
+        }
+        let Some(value) = value else {
+            self.faulty.insert(id);
+            return Value::Poison;
+        };
+        value
     }
 
     /// The crate's own functions of arrays.

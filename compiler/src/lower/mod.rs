@@ -25,7 +25,7 @@ mod spellings;
 mod stmt;
 mod value;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use proc_macro2::Span;
 use quote::ToTokens;
@@ -38,57 +38,17 @@ pub use dependence::depends_on;
 use crate::diagnostics::{Diagnostics, Message, messages};
 use crate::ir::builder::TypeError;
 use crate::ir::{Builder, Dim, DimId, Elem, Elementwise, Literal, Note, Op, Shape, Type, ValueId};
+use crate::syntax::items::Found;
 use crate::syntax::shapes::{Length, shapes};
-use crate::syntax::{Assumed, Form, Lowered, Signature, source_text};
+use crate::syntax::{Assumed, Form, Items, Lowered, Place, Signature, source_text};
 use scope::Scope;
 use value::{Number, Value, describe_type};
 
-/// What a function may refer to beside its parameters: the other items of its module.
-#[derive(Clone, Debug, Default)]
-pub struct Items<'a> {
-    functions: BTreeMap<String, &'a syn::ItemFn>,
-    consts: BTreeMap<String, &'a syn::ItemConst>,
-}
-
-impl<'a> Items<'a> {
-    /// The functions and constants among the items of a module.
-    pub fn of(items: &'a [syn::Item]) -> Self {
-        let mut out = Items::default();
-        for item in items {
-            match item {
-                syn::Item::Fn(f) => {
-                    out.functions.insert(f.sig.ident.unraw().to_string(), f);
-                }
-                syn::Item::Const(c) => {
-                    out.consts.insert(c.ident.unraw().to_string(), c);
-                }
-                _ => {}
-            }
-        }
-        out
-    }
-}
-
 /// Lowers a function whose signature has been read. `None` if there was an error, which is then in `diags`.
-pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags: &mut Diagnostics) -> Option<Lowered> {
+pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items, diags: &mut Diagnostics) -> Option<Lowered> {
     let before = diags.n_errors();
-    let mut lowering = Lowering {
-        b: Builder::new(signature.name.unraw().to_string()),
-        diags,
-        items,
-        scope: Scope::default(),
-        calls: vec![signature.name.unraw().to_string()],
-        default_float: default_float(&signature),
-        lengths: HashMap::new(),
-        shapes: shapes::Lengths::default(),
-        computed: HashSet::new(),
-        known: HashMap::new(),
-        closure: None,
-        faulty: HashSet::new(),
-        depth: 0,
-        assumed: Vec::new(),
-        counters: counters::Counters::default(),
-    };
+    let name = signature.name.unraw().to_string();
+    let mut lowering = Lowering::new(name, default_float(&signature), items, diags);
     lowering.refuse_conditional(|visitor| visitor.visit_block(&item.block));
     let shapes = shapes(item, lowering.diags);
     for (param, shape) in signature.params.iter().zip(&shapes) {
@@ -107,6 +67,18 @@ pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items<'_>, diags:
     Some(Lowered { func, signature, assumed })
 }
 
+/// Reads the value of a constant to find out what it refers to: the names that were taken for items that the macro does not see. `None` if there was an
+/// error or an item is missing, which is then in `diags`.
+pub fn read_constant(item: &syn::ItemConst, items: &Items, diags: &mut Diagnostics) -> Option<Vec<Assumed>> {
+    let before = diags.n_errors();
+    let name = item.ident.unraw().to_string();
+    let float = if source_text(&item.ty) == "f32" { Elem::F32 } else { Elem::F64 };
+    let mut lowering = Lowering::new(String::new(), float, items, diags);
+    let value = lowering.const_item(Found { item, id: &name, place: Place::HERE, foreign: false });
+    let assumed = std::mem::take(&mut lowering.assumed);
+    if value.is_poisoned() || lowering.diags.n_errors() > before { None } else { Some(assumed) }
+}
+
 /// The float type of literals that nothing else gives a type.
 fn default_float(signature: &Signature) -> Elem {
     let leaves = signature.params.iter().map(|p| &p.form).chain([&signature.output]).flat_map(Form::leaves);
@@ -118,7 +90,9 @@ fn default_float(signature: &Signature) -> Elem {
 struct Lowering<'a> {
     b: Builder,
     diags: &'a mut Diagnostics,
-    items: &'a Items<'a>,
+    items: &'a Items,
+    /// Where the tokens that are being lowered stand.
+    place: Place,
     scope: Scope<Value>,
     /// The functions being lowered, outermost first, to find recursion.
     calls: Vec<String>,
@@ -151,6 +125,29 @@ struct Closure {
     mark: usize,
     /// For which elements the present place is reached: the conjunction of the conditions around it.
     reached: Option<ValueId>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(name: String, default_float: Elem, items: &'a Items, diags: &'a mut Diagnostics) -> Self {
+        Lowering {
+            b: Builder::new(name.clone()),
+            diags,
+            items,
+            place: Place::HERE,
+            scope: Scope::default(),
+            calls: vec![name],
+            default_float,
+            lengths: HashMap::new(),
+            shapes: shapes::Lengths::default(),
+            computed: HashSet::new(),
+            known: HashMap::new(),
+            closure: None,
+            faulty: HashSet::new(),
+            depth: 0,
+            assumed: Vec::new(),
+            counters: counters::Counters::default(),
+        }
+    }
 }
 
 impl Lowering<'_> {

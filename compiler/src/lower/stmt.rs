@@ -9,6 +9,7 @@ use super::{Lowering, describe_form, text};
 use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::{Elem, Type};
 use crate::syntax::Form;
+use crate::syntax::items::Found;
 use crate::syntax::signature::parse_form;
 
 impl Lowering<'_> {
@@ -56,7 +57,7 @@ impl Lowering<'_> {
                 self.error(import, messages::UNSUPPORTED_STATEMENT, &["this `use`", help]);
             }
             syn::Item::Const(c) => {
-                let value = self.const_item(c);
+                let value = self.const_item(Found { item: c, id: &c.ident.to_string(), place: self.place, foreign: false });
                 self.scope.bind(c.ident.unraw().to_string(), value);
             }
             other => {

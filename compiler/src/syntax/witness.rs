@@ -9,7 +9,9 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::signature::{Form, Lowered, Origin};
+use super::items::{Items, Place, path_key};
+use super::question::without_arguments;
+use super::signature::{Assumed, Form, Lowered, Origin};
 
 /// The witnesses of a function, as an item to stand beside it.
 pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Path) -> TokenStream {
@@ -20,7 +22,7 @@ pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Pa
     if let syn::ReturnType::Type(_, ty) = output {
         checks.extend(type_check(ty, &lowered.signature.output, crate_path));
     }
-    let names = name_checks(lowered, crate_path);
+    let names = name_checks(&lowered.assumed, crate_path);
     let methods = method_checks(lowered, crate_path);
     // The function itself may only be called through what is generated from it: naming it here keeps rustc from calling it unused.
     let name = &lowered.signature.name;
@@ -34,6 +36,62 @@ pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Pa
             let _ = #name;
         };
     }
+}
+
+/// Proves that each path that a carrier has answered for stands for the very item that was carried: that one is seen from the module `home` beside its
+/// derivatives, and two functions have one type only if they are one. The carrier, a macro, could otherwise come from another place than the function.
+pub fn carried_witness(items: &Items, paths: &[syn::Path], crate_path: &syn::Path) -> TokenStream {
+    let checks: TokenStream = paths.iter().filter_map(|path| carried_check(items, path, crate_path)).collect();
+    if checks.is_empty() {
+        return checks;
+    }
+    quote! {
+        #[doc(hidden)]
+        #[allow(unused, clippy::all, clippy::pedantic)]
+        const _: () = { #checks };
+    }
+}
+
+fn carried_check(items: &Items, path: &syn::Path, crate_path: &syn::Path) -> Option<TokenStream> {
+    let key = path_key(path)?;
+    let span = path.segments.last()?.ident.span();
+    let path = without_arguments(path);
+    let (carried, arguments) = match (items.function(Place::HERE, &key), items.constant(Place::HERE, &key)) {
+        (Some(function), _) => (&function.item.sig.ident, turbofish(&function.item.sig.generics)),
+        (None, Some(constant)) => (&constant.item.ident, TokenStream::new()),
+        (None, None) => return None,
+    };
+    let carried = syn::Ident::new(&carried.to_string(), span);
+    let check = match items.function(Place::HERE, &key) {
+        Some(_) => quote_spanned! {span=>
+            fn check() {
+                let named = #path #arguments;
+                {
+                    use carried_from::*;
+                    #crate_path::rt::same_function(named, #carried #arguments);
+                }
+            }
+        },
+        None => {
+            let message = format!("another constant `{key}` is in sight than the one whose value the macro was given");
+            quote_spanned!(span=> ::core::assert!(#path == { use carried_from::*; #carried }, #message);)
+        }
+    };
+    Some(quote_spanned!(span=> const _: () = { use #path::home as carried_from; #check };))
+}
+
+/// Some generic arguments that fit the parameters: which does not matter.
+fn turbofish(generics: &syn::Generics) -> TokenStream {
+    let arguments: Vec<TokenStream> = generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            syn::GenericParam::Lifetime(_) => None,
+            syn::GenericParam::Type(_) => Some(quote!(f64)),
+            syn::GenericParam::Const(_) => Some(quote!(1)),
+        })
+        .collect();
+    if arguments.is_empty() { TokenStream::new() } else { quote!(::<#(#arguments),*>) }
 }
 
 /// A function that only compiles if `ty` is what `form` says.
@@ -80,7 +138,7 @@ fn conversions(form: &Form, value: &TokenStream, span: proc_macro2::Span, crate_
 }
 
 /// A module in which every assumed name is imported from where the user's code stands and from where it is assumed to come from.
-fn name_checks(lowered: &Lowered, crate_path: &syn::Path) -> TokenStream {
+pub fn name_checks(assumed: &[Assumed], crate_path: &syn::Path) -> TokenStream {
     let origins = [
         (Origin::OwnFunction, quote!(functions), quote!(#crate_path::functions)),
         (Origin::F64Constant, quote!(f64_constants), quote!(::core::f64::consts)),
@@ -90,7 +148,7 @@ fn name_checks(lowered: &Lowered, crate_path: &syn::Path) -> TokenStream {
     for (origin, module, path) in origins {
         let mut seen: Vec<String> = Vec::new();
         let mut uses = TokenStream::new();
-        for assumed in lowered.assumed.iter().filter(|a| a.origin == origin) {
+        for assumed in assumed.iter().filter(|a| a.origin == origin) {
             let name = &assumed.name;
             if !seen.contains(&name.to_string()) {
                 seen.push(name.to_string());

@@ -4,7 +4,8 @@
 use bilevel_compiler::diagnostics::Diagnostics;
 use bilevel_compiler::ir::eval::{Tensor, eval};
 use bilevel_compiler::ir::verify::verify;
-use bilevel_compiler::lower::{Items, lower};
+use bilevel_compiler::lower::lower;
+use bilevel_compiler::syntax::Items;
 use bilevel_compiler::syntax::Lowered;
 use bilevel_compiler::syntax::signature::{Use, parse_signature};
 

@@ -404,4 +404,23 @@ pub mod huber {
         );
         (scale_bar_dot, buffers.x_bar_dot.into_array([x_len]), delta_bar_dot)
     }
+    /// What is seen from where the function stands, by which callers elsewhere prove that they mean this function.
+    #[doc(hidden)]
+    pub mod home {
+        pub use super::super::*;
+    }
 }
+#[doc(hidden)]
+#[allow(unused_macros, non_local_definitions)]
+#[macro_export]
+macro_rules! __bilevel_huber_9fec956134f02e431cbbd03d8658ef8b {
+    ([$($resume:tt)*] $($state:tt)*) => {
+        $($resume)* ! { $($state)* { { "__bilevel_huber_9fec956134f02e431cbbd03d8658ef8b"
+        "bilevel-compiler 0.1.0 " {} { pub fn huber(scale : f64, x : & Array1 < f64 >,
+        delta : f64) -> f64 { let r = (x * scale).sum(); if r.abs() <= delta { 0.5 * r *
+        r } else { delta * (r.abs() - 0.5 * delta) } } } } } }
+    };
+}
+#[doc(hidden)]
+#[allow(unused_imports, unreachable_pub)]
+pub use __bilevel_huber_9fec956134f02e431cbbd03d8658ef8b as huber;

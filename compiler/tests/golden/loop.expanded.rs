@@ -883,4 +883,24 @@ pub mod recurrent {
             buffers.h_bar_dot.into_array([w_rows]),
         )
     }
+    /// What is seen from where the function stands, by which callers elsewhere prove that they mean this function.
+    #[doc(hidden)]
+    pub mod home {
+        pub use super::super::*;
+    }
 }
+#[doc(hidden)]
+#[allow(unused_macros, non_local_definitions)]
+#[macro_export]
+macro_rules! __bilevel_recurrent_f10e9c8b52eb23b0272112aae4431a2b {
+    ([$($resume:tt)*] $($state:tt)*) => {
+        $($resume)* ! { $($state)* { {
+        "__bilevel_recurrent_f10e9c8b52eb23b0272112aae4431a2b" "bilevel-compiler 0.1.0 "
+        {} { pub fn recurrent(w : & Array2 < f32 >, start : & Array1 < f32 >, n : usize)
+        -> f32 { let mut h = start.clone(); let mut total = 0.0; for t in 0..n { h = w
+        .dot(& h).mapv(f32::tanh); total += h.sum() / (1 + t) as f32; } total } } } } }
+    };
+}
+#[doc(hidden)]
+#[allow(unused_imports, unreachable_pub)]
+pub use __bilevel_recurrent_f10e9c8b52eb23b0272112aae4431a2b as recurrent;

@@ -17,3 +17,28 @@ pub trait OwnMethods {
 impl OwnMethods for f64 {}
 impl OwnMethods for f32 {}
 impl<S: RawData, D> OwnMethods for ArrayBase<S, D> {}
+
+/// What an expansion knows the tokens of. A question for the tokens of a function has a type, which has this trait once there is an answer.
+#[diagnostic::on_unimplemented(
+    message = "the body of `{Self}` is not known here, so its derivative is not either",
+    label = "its tokens were asked for here",
+    note = "mark `{Self}` with `#[differentiable]` where it is defined; `use path::{Self}` then imports its body with it",
+    note = "functions that call each other, directly or through others, cannot be differentiated: write the repetition as a `for` loop",
+    note = "a method or a function from another crate that has no body here needs a rule: `#[derivative(of = ..)]`"
+)]
+pub trait Carried {
+    /// Asks.
+    const KNOWN: () = ();
+}
+
+/// That two functions are one.
+#[diagnostic::on_unimplemented(
+    message = "this is not the function whose body the macro was given",
+    label = "another function of this name is in sight",
+    note = "import function and body together, by one `use`"
+)]
+pub trait Same<T> {}
+impl<T> Same<T> for T {}
+
+/// Compiles only if both are one function.
+pub fn same_function<F: Same<G>, G>(_named: F, _carried: G) {}

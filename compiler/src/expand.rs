@@ -1,0 +1,267 @@
+//! The way of one expansion: from the tokens under an attribute to what stands in their place.
+//!
+//! An expansion may end with a [question](crate::syntax::question) for the tokens of other items, and begins anew when it is answered. The user's item
+//! is given back by the first beginning, whatever happens afterwards.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+
+use crate::diagnostics::{Diagnostics, messages};
+use crate::lower::read_constant;
+use crate::syntax::attributes::{parse_bilevel, parse_differentiable};
+use crate::syntax::carrier::{carrier, faulty_carrier};
+use crate::syntax::items::{Item, Items};
+use crate::syntax::question::{Answered, Entry, Question};
+use crate::syntax::shapes::{strip_function, strip_items};
+use crate::syntax::witness::{carried_witness, name_checks, witness};
+use crate::{derive, emit, program, syntax};
+
+/// How deep delimiters may be nested in what the macros read, so that no input makes the parser run out of stack.
+const MAX_NESTING: usize = 100;
+
+/// The expansion of an attribute: the item, with what is generated from it, and errors. What editors send while a person is typing is given back as
+/// it is.
+pub(crate) fn begin(expansion: Question) -> TokenStream {
+    let item = expansion.item.clone();
+    let mut half_typed = false;
+    let nesting = nesting(item.clone(), &mut half_typed).max(nesting(expansion.attr.clone(), &mut half_typed));
+    if half_typed {
+        return item;
+    }
+    let mut diags = Diagnostics::new();
+    let tokens = if nesting > MAX_NESTING {
+        diags.error(first_token(&item), messages::TOO_DEEP, &[]);
+        item
+    } else {
+        read(&item, &mut diags, item.clone(), |mut parsed, diags| {
+            let generated = generate(expansion, &mut parsed, diags);
+            with_generated(parsed, generated)
+        })
+    };
+    with_errors(tokens, diags)
+}
+
+/// Goes on after an answer: what is generated from the item, which itself stands there already.
+pub(crate) fn resume(state: TokenStream) -> TokenStream {
+    let mut diags = Diagnostics::new();
+    let tokens = match syn::parse2::<Answered>(state) {
+        Ok(Answered { question, witness, faulty }) => {
+            let item = question.item.clone();
+            let generated = read(&item, &mut diags, TokenStream::new(), |mut parsed, diags| {
+                if faulty {
+                    without_body(&parsed)
+                } else if question.pending.is_empty() {
+                    generate(question, &mut parsed, diags)
+                } else {
+                    question.ask()
+                }
+            });
+            quote!(#witness #generated)
+        }
+        Err(error) => {
+            diags.syntax_error(&error);
+            TokenStream::new()
+        }
+    };
+    with_errors(tokens, diags)
+}
+
+/// Parses the item and hands it on. Gives `otherwise` on an error of the parser, and on a defect of the compiler, which must not take the user's item
+/// with it.
+fn read(
+    item: &TokenStream,
+    diags: &mut Diagnostics,
+    otherwise: TokenStream,
+    then: impl FnOnce(syn::Item, &mut Diagnostics) -> TokenStream,
+) -> TokenStream {
+    match syn::parse2::<syn::Item>(item.clone()) {
+        Ok(parsed) => match catch_unwind(AssertUnwindSafe(|| then(parsed, diags))) {
+            Ok(tokens) => tokens,
+            Err(defect) => {
+                diags.error(first_token(item), messages::DEFECT, &[&panic_text(&*defect)]);
+                otherwise
+            }
+        },
+        Err(error) => {
+            diags.syntax_error(&error);
+            otherwise
+        }
+    }
+}
+
+fn with_errors(tokens: TokenStream, diags: Diagnostics) -> TokenStream {
+    match diags.finish() {
+        Ok(()) => tokens,
+        Err(errors) => quote!(#tokens #errors),
+    }
+}
+
+/// The user's item with what is generated from it: beside a function, inside of a module.
+fn with_generated(item: syn::Item, generated: TokenStream) -> TokenStream {
+    match item {
+        syn::Item::Mod(mut module) => {
+            if let Some((_, items)) = &mut module.content {
+                strip_items(items);
+                items.push(syn::Item::Verbatim(generated));
+            }
+            module.into_token_stream()
+        }
+        syn::Item::Fn(mut f) => {
+            strip_function(&mut f);
+            quote!(#f #generated)
+        }
+        other => quote!(#other #generated),
+    }
+}
+
+/// What is generated from an item, or a question for what is missing. Takes the attributes that it has read from the item.
+fn generate(mut expansion: Question, item: &mut syn::Item, diags: &mut Diagnostics) -> TokenStream {
+    let mut items = match (expansion.entry, &*item) {
+        (Entry::Bilevel, syn::Item::Mod(module)) => Items::of(module.content.as_ref().map_or(&[][..], |(_, items)| items)),
+        _ => Items::default(),
+    };
+    if let Err(error) = expansion.answer(&mut items) {
+        diags.syntax_error(&error);
+        return TokenStream::new();
+    }
+    let generated = match (expansion.entry, &mut *item) {
+        (Entry::Differentiable, syn::Item::Fn(f)) => function(&mut expansion, f, &items, diags),
+        (Entry::Differentiable, syn::Item::Const(c)) => constant(&mut expansion, c, &items, diags),
+        (Entry::Bilevel, syn::Item::Mod(module)) => problem(&mut expansion, module, &items, diags),
+        (Entry::Differentiable, other) => wrong_item(other, "differentiable", "a function", diags),
+        (Entry::Bilevel, other) => wrong_item(other, "bilevel", "an inline module", diags),
+    };
+    if diags.has_errors() {
+        return without_body(item);
+    }
+    if diags.asked().is_empty() {
+        return generated;
+    }
+    expansion.pending = diags.asked().to_vec();
+    expansion.ask()
+}
+
+/// Beside a function: the module with its derivatives, and its carrier.
+fn function(expansion: &mut Question, f: &syn::ItemFn, items: &Items, diags: &mut Diagnostics) -> TokenStream {
+    let args = parse_differentiable(expansion.attr.clone(), diags);
+    expansion.crate_path = args.crate_path.clone().unwrap_or_else(program::default_crate_path);
+    let Some(function) = program::read_function(args, f, items, diags) else { return TokenStream::new() };
+    let witness = witness(&function.lowered, &f.sig.output, &function.crate_path);
+    let called = carried_witness(items, &expansion.paths, &function.crate_path);
+    let companion = derived(emit::companion(&function), diags);
+    let carrier = carrier(&Item::Function(f.clone()), items);
+    quote!(#witness #called #companion #carrier)
+}
+
+/// Beside a constant: its carrier.
+fn constant(expansion: &mut Question, item: &syn::ItemConst, items: &Items, diags: &mut Diagnostics) -> TokenStream {
+    let args = parse_differentiable(expansion.attr.clone(), diags);
+    expansion.crate_path = args.crate_path.unwrap_or_else(program::default_crate_path);
+    let Some(assumed) = read_constant(item, items, diags) else { return TokenStream::new() };
+    let names = name_checks(&assumed, &expansion.crate_path);
+    let called = carried_witness(items, &expansion.paths, &expansion.crate_path);
+    let carrier = carrier(&Item::Const(item.clone()), items);
+    let (vis, name) = (&item.vis, &item.ident);
+    quote! {
+        #[doc(hidden)]
+        #[allow(unused)]
+        const _: () = { #names };
+        #called
+        #[doc(hidden)]
+        #[allow(non_snake_case)]
+        #vis mod #name {
+            #[allow(unused_imports, unreachable_pub)]
+            pub mod home { pub use super::super::*; }
+        }
+        #carrier
+    }
+}
+
+/// Inside of a module: the `Problem` and its kernels.
+fn problem(expansion: &mut Question, module: &mut syn::ItemMod, items: &Items, diags: &mut Diagnostics) -> TokenStream {
+    let args = parse_bilevel(expansion.attr.clone(), diags);
+    expansion.crate_path = args.crate_path.clone().unwrap_or_else(program::default_crate_path);
+    let (stripped, problem) = program::read_problem(args, module.clone(), items, diags);
+    *module = stripped;
+    let Some(problem) = problem else { return TokenStream::new() };
+    let inner = witness(&problem.inner, &output_of(module, &problem.inner), &problem.crate_path);
+    let outer = witness(&problem.outer, &output_of(module, &problem.outer), &problem.crate_path);
+    let called = carried_witness(items, &expansion.paths, &problem.crate_path);
+    let generated = derived(emit::problem(&problem), diags);
+    quote!(#inner #outer #called #generated)
+}
+
+/// In the place of what an item with an error, here or elsewhere, has no generated code for: nothing, for itself and for those who ask for it.
+fn without_body(item: &syn::Item) -> TokenStream {
+    match item {
+        syn::Item::Fn(f) if f.sig.receiver().is_none() => faulty_carrier(&Item::Function(f.clone())),
+        syn::Item::Const(c) => faulty_carrier(&Item::Const(c.clone())),
+        _ => TokenStream::new(),
+    }
+}
+
+/// What was generated, or nothing and an error where the derivative does not exist.
+fn derived(generated: Result<TokenStream, derive::DeriveError>, diags: &mut Diagnostics) -> Option<TokenStream> {
+    match generated {
+        Ok(tokens) => Some(tokens),
+        Err(error) => {
+            diags.error_at(error.span, messages::NOT_DIFFERENTIABLE, &[&error.message]);
+            None
+        }
+    }
+}
+
+/// How deep delimiters are nested, and whether there is a name that rust-analyzer puts into code that is being typed.
+fn nesting(tokens: TokenStream, half_typed: &mut bool) -> usize {
+    let mut deepest = 0;
+    // An explicit stack, since the depth is not bounded yet.
+    let mut open = vec![tokens.into_iter()];
+    while let Some(tokens) = open.last_mut() {
+        match tokens.next() {
+            Some(TokenTree::Group(group)) => open.push(group.stream().into_iter()),
+            Some(TokenTree::Ident(ident)) => *half_typed |= ident.to_string().contains("__ra_fixup"),
+            Some(TokenTree::Punct(_) | TokenTree::Literal(_)) => {}
+            None => {
+                open.pop();
+            }
+        }
+        deepest = deepest.max(open.len());
+    }
+    deepest
+}
+
+fn panic_text(defect: &(dyn Any + Send)) -> String {
+    let text = defect.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| defect.downcast_ref::<String>().cloned()).unwrap_or_else(|| "for no stated reason".to_owned())
+}
+
+fn first_token(tokens: &TokenStream) -> TokenStream {
+    tokens.clone().into_iter().take(1).collect()
+}
+
+fn wrong_item(item: &syn::Item, attribute: &str, expected: &str, diags: &mut Diagnostics) -> TokenStream {
+    let found = match item {
+        syn::Item::Fn(_) => "a function",
+        syn::Item::Mod(_) => "a module",
+        syn::Item::Struct(_) => "a struct",
+        syn::Item::Enum(_) => "an enum",
+        syn::Item::Trait(_) => "a trait",
+        syn::Item::Impl(_) => "an `impl`",
+        _ => "this item",
+    };
+    diags.error(first_token(&item.to_token_stream()), messages::ATTRIBUTE_ON_WRONG_ITEM, &[attribute, expected, found]);
+    TokenStream::new()
+}
+
+/// The result type of a loss, token for token.
+fn output_of(module: &syn::ItemMod, loss: &syntax::Lowered) -> syn::ReturnType {
+    let items = module.content.iter().flat_map(|(_, items)| items);
+    let function = items.into_iter().find_map(|item| match item {
+        syn::Item::Fn(f) if f.sig.ident == loss.signature.name => Some(f.sig.output.clone()),
+        _ => None,
+    });
+    function.unwrap_or(syn::ReturnType::Default)
+}

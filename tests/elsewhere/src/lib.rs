@@ -1,0 +1,46 @@
+//! Differentiable functions that the tests call from another crate: public ones that stand on private ones, several levels deep.
+
+use bilevel::prelude::*;
+
+mod smooth {
+    use bilevel::prelude::*;
+
+    /// Where the quadratic part of [`huber`] ends.
+    #[differentiable]
+    const DELTA: f64 = 1.5;
+
+    /// `x² / 2` near zero, linear far from it.
+    #[differentiable]
+    pub fn huber(x: f64) -> f64 {
+        if x.abs() <= DELTA { 0.5 * x * x } else { DELTA * (x.abs() - 0.5 * DELTA) }
+    }
+}
+
+/// Functions of layers.
+pub mod layers {
+    use bilevel::prelude::*;
+
+    /// `tanh(x w + b)`.
+    #[differentiable]
+    pub fn dense(x: &Array2<f64>, w: &Array2<f64>, b: &Array1<f64>) -> Array2<f64> {
+        affine(x, w, b).tanh()
+    }
+
+    #[differentiable]
+    fn affine(x: &Array2<f64>, w: &Array2<f64>, b: &Array1<f64>) -> Array2<f64> {
+        x.dot(w) + b
+    }
+}
+
+pub use smooth::huber;
+
+/// The mean Huber loss of two layers.
+#[differentiable]
+pub fn robust_loss(x: &Array2<f64>, w: &Array2<f64>, b: &Array1<f64>, v: &Array1<f64>, y: &Array1<f64>) -> f64 {
+    let residuals = layers::dense(x, w, b).dot(v) - y;
+    let mut total = 0.0;
+    for i in 0..residuals.len() {
+        total += huber(residuals[i]);
+    }
+    total / residuals.len() as f64
+}
