@@ -51,6 +51,9 @@ const PLACES: &[&str] = &[
     "broadcast",
     "permute",
     "reshape",
+    "concat",
+    "unfold",
+    "fold",
     "iota",
     "dim_size",
     "bind_dim",
@@ -82,6 +85,9 @@ fn place_in_table(op: &Op) -> &'static str {
         Op::Shape(Shape::Broadcast { .. }) => "broadcast",
         Op::Shape(Shape::Permute { .. }) => "permute",
         Op::Shape(Shape::Reshape { .. }) => "reshape",
+        Op::Shape(Shape::Concat { .. }) => "concat",
+        Op::Shape(Shape::Unfold { .. }) => "unfold",
+        Op::Shape(Shape::Fold { .. }) => "fold",
         Op::Shape(Shape::Iota { .. }) => "iota",
         Op::Shape(Shape::DimSize { .. }) => "dim_size",
         Op::Shape(Shape::BindDim { .. }) => "bind_dim",
@@ -247,6 +253,28 @@ fn shape_rows(random: &mut Random) -> Vec<Row> {
             let x = b.op(Shape::Reshape { dims }, &[p[0]]);
             let back = b.op(Shape::Reshape { dims: vec![three, two] }, &[x]);
             vec![x, back]
+        }),
+        row("Reshape to other lengths", vec![matrix()], move |b, p| {
+            let x = b.op(Shape::Reshape { dims: vec![two, three] }, &[p[0]]);
+            let flat = b.op(Shape::Reshape { dims: vec![Dim::Const(6)] }, &[x]);
+            vec![x, flat]
+        }),
+        row("Concat", vec![matrix(), matrix()], move |b, p| {
+            let rows = b.op(Shape::Concat { axis: 0, dim: Dim::Const(9) }, &[p[0], p[1], p[0]]);
+            let cols = b.op(Shape::Concat { axis: 1, dim: Dim::Const(4) }, &[p[1], p[0]]);
+            let zeros = b.constant_like(p[0], 0.5);
+            vec![rows, cols, b.op(Shape::Concat { axis: 0, dim: Dim::Const(6) }, &[zeros, p[0]])]
+        }),
+        row("Unfold", vec![matrix()], move |b, p| {
+            let overlapping = Shape::Unfold { axis: 0, out: two, len: two, step: 1, dilation: 1 };
+            let dilated = Shape::Unfold { axis: 0, out: Dim::Const(1), len: two, step: 5, dilation: 2 };
+            let none = Shape::Unfold { axis: 1, out: Dim::Const(0), len: three, step: 1, dilation: 1 };
+            [overlapping, dilated, none].map(|op| b.op(op, p)).to_vec()
+        }),
+        row("Fold", vec![matrix()], move |b, p| {
+            let overlapping = Shape::Fold { axis: 0, dim: Dim::Const(4), step: 1, dilation: 1 };
+            let gaps = Shape::Fold { axis: 0, dim: Dim::Const(9), step: 3, dilation: 2 };
+            [overlapping, gaps].map(|op| b.op(op, p)).to_vec()
         }),
         row("Iota and DimSize", vec![matrix()], move |b, p| {
             let elem = b.ty(p[0]).elem;

@@ -3,10 +3,11 @@
 pub use ndarray::{Array, Array0, Array1, Array2, Array3, Array4, ArrayView0, ArrayView1, ArrayView2, ArrayView3, ArrayView4};
 
 pub use crate::kernels::{
-    ANY, Buffer, Matrix, Max, Min, Sum, abs, acos, add, asin, at, atan, atan2, check_index, check_indices, check_nonempty, check_turns,
-    column, contract, copy, cos, cosh, dims, dims_or_panic, elements, exp, exp_m1, fill, first, fixed, floor, from, gather, lane, ln,
-    ln_1p, log_sum_exp, map, matrix, max, min, part, position, powf, powi, product, read, reduce_all, reduce_first, reduce_last, relu, row,
-    row_mut, scatter_add, sigmoid, sign, sin, sinh, softplus, splat, sqrt, strided, take_along, tan, tanh, to_array, view_elements, write,
+    ANY, Buffer, Matrix, Max, Min, Sum, abs, acos, add, asin, at, atan, atan2, check_index, check_indices, check_nonempty, check_reshape,
+    check_turns, column, concat, contract, copy, cos, cosh, dims, dims_or_panic, elements, exp, exp_m1, fill, first, fixed, floor, fold,
+    from, gather, lane, ln, ln_1p, log_sum_exp, map, matrix, max, min, part, position, powf, powi, product, read, reduce_all, reduce_first,
+    reduce_last, relu, row, row_mut, scatter_add, sigmoid, sign, sin, sinh, softplus, splat, sqrt, strided, take_along, tan, tanh,
+    to_array, view_elements, windows, write,
 };
 pub use std::borrow::Cow;
 pub use std::mem::swap;

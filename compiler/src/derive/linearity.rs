@@ -179,6 +179,8 @@ fn combine(op: &Op, kinds: &[Kind]) -> Result<Kind, &'static str> {
         Op::Einsum(_) => product(kinds),
         Op::Shape(shape) => match shape {
             Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. } => Ok(kinds[0]),
+            Shape::Unfold { .. } | Shape::Fold { .. } => Ok(kinds[0]),
+            Shape::Concat { .. } => kinds[1..].iter().try_fold(kinds[0], |all, &kind| sum(all, kind)),
             Shape::Iota { .. } | Shape::DimSize { .. } | Shape::BindDim { .. } => coefficient(kinds),
         },
         Op::Index(index) => match index {

@@ -179,10 +179,13 @@ impl<'f> Plan<'f> {
         match &stmt.op {
             Op::Const(..) => true,
             Op::Shape(shape) => match shape {
-                Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. } | Shape::Iota { .. } | Shape::DimSize { .. } => {
-                    true
-                }
-                Shape::BindDim { .. } => false,
+                Shape::Broadcast { .. }
+                | Shape::Permute { .. }
+                | Shape::Reshape { .. }
+                | Shape::Unfold { .. }
+                | Shape::Iota { .. }
+                | Shape::DimSize { .. } => true,
+                Shape::Concat { .. } | Shape::Fold { .. } | Shape::BindDim { .. } => false,
             },
             Op::Index(Index::Read(_)) => self.defined[stmt.args[0].0 as usize].1 < level,
             // Arithmetic on positions.

@@ -17,6 +17,11 @@ pub(super) fn length(dims: impl IntoIterator<Item = Dim>) -> Length {
     dims.into_iter().filter(|&d| d != Dim::Const(1)).collect()
 }
 
+/// Whether a reshape of a value changes only which axes of length one there are (or repeats a number that way), so that loops can look through it.
+pub(super) fn is_plain_reshape(from: &Type, to: &[Dim]) -> bool {
+    from.rank() == 0 || Shape::same_but_for_ones(&from.dims, to)
+}
+
 /// A value of `rank` axes that is the whole space.
 pub(super) fn identity(rank: usize) -> AxisMap {
     (0..rank).map(Some).collect()
@@ -54,7 +59,7 @@ pub(super) fn operand_maps(stmt: &Stmt, types: &[&Type], out: &Type, map: &AxisM
             operand.remove(*axis);
             vec![operand; 2]
         }
-        Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. })
+        Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. } | Shape::DimSize { .. } | Shape::BindDim { .. })
         | Op::Index(
             Index::Read(_) | Index::Add(_) | Index::Write(_) | Index::Gather { .. } | Index::ScatterAdd { .. } | Index::TakeAlong { .. },
         )

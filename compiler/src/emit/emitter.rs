@@ -116,7 +116,14 @@ impl<'f> Emitter<'f> {
                 Op::Index(Index::Read(_)) => Part::read_by(self.func, stmt) != Some(Part::Slice),
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) => true,
                 Op::Shape(
-                    Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. } | Shape::DimSize { .. } | Shape::BindDim { .. },
+                    Shape::Broadcast { .. }
+                    | Shape::Permute { .. }
+                    | Shape::Concat { .. }
+                    | Shape::Unfold { .. }
+                    | Shape::Fold { .. }
+                    | Shape::Iota { .. }
+                    | Shape::DimSize { .. }
+                    | Shape::BindDim { .. },
                 ) => true,
                 Op::Index(Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }) => true,
             },

@@ -156,7 +156,7 @@ impl Loop {
                 Expr::choice(&here, &v, &Expr::literal(func.ty(value).elem, Literal::Float(0.0)))
             }
             Op::Const(..)
-            | Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. })
+            | Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. } | Shape::DimSize { .. } | Shape::BindDim { .. })
             | Op::Reduce(_)
             | Op::Index(
                 Index::Read(_)

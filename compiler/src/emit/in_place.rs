@@ -8,7 +8,7 @@ use proc_macro2::Ident;
 
 use super::emitter::{Emitter, Open};
 use super::index::Part;
-use crate::ir::{Body, Control, Index, Op, Stmt, ValueId};
+use crate::ir::{Body, Control, Index, Op, Shape, Stmt, ValueId};
 
 impl<'f> Emitter<'f> {
     /// The buffer of an array that the statement, one of the body that is being written, may change in place.
@@ -103,6 +103,8 @@ impl<'f> Emitter<'f> {
         if self.func.ty(out).rank() == 0 {
             return self.plan.inlined[out.0 as usize];
         }
-        !self.plan.in_memory[out.0 as usize] || matches!(stmt.op, Op::Control(_)) || Part::read_by(self.func, stmt) == Some(Part::Slice)
+        !self.plan.in_memory[out.0 as usize]
+            || matches!(stmt.op, Op::Control(_) | Op::Shape(Shape::Reshape { .. }))
+            || Part::read_by(self.func, stmt) == Some(Part::Slice)
     }
 }

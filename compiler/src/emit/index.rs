@@ -10,7 +10,7 @@ use quote::quote;
 use super::access::{Length, length};
 use super::emitter::Emitter;
 use super::expr::Expr;
-use crate::ir::{Dim, Func, Index, Op, Pick, Stmt, ValueId, Window};
+use crate::ir::{Dim, Func, Index, Op, Pick, Shape, Stmt, ValueId, Window};
 
 /// How the part that a `read` gives stands in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,24 +65,52 @@ impl Part {
 }
 
 impl Emitter<'_> {
-    /// Whether a value is a part of an array that loops read where it stands.
+    /// Whether a value is a part of an array, or windows on one, that loops read where it stands.
     pub(super) fn is_part_view(&self, value: ValueId) -> bool {
-        !self.plan.in_memory[value.0 as usize] && self.read_window(value).is_some() && self.func.ty(value).rank() > 0
+        !self.plan.in_memory[value.0 as usize] && self.func.ty(value).rank() > 0 && self.strides_in_whole(value).is_some()
     }
 
-    fn read_window(&self, value: ValueId) -> Option<(&Window, ValueId)> {
-        match self.plan.definition[value.0 as usize] {
-            Some(Stmt { op: Op::Index(Index::Read(window)), args, .. }) => Some((window, args[0])),
-            Some(_) | None => None,
+    /// For what reads a part of an array: for each of its axes the stride in the array, and the step.
+    fn strides_in_whole(&self, value: ValueId) -> Option<Vec<(Length, i64)>> {
+        let stmt = self.plan.definition[value.0 as usize]?;
+        match &stmt.op {
+            Op::Index(Index::Read(window)) => Some(part_strides(window, &self.func.ty(stmt.args[0]).dims)),
+            Op::Shape(Shape::Unfold { axis, step, dilation, .. }) => {
+                let mut strides: Vec<(Length, i64)> = row_major(&self.func.ty(stmt.args[0]).dims).into_iter().map(|s| (s, 1)).collect();
+                let stride = strides[*axis].0.clone();
+                strides.splice(axis..=axis, [(stride.clone(), *step as i64), (stride, *dilation as i64)]);
+                Some(strides)
+            }
+            Op::Index(
+                Index::Add(_)
+                | Index::Write(_)
+                | Index::Gather { .. }
+                | Index::ScatterAdd { .. }
+                | Index::TakeAlong { .. }
+                | Index::PutAlong { .. },
+            )
+            | Op::Shape(
+                Shape::Broadcast { .. }
+                | Shape::Permute { .. }
+                | Shape::Reshape { .. }
+                | Shape::Concat { .. }
+                | Shape::Fold { .. }
+                | Shape::Iota { .. }
+                | Shape::DimSize { .. }
+                | Shape::BindDim { .. },
+            )
+            | Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Control(_) => None,
         }
     }
 
     /// The distance in memory between neighbours along each axis of a value that loops read.
     pub(super) fn strides(&self, value: ValueId) -> Vec<Length> {
-        match self.read_window(value) {
-            Some((window, whole)) if self.is_part_view(value) => {
-                part_strides(window, &self.func.ty(whole).dims).into_iter().map(|(stride, step)| with_step(stride, step)).collect()
-            }
+        match self.strides_in_whole(value) {
+            Some(strides) if self.is_part_view(value) => strides.into_iter().map(|(stride, step)| with_step(stride, step)).collect(),
             _ => row_major(&self.func.ty(value).dims),
         }
     }
@@ -106,7 +134,7 @@ impl Emitter<'_> {
             }
             Part::Strided if self.is_part_view(out) => quote!(#rt::from(#x, #start)),
             Part::Strided | Part::Downwards => {
-                let (shape, strides) = self.part_space(window, whole, out);
+                let (shape, strides) = self.part_space(&part_strides(window, &self.func.ty(whole).dims), out);
                 let dest = self.destination(out);
                 quote!(#rt::read(#dest, #x, #start, #shape, #strides))
             }
@@ -120,7 +148,7 @@ impl Emitter<'_> {
         let adds = matches!(stmt.op, Op::Index(Index::Add(_)));
         let start = self.start(window, whole, &stmt.args[1..=window.axes.len()]);
         let v_place = self.memory(v);
-        let part = (self.func.ty(v).rank() > 0).then(|| self.part_space(window, whole, v));
+        let part = (self.func.ty(v).rank() > 0).then(|| self.part_space(&part_strides(window, &self.func.ty(whole).dims), v));
         let (before, field) = self.changed_buffer(stmt);
         let change = match (part, adds) {
             (None, true) => quote!(buffers.#field[#start] += #v_place;),
@@ -153,6 +181,68 @@ impl Emitter<'_> {
         }
         let dest = self.destination(out);
         quote!(#rt::gather(#dest, #x, #positions, #shape))
+    }
+
+    /// `rt::concat(…)`
+    pub(super) fn concat(&mut self, stmt: &Stmt, axis: usize) -> TokenStream {
+        let rt = self.rt.clone();
+        let out = stmt.outs[0];
+        let dims = self.func.ty(out).dims.clone();
+        let part = |dims: &[Dim]| self.length(&length(dims.iter().copied()));
+        let (outer, len, inner) = (part(&dims[..axis]), part(&dims[axis..=axis]), part(&dims[axis + 1..]));
+        let operands: Vec<TokenStream> = stmt
+            .args
+            .iter()
+            .map(|&x| {
+                let (elements, n) = (self.memory(x), self.dim(self.func.ty(x).dims[axis]));
+                quote!((#elements, #n))
+            })
+            .collect();
+        let dest = self.destination(out);
+        quote!(#rt::concat(#dest, [#outer, #len, #inner], &[#(#operands),*]))
+    }
+
+    /// Sliding windows: the array itself, once it is known that they fit, or a copy.
+    pub(super) fn unfold(&mut self, stmt: &Stmt, axis: usize, counts: [Dim; 2], steps: [u64; 2]) -> TokenStream {
+        let rt = self.rt.clone();
+        let (out, whole) = (stmt.outs[0], stmt.args[0]);
+        let (x, n) = (self.memory(whole), self.dim(self.func.ty(whole).dims[axis]));
+        let [n_windows, len] = counts.map(|dim| self.dim(dim));
+        let [step, dilation] = steps.map(proc_macro2::Literal::u64_unsuffixed);
+        let windows = quote!(#rt::windows(#x, #n, [#n_windows, #len], [#step, #dilation]));
+        if self.is_part_view(out) {
+            return windows;
+        }
+        let (shape, strides) = self.part_space(&self.strides_in_whole(out).expect("windows"), out);
+        let dest = self.destination(out);
+        quote!(#rt::read(#dest, #windows, 0, #shape, #strides))
+    }
+
+    /// `rt::fold(…)`
+    pub(super) fn fold_windows(&mut self, stmt: &Stmt, axis: usize, steps: [u64; 2]) -> TokenStream {
+        let rt = self.rt.clone();
+        let (out, x) = (stmt.outs[0], stmt.args[0]);
+        let shape = self.around(out, axis);
+        let counts = [axis, axis + 1].map(|axis| self.dim(self.func.ty(x).dims[axis]));
+        let [step, dilation] = steps.map(proc_macro2::Literal::u64_unsuffixed);
+        let x = self.memory(x);
+        let dest = self.destination(out);
+        quote!(#rt::fold(#dest, #x, #shape, [#(#counts),*], [#step, #dilation]))
+    }
+
+    /// The check that an array can be reshaped, where that does not follow from the dimensions.
+    pub(super) fn check_of_reshape(&self, stmt: &Stmt) -> TokenStream {
+        let Op::Shape(Shape::Reshape { dims }) = &stmt.op else { return TokenStream::new() };
+        let from = &self.func.ty(stmt.args[0]).dims;
+        if Shape::same_elements(from, dims) == Some(true) {
+            return TokenStream::new();
+        }
+        let rt = &self.rt;
+        let [from, to] = [from, dims].map(|dims| {
+            let lens = dims.iter().map(|&d| self.dim(d));
+            quote!([#(#lens),*])
+        });
+        quote!(#rt::check_reshape(&#from, &#to);)
     }
 
     /// The elements of an array, or of a number as an array of one.
@@ -190,15 +280,15 @@ impl Emitter<'_> {
     }
 
     /// The shape of a part and its strides in the whole, with their signs.
-    fn part_space(&self, window: &Window, whole: ValueId, part: ValueId) -> (TokenStream, TokenStream) {
+    fn part_space(&self, strides: &[(Length, i64)], part: ValueId) -> (TokenStream, TokenStream) {
         let shape = self.func.ty(part).dims.iter().map(|&d| self.dim(d));
-        let strides = part_strides(window, &self.func.ty(whole).dims).into_iter().map(|(stride, step)| {
+        let strides = strides.iter().map(|&(ref stride, step)| {
             let step = (step != 1).then(|| proc_macro2::Literal::i64_unsuffixed(step));
             match (stride.is_empty(), step) {
                 (true, None) => quote!(1),
                 (true, Some(step)) => quote!(#step),
                 (false, step) => {
-                    let product = self.length(&stride);
+                    let product = self.length(stride);
                     let product = if stride.len() > 1 { quote!((#product)) } else { product };
                     let times = step.map(|step| quote!(* #step));
                     quote!(#product as isize #times)

@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 
+use super::access::is_plain_reshape;
 use super::einsum::{Way, way};
 use super::index::Part;
 use crate::ir::{Body, Control, Dim, Elementwise, Func, Index, Op, Reduce, Shape, Stmt, ValueId};
@@ -145,7 +146,10 @@ impl<'f> Planner<'f> {
         match &stmt.op {
             Op::Const(..) | Op::Shape(Shape::Iota { .. } | Shape::DimSize { .. }) => Vec::new(),
             // A number is read out of the one element in memory.
-            Op::Shape(Shape::Reshape { dims }) if dims.is_empty() => all(Use::Memory),
+            Op::Shape(Shape::Reshape { dims }) if dims.is_empty() || !is_plain_reshape(self.func.ty(stmt.args[0]), dims) => {
+                all(Use::Memory)
+            }
+            Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => all(Use::Memory),
             Op::Elementwise(_) | Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }) => {
                 all(Use::Elementwise(stmt.outs[0]))
             }
@@ -235,8 +239,9 @@ impl<'f> Planner<'f> {
         let stmt = self.plan.definition[value.0 as usize].expect("only parameters have no definition");
         match &stmt.op {
             // The operand's memory is the result's as well, unless the operand is a number.
-            Op::Shape(Shape::Reshape { .. }) => demand.memory && self.func.ty(stmt.args[0]).rank() == 0,
-            Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. }) => demand.memory,
+            Op::Shape(Shape::Reshape { .. }) if self.is_reshape(value) => demand.memory && self.func.ty(stmt.args[0]).rank() == 0,
+            Op::Shape(Shape::Reshape { .. } | Shape::Concat { .. } | Shape::Fold { .. }) => true,
+            Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Unfold { .. } | Shape::Iota { .. }) => demand.memory,
             Op::Elementwise(_) | Op::Index(Index::PutAlong { .. }) => {
                 let once = !demand.repeated && !demand.captured;
                 let one_loop = !demand.captured && !demand.viewed && demand.roots.len() == 1;
@@ -283,12 +288,20 @@ impl<'f> Planner<'f> {
         };
         let own = match &stmt.op {
             Op::Elementwise(op) => elementwise_cost(*op),
-            Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. } | Shape::Iota { .. }) => 0,
+            Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. }) => 0,
+            Op::Shape(Shape::Reshape { .. }) if self.is_reshape(value) => 0,
             Op::Index(Index::PutAlong { .. }) => 2,
             Op::Einsum(einsum) if einsum.lhs.iter().chain(&einsum.rhs).all(|l| einsum.out.contains(l)) => 1,
             Op::Einsum(_)
             | Op::Const(..)
-            | Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. })
+            | Op::Shape(
+                Shape::Reshape { .. }
+                | Shape::Concat { .. }
+                | Shape::Unfold { .. }
+                | Shape::Fold { .. }
+                | Shape::DimSize { .. }
+                | Shape::BindDim { .. },
+            )
             | Op::Reduce(_)
             | Op::Index(
                 Index::Read(_)
@@ -307,14 +320,16 @@ impl<'f> Planner<'f> {
     }
 
     fn is_view(&self, value: ValueId) -> bool {
-        matches!(
-            self.plan.definition[value.0 as usize],
-            Some(Stmt { op: Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }), .. })
-        )
+        matches!(self.plan.definition[value.0 as usize], Some(Stmt { op: Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. }), .. }))
+            || self.is_reshape(value)
     }
 
+    /// Whether a value is a reshape through which loops look.
     fn is_reshape(&self, value: ValueId) -> bool {
-        matches!(self.plan.definition[value.0 as usize], Some(Stmt { op: Op::Shape(Shape::Reshape { .. }), .. }))
+        match self.plan.definition[value.0 as usize] {
+            Some(Stmt { op: Op::Shape(Shape::Reshape { dims }), args, .. }) => is_plain_reshape(self.func.ty(args[0]), dims),
+            Some(_) | None => false,
+        }
     }
 
     /// Puts operands into memory until no loop reads more than [`MAX_OPERANDS`] arrays.
@@ -338,7 +353,7 @@ impl<'f> Planner<'f> {
                     }
                 }
                 let own_position = matches!(stmt.op, Op::Index(Index::PutAlong { .. }) | Op::Shape(Shape::Iota { .. }));
-                if matches!(stmt.op, Op::Index(Index::Read(_))) {
+                if matches!(stmt.op, Op::Index(Index::Read(_)) | Op::Shape(Shape::Unfold { .. })) {
                     read = HashSet::from([value]);
                 }
                 if read.len() + usize::from(own_position) <= MAX_OPERANDS {

@@ -34,8 +34,15 @@ impl<'f> Emitter<'f> {
         statements
     }
 
-    /// One statement; nothing for values that are expressions where they are used.
+    /// One statement, with the check that it needs before it.
     fn statement(&mut self, stmt: &'f Stmt) -> TokenStream {
+        let check = self.check_of_reshape(stmt);
+        let statement = self.unchecked(stmt);
+        quote!(#check #statement)
+    }
+
+    /// Nothing for values that are expressions where they are used.
+    fn unchecked(&mut self, stmt: &'f Stmt) -> TokenStream {
         let rt = self.rt.clone();
         match &stmt.op {
             Op::Control(control) => return self.control(stmt, control),
@@ -50,7 +57,14 @@ impl<'f> Emitter<'f> {
             | Op::Reduce(_)
             | Op::Einsum(_)
             | Op::Shape(
-                Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. } | Shape::Iota { .. } | Shape::DimSize { .. },
+                Shape::Broadcast { .. }
+                | Shape::Permute { .. }
+                | Shape::Reshape { .. }
+                | Shape::Concat { .. }
+                | Shape::Unfold { .. }
+                | Shape::Fold { .. }
+                | Shape::Iota { .. }
+                | Shape::DimSize { .. },
             )
             | Op::Index(_) => {}
         }
@@ -64,11 +78,21 @@ impl<'f> Emitter<'f> {
         if !scalar && !self.plan.in_memory[out.0 as usize] && !self.is_part_view(out) {
             return TokenStream::new();
         }
+        if matches!(stmt.op, Op::Shape(Shape::Reshape { .. })) && !scalar && self.func.ty(stmt.args[0]).rank() > 0 {
+            // The operand's memory under another shape.
+            self.places[out.0 as usize] = Some(self.memory(stmt.args[0]));
+            return TokenStream::new();
+        }
         let value = match &stmt.op {
             Op::Const(..) | Op::Elementwise(_) | Op::Shape(_) if scalar => {
                 let expr = self.number_of(stmt);
                 quote!(#expr)
             }
+            Op::Shape(Shape::Concat { axis, .. }) => self.concat(stmt, *axis),
+            Op::Shape(Shape::Unfold { axis, out: n_windows, len, step, dilation }) => {
+                self.unfold(stmt, *axis, [*n_windows, *len], [*step, *dilation])
+            }
+            Op::Shape(Shape::Fold { axis, step, dilation, .. }) => self.fold_windows(stmt, *axis, [*step, *dilation]),
             Op::Const(..)
             | Op::Elementwise(_)
             | Op::Shape(
@@ -182,7 +206,10 @@ impl<'f> Emitter<'f> {
                 let x = self.memory(stmt.args[0]);
                 if self.func.ty(stmt.args[0]).rank() == 0 { x } else { Expr::atom(quote!(#x[0])) }
             }
-            Op::Shape(Shape::Iota { .. } | Shape::BindDim { .. }) | Op::Reduce(_) | Op::Index(_) | Op::Control(_) => {
+            Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. } | Shape::Iota { .. } | Shape::BindDim { .. })
+            | Op::Reduce(_)
+            | Op::Index(_)
+            | Op::Control(_) => {
                 unreachable!("{:?} gives no plain number", stmt.op)
             }
         }

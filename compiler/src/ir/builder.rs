@@ -468,6 +468,11 @@ impl Op {
                 Shape::Broadcast { axes, dims } => Shape::Broadcast { axes: axes.clone(), dims: dims.iter().map(|&d| f(d)).collect() },
                 Shape::Permute { .. } => shape.clone(),
                 Shape::Reshape { dims } => Shape::Reshape { dims: dims.iter().map(|&d| f(d)).collect() },
+                Shape::Concat { axis, dim } => Shape::Concat { axis: *axis, dim: f(*dim) },
+                Shape::Unfold { axis, out, len, step, dilation } => {
+                    Shape::Unfold { axis: *axis, out: f(*out), len: f(*len), step: *step, dilation: *dilation }
+                }
+                Shape::Fold { axis, dim, step, dilation } => Shape::Fold { axis: *axis, dim: f(*dim), step: *step, dilation: *dilation },
                 Shape::Iota { dim } => Shape::Iota { dim: f(*dim) },
                 Shape::DimSize { dim } => Shape::DimSize { dim: f(*dim) },
                 Shape::BindDim { dim } => match f(Dim::Sym(*dim)) {

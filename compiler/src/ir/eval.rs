@@ -46,6 +46,8 @@ pub enum EvalError {
     },
     /// Integer arithmetic that Rust's debug builds refuse: overflow, a negative `usize`, division by zero.
     Arithmetic(String),
+    /// Lengths that do not fit together.
+    Lengths(String),
     /// The extreme of no integers.
     EmptyExtreme,
     /// The function breaks an invariant of the IR; [`verify`](fn@super::verify::verify) says which.
@@ -55,7 +57,9 @@ pub enum EvalError {
 impl fmt::Display for EvalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EvalError::Arguments(why) | EvalError::Arithmetic(why) | EvalError::IllFormed(why) => f.write_str(why),
+            EvalError::Arguments(why) | EvalError::Lengths(why) | EvalError::Arithmetic(why) | EvalError::IllFormed(why) => {
+                f.write_str(why)
+            }
             EvalError::OutOfRange { index, len } => write!(f, "position {index} is out of range for an axis of length {len}"),
             EvalError::EmptyExtreme => f.write_str("the largest or smallest of no integers"),
         }
@@ -379,7 +383,7 @@ impl Data {
     }
 
     /// All elements of parts of one type, in order.
-    fn concat<'a>(elem: Elem, parts: impl Iterator<Item = &'a Data>) -> Data {
+    pub(crate) fn concat<'a>(elem: Elem, parts: impl Iterator<Item = &'a Data>) -> Data {
         let mut all = match elem {
             Elem::F64 => Data::F64(Vec::new()),
             Elem::F32 => Data::F32(Vec::new()),

@@ -169,10 +169,43 @@ pub enum Shape {
         /// operand axis of each result axis
         perm: Vec<usize>,
     },
-    /// The same elements in row-major order under other dimensions; inserts or removes axes of length one.
+    /// The same elements in row-major order under other dimensions. It is checked when it runs that they are as many, where that does not follow from the
+    /// dimensions.
     Reshape {
-        /// dimensions of the result; equal to the operand's up to `Const(1)` entries
+        /// dimensions of the result
         dims: Vec<Dim>,
+    },
+    /// Any number of operands, one after the other along an axis.
+    Concat {
+        /// the axis along which they may differ
+        axis: usize,
+        /// its length in the result: the sum of the operands' lengths, which is checked
+        dim: Dim,
+    },
+    /// Sliding windows along an axis: `y[.., o, k, ..] = x[.., o * step + k * dilation, ..]`. The axis becomes two; positions are checked.
+    Unfold {
+        /// the axis of the operand
+        axis: usize,
+        /// number of windows
+        out: Dim,
+        /// length of a window
+        len: Dim,
+        /// distance between neighbouring windows
+        step: u64,
+        /// distance between neighbours in a window
+        dilation: u64,
+    },
+    /// The transpose of `Unfold`: `y[.., o * step + k * dilation, ..]` is the sum of all such `x[.., o, k, ..]`, and zero where there are none. The axes `axis` and
+    /// `axis + 1` become one. Floats.
+    Fold {
+        /// the axis of the windows
+        axis: usize,
+        /// length of the result along it
+        dim: Dim,
+        /// distance between neighbouring windows
+        step: u64,
+        /// distance between neighbours in a window
+        dilation: u64,
     },
     /// `0, 1, 2, …` along one axis: `() -> usize[dim]`.
     Iota {
@@ -247,6 +280,36 @@ pub enum Index {
         /// its length
         dim: Dim,
     },
+}
+
+impl Shape {
+    /// Whether tensors of these dimensions have equally many elements; none if that shows only when lengths are known.
+    pub fn same_elements(from: &[Dim], to: &[Dim]) -> Option<bool> {
+        let mut rest: Vec<Dim> = to.to_vec();
+        let mut own = Vec::new();
+        for &dim in from {
+            match rest.iter().position(|&d| d == dim) {
+                Some(k) => drop(rest.swap_remove(k)),
+                None => own.push(dim),
+            }
+        }
+        let number = |dims: &[Dim]| {
+            dims.iter().try_fold(1_u64, |n, dim| match dim {
+                Dim::Const(m) => n.checked_mul(*m),
+                Dim::Sym(_) => None,
+            })
+        };
+        match (number(&own), number(&rest)) {
+            (Some(n), Some(m)) => Some(n == m),
+            (None, _) | (_, None) => None,
+        }
+    }
+
+    /// Whether the dimensions are the same up to axes of length one, so that a reshape from one to the other moves no element along an axis.
+    pub fn same_but_for_ones(from: &[Dim], to: &[Dim]) -> bool {
+        let longer = |dims: &[Dim]| dims.iter().copied().filter(|&d| d != Dim::Const(1)).collect::<Vec<_>>();
+        longer(from) == longer(to)
+    }
 }
 
 impl Window {

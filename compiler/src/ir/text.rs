@@ -14,7 +14,7 @@
 //!
 //! A statement gives the types of its results, the operation with its attributes in brackets, the operands, and the nested bodies, each as
 //! `(parameters) -> (results) { statements }`; the two of an `if` stand one after the other. Attributes that the result type already says are left
-//! out: the dimensions of `broadcast`, `reshape`, `iota` and `put_along`, the target of `cast`. The parts that `read`, `add_to` and `write` name are given
+//! out: the dimensions of `broadcast`, `reshape`, `concat`, `unfold`, `fold`, `iota` and `put_along`, the target of `cast`. The parts that `read`, `add_to` and `write` name are given
 //! axis by axis: `read[0, 2: n by -1]` is at one position of axis 0 and takes `n` positions downwards on axis 2. A literal stands alone: `0.5`, `-0.0`, `inf`, `nan`,
 //! `3`, `true`. Floats have as many digits as it takes to read back the same bits.
 //!
@@ -204,6 +204,10 @@ impl<'f> Printer<'f> {
                 Shape::Broadcast { axes, .. } => numbers(axes),
                 Shape::Permute { perm } => numbers(perm),
                 Shape::Reshape { .. } | Shape::Iota { .. } => None,
+                Shape::Concat { axis, .. } => numbers(&[*axis]),
+                Shape::Unfold { axis, step, dilation, .. } | Shape::Fold { axis, step, dilation, .. } => {
+                    Some(format!("{axis}, {step}, {dilation}"))
+                }
                 Shape::DimSize { dim } => Some(print_dim(self.func, *dim)),
                 Shape::BindDim { dim } => Some(print_dim(self.func, Dim::Sym(*dim))),
             },
@@ -250,6 +254,9 @@ pub fn op_name(op: &Op) -> &'static str {
         Op::Shape(Shape::Broadcast { .. }) => "broadcast",
         Op::Shape(Shape::Permute { .. }) => "permute",
         Op::Shape(Shape::Reshape { .. }) => "reshape",
+        Op::Shape(Shape::Concat { .. }) => "concat",
+        Op::Shape(Shape::Unfold { .. }) => "unfold",
+        Op::Shape(Shape::Fold { .. }) => "fold",
         Op::Shape(Shape::Iota { .. }) => "iota",
         Op::Shape(Shape::DimSize { .. }) => "dim_size",
         Op::Shape(Shape::BindDim { .. }) => "bind",

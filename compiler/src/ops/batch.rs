@@ -151,7 +151,8 @@ impl Op {
             Op::Reduce(Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }) => false,
             Op::Einsum(_) => true,
             Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. } | Shape::DimSize { .. }) => true,
-            Op::Shape(Shape::Reshape { .. }) => true,
+            // These check lengths.
+            Op::Shape(Shape::Reshape { .. } | Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => false,
             Op::Shape(Shape::BindDim { .. }) | Op::Index(_) | Op::Control(_) => false,
         }
     }

@@ -78,7 +78,7 @@ impl Op {
             Op::Elementwise(op) => vec![op.jvp(b, args, outs[0], dots)],
             Op::Reduce(op) => vec![op.jvp(b, args, outs[0], dots)],
             Op::Einsum(op) => vec![op.jvp(b, args, dots)],
-            Op::Shape(op) => vec![op.jvp(b, dots)],
+            Op::Shape(op) => vec![op.jvp(b, args, dots)],
             Op::Index(op) => vec![op.jvp(b, args, dots)],
             Op::Control(_) => unreachable!("`derive::jvp` enters control flow itself"),
         }

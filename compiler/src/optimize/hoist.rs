@@ -145,6 +145,7 @@ fn take_constant_rows(stmt: &mut Stmt, trip: Dim, func: &Func) -> Vec<Stmt> {
 /// Whether emitted code computes the value where it is used, so that it needs no memory and hardly any time.
 fn costs_nothing(op: &Op) -> bool {
     match op {
+        Op::Shape(Shape::Concat { .. } | Shape::Fold { .. }) => false,
         Op::Const(..) | Op::Shape(_) => true,
         Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Index(_) | Op::Control(_) => false,
     }
@@ -155,6 +156,11 @@ fn may_fail(func: &Func, stmt: &Stmt) -> bool {
     let of_integers = || stmt.outs.iter().chain(&stmt.args).any(|&v| func.ty(v).elem.is_integer());
     match &stmt.op {
         Op::Shape(Shape::BindDim { .. }) | Op::Index(_) => true,
+        Op::Shape(Shape::Reshape { dims }) => Shape::same_elements(&func.ty(stmt.args[0]).dims, dims) != Some(true),
+        // Lengths known at compile time have been checked.
+        Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => {
+            stmt.args.iter().chain(&stmt.outs).any(|&v| func.ty(v).dims.iter().any(|d| matches!(d, Dim::Sym(_))))
+        }
         Op::Control(_) => stmt.bodies.iter().any(|b| b.stmts.iter().any(|s| may_fail(func, s))),
         Op::Reduce(Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }) => of_integers(),
         Op::Elementwise(op) => match op {

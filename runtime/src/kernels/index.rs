@@ -175,6 +175,73 @@ fn change<T: Copy, const R: usize>(x: &mut [T], start: usize, shape: [usize; R],
     });
 }
 
+/// The operands, each with its length along the axis, one after the other: `out` has the shape `[outer, len, inner]`.
+///
+/// # Panics
+/// If the lengths do not add up to `len`, or a slice has not as many elements as its shape says.
+pub fn concat<'a, T: Copy>(out: &'a mut [T], shape: [usize; 3], operands: &[(&[T], usize)]) -> &'a [T] {
+    let [outer, len, inner] = shape;
+    let sum: usize = operands.iter().map(|&(_, n)| n).sum();
+    assert!(sum == len, "operands with {sum} positions along an axis of length {len}");
+    assert!(out.len() == outer * len * inner, "a destination of {} elements for {shape:?}", out.len());
+    let mut start = 0;
+    for &(x, n) in operands {
+        assert!(x.len() == outer * n * inner, "{} elements for the shape {:?}", x.len(), [outer, n, inner]);
+        let block = n * inner;
+        for o in 0..outer {
+            out[o * len * inner + start..][..block].copy_from_slice(&x[o * block..][..block]);
+        }
+        start += block;
+    }
+    out
+}
+
+/// The array, whose axis of length `n` has room for all windows: `counts` are their number and length, `steps` the distances between
+/// neighbouring windows and in a window.
+///
+/// # Panics
+/// If it has not.
+#[inline]
+pub fn windows<T>(x: &[T], n: usize, counts: [usize; 2], steps: [usize; 2]) -> &[T] {
+    check_windows(n, counts, steps);
+    x
+}
+
+fn check_windows(n: usize, counts: [usize; 2], steps: [usize; 2]) {
+    let [out, len] = counts;
+    let fits = out == 0 || len == 0 || (out - 1) * steps[0] + (len - 1) * steps[1] < n;
+    assert!(fits, "{out} windows of {len} positions, {} and {} apart, along an axis of length {n}", steps[0], steps[1]);
+}
+
+/// The sum of windows: `out[o, w * steps[0] + k * steps[1], i] += x[o, w, k, i]` from zero, where `out` has the given shape and `counts` are the number of
+/// windows and their length.
+///
+/// # Panics
+/// If a window is not inside of the axis, or the lengths of the slices do not fit.
+pub fn fold<'a, T: Float>(out: &'a mut [T], x: &[T], shape: [usize; 3], counts: [usize; 2], steps: [usize; 2]) -> &'a [T] {
+    let ([outer, len, inner], [n_windows, window]) = (shape, counts);
+    check_windows(len, counts, steps);
+    assert!(out.len() == outer * len * inner && x.len() == outer * n_windows * window * inner, "lengths of {shape:?}");
+    out.fill(T::zero());
+    if inner == 0 {
+        return out;
+    }
+    for (row, x) in x.chunks_exact(inner).enumerate() {
+        let (o, w, k) = (row / (n_windows * window), row / window % n_windows, row % window);
+        let to = (o * len + w * steps[0] + k * steps[1]) * inner;
+        for (out, x) in out[to..to + inner].iter_mut().zip(x) {
+            *out += *x;
+        }
+    }
+    out
+}
+
+/// Panics if arrays of these shapes have different numbers of elements.
+pub fn check_reshape(from: &[usize], to: &[usize]) {
+    let [n, m]: [usize; 2] = [from, to].map(|shape| shape.iter().product());
+    assert!(n == m, "an array of shape {from:?} cannot be reshaped to {to:?}");
+}
+
 /// Row `i` of rows of `len` elements each.
 ///
 /// # Panics
@@ -277,6 +344,28 @@ mod tests {
     #[should_panic(expected = "3 positions from 1 by -1 along an axis of length 4")]
     fn slices_are_checked() {
         first(1, -1, 3, 4);
+    }
+
+    #[test]
+    fn windows_that_overlap_add_up() {
+        // Windows 0 1 2 and 2 3 4 of five positions, two elements each.
+        let x: Vec<f64> = (0..12).map(|i| f64::from(i) + 1.0).collect();
+        let mut out = [f64::NAN; 12];
+        fold(&mut out, &x, [1, 6, 2], [2, 3], [2, 1]);
+        assert_eq!(out, [1.0, 2.0, 3.0, 4.0, 5.0 + 7.0, 6.0 + 8.0, 9.0, 10.0, 11.0, 12.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "2 windows of 3 positions, 2 and 1 apart, along an axis of length 4")]
+    fn windows_are_checked() {
+        windows(&[0.0; 4], 4, [2, 3], [2, 1]);
+    }
+
+    #[test]
+    fn operands_stand_one_after_the_other() {
+        let mut out = [0; 10];
+        concat(&mut out, [2, 5, 1], &[(&[1, 2, 6, 7], 2), (&[], 0), (&[3, 4, 5, 8, 9, 10], 3)]);
+        assert_eq!(out, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 
     #[test]

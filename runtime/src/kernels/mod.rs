@@ -25,7 +25,9 @@ mod variant;
 pub use buffer::{Buffer, copy, elements, fill, to_array, view_elements};
 pub use contract::contract;
 pub use entry::{ANY, check_index, check_indices, check_nonempty, check_turns, dims, dims_or_panic, fixed};
-pub use index::{add, at, first, from, gather, part, read, row, row_mut, scatter_add, take_along, write};
+pub use index::{
+    add, at, check_reshape, concat, first, fold, from, gather, part, read, row, row_mut, scatter_add, take_along, windows, write,
+};
 pub use map::map;
 pub(crate) use math::Math;
 pub use math::{

@@ -145,6 +145,23 @@ impl<'t> Parser<'t> {
         Ok(axis)
     }
 
+    /// An axis of a result.
+    fn axis_of(&self, ty: Type, axis: usize, op: &str) -> Parsed<Dim> {
+        ty.dims.get(axis).copied().map_or_else(|| self.error(format!("the result of `{op}` has no axis {axis}")), Ok)
+    }
+
+    /// The axis, step and dilation of sliding windows.
+    fn windows(&mut self) -> Parsed<(usize, u64, u64)> {
+        self.expect("[")?;
+        let axis = self.number()?;
+        self.expect(",")?;
+        let step = self.number()?;
+        self.expect(",")?;
+        let dilation = self.number()?;
+        self.expect("]")?;
+        Ok((axis, step, dilation))
+    }
+
     fn window(&mut self) -> Parsed<Window> {
         self.expect("[")?;
         let axes = self.list("]", |p| {
@@ -291,6 +308,20 @@ impl<'t> Parser<'t> {
             "broadcast" => Shape::Broadcast { axes: self.numbers()?, dims: typed(self)?.dims }.into(),
             "permute" => Shape::Permute { perm: self.numbers()? }.into(),
             "reshape" => Shape::Reshape { dims: typed(self)?.dims }.into(),
+            "concat" => {
+                let axis = self.axis()?;
+                Shape::Concat { axis, dim: self.axis_of(typed(self)?, axis, name)? }.into()
+            }
+            "unfold" => {
+                let (axis, step, dilation) = self.windows()?;
+                let ty = typed(self)?;
+                let (out, len) = (self.axis_of(ty.clone(), axis, name)?, self.axis_of(ty, axis + 1, name)?);
+                Shape::Unfold { axis, out, len, step, dilation }.into()
+            }
+            "fold" => {
+                let (axis, step, dilation) = self.windows()?;
+                Shape::Fold { axis, dim: self.axis_of(typed(self)?, axis, name)?, step, dilation }.into()
+            }
             "iota" => match typed(self)?.dims[..] {
                 [dim] => Shape::Iota { dim }.into(),
                 _ => return self.error("the result of `iota` has one axis"),
@@ -315,10 +346,7 @@ impl<'t> Parser<'t> {
             "take_along" => Index::TakeAlong { axis: self.axis()? }.into(),
             "put_along" => {
                 let axis = self.axis()?;
-                match typed(self)?.dims.get(axis) {
-                    Some(&dim) => Index::PutAlong { axis, dim }.into(),
-                    None => return self.error(format!("the result of `put_along` has no axis {axis}")),
-                }
+                Index::PutAlong { axis, dim: self.axis_of(typed(self)?, axis, name)? }.into()
             }
             "for" => {
                 self.expect("[")?;

@@ -4,6 +4,7 @@
 //! | --- |
 //! | a broadcast, permutation or reshape to the same type is its operand (a permutation only if it is the identity) |
 //! | two broadcasts, permutations or reshapes in a row are one |
+//! | `concat` of one operand is that operand; a reshape that has to be checked at run time stays |
 //! | `permute(broadcast x)` → `broadcast(permute x)`; `reshape` of a repeated scalar repeats the scalar |
 //! | `permute` of an einsum used here only → an einsum with its result's labels in that order |
 //! | `dim_size` of a number is the number, of a bound dimension the value that it was bound to |
@@ -18,7 +19,8 @@ pub(super) fn rewrite(r: &mut Rewriter, op: &Shape, args: &[ValueId]) -> Option<
         Shape::Reshape { dims } => reshape(r, dims, args[0]),
         Shape::DimSize { dim: Dim::Const(n) } => Some(r.emit(Op::Const(Elem::Usize, Literal::Int(i64::try_from(*n).ok()?)), &[])),
         Shape::DimSize { dim: Dim::Sym(dim) } => r.lengths.get(dim).copied(),
-        Shape::Iota { .. } | Shape::BindDim { .. } => None,
+        Shape::Concat { axis, dim } if args.len() == 1 && r.ty(args[0]).dims[*axis] == *dim => Some(args[0]),
+        Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. } | Shape::Iota { .. } | Shape::BindDim { .. } => None,
     }
 }
 
@@ -62,7 +64,9 @@ fn reshape(r: &mut Rewriter, dims: &[Dim], x: ValueId) -> Option<ValueId> {
         return Some(x);
     }
     match r.def(x) {
-        Some((Op::Shape(Shape::Reshape { .. }), args)) => {
+        // What is checked at run time stays.
+        Some(_) if Shape::same_elements(&r.ty(x).dims, dims) != Some(true) => None,
+        Some((Op::Shape(Shape::Reshape { .. }), args)) if Shape::same_elements(&r.ty(args[0]).dims, dims) == Some(true) => {
             let inner = args[0];
             Some(r.emit(Shape::Reshape { dims: dims.to_vec() }, &[inner]))
         }

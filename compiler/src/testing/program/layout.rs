@@ -8,7 +8,44 @@ impl Draw {
         let (x, bound) = self.float();
         let mut dims = self.dims_of(x);
         let rank = dims.len();
-        let y = match self.random.below(6) {
+        let y = match self.random.below(9) {
+            6 if rank > 0 && self.depth == 0 => {
+                let axis = self.random.below(rank);
+                let (other, other_bound) = self.float();
+                let other = self.coerce(other, &dims);
+                let n = self.b.dim_size(dims[axis]);
+                let n = self.b.add(n, n);
+                let dim = self.b.dim("joined");
+                self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
+                let joined = self.b.op(Shape::Concat { axis, dim: Dim::Sym(dim) }, &[x, other]);
+                // The length is known nowhere else: half of it is taken.
+                let start = self.b.dim_size(dims[axis]);
+                let window = Window { axes: vec![(axis, Pick::Slice { step: 1, len: dims[axis] })] };
+                let half = self.b.op(Index::Read(window), &[joined, start]);
+                let all = self.b.sum(joined, &[axis]);
+                self.put((all, 3.0 * (bound + other_bound)));
+                self.put((half, other_bound));
+                return;
+            }
+            7 if rank > 0 && rank < 3 => {
+                let axis = self.random.below(rank);
+                // All windows of one position, or one window of all.
+                let one = Dim::Const(1);
+                let (out, len) = if self.random.one_in(2) { (dims[axis], one) } else { (one, dims[axis]) };
+                self.b.op(Shape::Unfold { axis, out, len, step: 1, dilation: 1 }, &[x])
+            }
+            8 if rank > 1 && self.depth == 0 => {
+                let axis = self.random.below(rank - 1);
+                let [n, m] = [axis, axis + 1].map(|axis| self.b.dim_size(dims[axis]));
+                let n = self.b.add(n, m);
+                let dim = self.b.dim("span");
+                self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
+                let folded = self.b.op(Shape::Fold { axis, dim: Dim::Sym(dim), step: 1, dilation: 1 }, &[x]);
+                let squares = self.b.mul(folded, folded);
+                let all = self.b.sum(squares, &[axis]);
+                self.put((all, 9.0 * bound * bound));
+                return;
+            }
             0 if rank < 3 => {
                 let place = self.random.below(rank + 1);
                 dims.insert(place, *self.random.pick(&self.dims));
