@@ -121,9 +121,9 @@ pub mod messages {
         INDEX_TYPE = "B0615", "`{0}` may be negative: nothing says that `{1}` is a `usize`, and then Rust makes it an `i32`", "compute it in floats, with `{1} as f64`, or give a bound of the range a suffix: `0_usize`";
 
         // Control flow.
-        EARLY_RETURN = "B0701", "`return` before the end of the function cannot be differentiated", "make the value the last expression; use `if … {{ … }} else {{ … }}` to choose between values";
-        LOOP_EXIT = "B0702", "`{0}` leaves a loop early, which reverse mode cannot run backwards", "run all turns, and use `if` to choose what a turn adds";
-        UNBOUNDED_LOOP = "B0703", "a `{0}` loop has no bound that is known before it starts", "write `for i in 0..n`";
+        RETURN_IN_A_LOOP = "B0701", "`return` inside of a loop leaves more than the loop", "set a `let mut` and `break`, and `return` after the loop";
+        LOOP_EXIT = "B0702", "`{0}` {1}, which is not available in this version", "assign to a `let mut` before the loop, and leave one loop at a time with `break;` or `continue;`";
+        ENDLESS_LOOP = "B0703", "this `loop` has no `break`, so that it never ends", "write `if … {{ break; }}` where it ends, or `for i in 0..n`";
         LOOP_RANGE = "B0704", "`{0}` is not a range to loop over", "write `for i in a..b`, and read elements and rows by `x[i]` and `x.row(i)`";
         CARRIED_TYPE = "B0705", "`{0}` is {1} before the loop and {2} after a turn", "a variable keeps its type and shape in a loop: start with {2}";
         CONDITION = "B0706", "a condition must be one truth value, found {0}", "compare numbers, or reduce the array first, for example with `.sum()`";
@@ -132,8 +132,13 @@ pub mod messages {
         ELEMENT_LOOP = "B0709", "a loop inside an element-wise closure is not available in this version", "move the loop outside of `mapv` and use whole-array operations";
         ARRAY_IN_CLOSURE = "B0710", "`{0}` is an array, and a closure over elements combines numbers", "use whole-array operations instead of `mapv` here";
 
+        CONDITION_CHANGES = "B0711", "the condition of a loop changes the variable `{0}`", "compute the condition without changing variables, and change them in the body";
+        BOUND_ATTRIBUTE = "B0712", "`#[bound]` {0}", "write `#[bound(n)]` above a `while` or a `loop`, where `n` is a `usize` that is at least the number of its turns";
+
         // Derivatives.
         NOT_DIFFERENTIABLE = "B0801", "this cannot be differentiated exactly: {0}", "rewrite the expression, or leave the parameters it depends on out of `wrt`";
+
+        LOOP_WITHOUT_BOUND = "B0802", "reverse mode runs this loop backwards, and nothing says how many turns it takes at most", "put `#[bound(n)]` on the loop, where `n` is at least the number of its turns";
 
         // The compiler itself.
         DEFECT = "B0901", "the compiler failed on this item: {0}", "please report it with the item; a smaller function may go through";
@@ -304,11 +309,11 @@ mod tests {
     #[test]
     fn all_errors_appear_with_their_help() {
         let mut diags = Diagnostics::new();
-        diags.error_at(Span::call_site(), messages::EARLY_RETURN, &[]);
-        diags.error_at(Span::call_site(), messages::UNBOUNDED_LOOP, &["while"]);
+        diags.error_at(Span::call_site(), messages::RETURN_IN_A_LOOP, &[]);
+        diags.error_at(Span::call_site(), messages::ENDLESS_LOOP, &[]);
         assert_eq!(diags.codes(), ["B0701", "B0703"]);
-        assert!(diags.texts()[0].contains("`if … { … } else { … }`"), "{}", diags.texts()[0]);
-        assert!(diags.texts()[1].starts_with("a `while` loop has no bound"), "{}", diags.texts()[1]);
+        assert!(diags.texts()[0].starts_with("`return` inside of a loop"), "{}", diags.texts()[0]);
+        assert!(diags.texts()[1].contains("`if … { break; }`"), "{}", diags.texts()[1]);
         let tokens = diags.finish().unwrap_err().to_string();
         assert_eq!(tokens.matches("compile_error").count(), 2);
     }
@@ -318,6 +323,6 @@ mod tests {
     #[cfg(debug_assertions)]
     fn dropping_unchecked_panics() {
         let mut diags = Diagnostics::new();
-        diags.error_at(Span::call_site(), messages::EARLY_RETURN, &[]);
+        diags.error_at(Span::call_site(), messages::RETURN_IN_A_LOOP, &[]);
     }
 }

@@ -12,6 +12,7 @@ use quote::{ToTokens, quote};
 use crate::diagnostics::{Diagnostics, messages};
 use crate::lower::read_constant;
 use crate::syntax::attributes::{parse_bilevel, parse_differentiable};
+use crate::syntax::bounds::without_bounds;
 use crate::syntax::carrier::{carrier, faulty_carrier};
 use crate::syntax::items::{Item, Items};
 use crate::syntax::question::{Answered, Entry, Question};
@@ -105,13 +106,17 @@ fn with_generated(item: syn::Item, generated: TokenStream) -> TokenStream {
         syn::Item::Mod(mut module) => {
             if let Some((_, items)) = &mut module.content {
                 strip_items(items);
+                for item in items.iter_mut() {
+                    *item = syn::Item::Verbatim(without_bounds(item.to_token_stream()));
+                }
                 items.push(syn::Item::Verbatim(generated));
             }
             module.into_token_stream()
         }
         syn::Item::Fn(mut f) => {
             strip_function(&mut f);
-            quote!(#f #generated)
+            let original = without_bounds(f.to_token_stream());
+            quote!(#original #generated)
         }
         other => quote!(#other #generated),
     }
@@ -208,7 +213,10 @@ fn derived(generated: Result<TokenStream, derive::DeriveError>, diags: &mut Diag
     match generated {
         Ok(tokens) => Some(tokens),
         Err(error) => {
-            diags.error_at(error.span, messages::NOT_DIFFERENTIABLE, &[&error.message]);
+            match error.reason {
+                derive::Reason::Inexact => diags.error_at(error.span, messages::NOT_DIFFERENTIABLE, &[&error.message]),
+                derive::Reason::UnboundedLoop => diags.error_at(error.span, messages::LOOP_WITHOUT_BOUND, &[]),
+            }
             None
         }
     }

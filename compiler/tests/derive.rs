@@ -1,8 +1,9 @@
 //! Derivatives of written-out functions: the shapes that the transformations give, and values against differences.
 
-use bilevel_compiler::derive::{grad, hvp, jvp, linearity, linearize, transpose, vjp};
-use bilevel_compiler::ir::eval::Tensor;
-use bilevel_compiler::ir::{Elem, Func, Literal, Op, Stmt};
+use bilevel_compiler::derive::{Reason, grad, hvp, jvp, linearity, linearize, transpose, vjp};
+use bilevel_compiler::ir::eval::{EvalError, Tensor, eval};
+use bilevel_compiler::ir::{Control, Elem, Func, Literal, Op, Stmt};
+use bilevel_compiler::optimize::optimize;
 use bilevel_compiler::testing::check::{assert_near, difference, inner, read, run};
 
 /// Numbers without a pattern, between 0.5 and 1.5.
@@ -156,7 +157,7 @@ fn nested_loops_and_branches() {
     }
 }
 
-/// The inner length changes from turn to turn: fine as long as no residual has a row for each inner turn.
+/// The inner length changes from turn to turn.
 const RAGGED: &str = "
 func f(%x: f64[n], %w: f64[n]) -> (%r) {
   %zero: f64 = 0.0
@@ -176,8 +177,67 @@ fn a_triangular_loop() {
     let f = read(RAGGED);
     let args = [numbers(&[4], 1), numbers(&[4], 2)];
     check_all(&f, &args, &[0, 1]);
-    let refused = linearize(&read(&RAGGED.replace("add(%p, %v)", "mul(%p, %v)")), &[0, 1]).unwrap_err();
-    assert!(refused.message.contains("changes from turn to turn"), "{refused}");
+    // Now every turn of the inner loop is needed backwards.
+    let f = read(&RAGGED.replace("add(%p, %v)", "mul(%p, %v)").replace("zero: f64 = 0.0", "zero: f64 = 1.5"));
+    check_all(&f, &args, &[0, 1]);
+    // Without turns there is no longest inner loop.
+    check_all(&f, &[numbers(&[0], 1), numbers(&[0], 2)], &[0, 1]);
+}
+
+/// Three loops, the inner ones as long as the position in the one around, or as a count that the loop carries; arrays of such a length; a branch.
+const NESTED_RAGGED: &str = "
+func f(%x: f64[n], %w: f64[n]) -> (%r) {
+  %start: f64 = 0.3
+  %zero: usize = 0
+  %one: usize = 1
+  %r: f64, %last: usize = for[n](%start, %zero) (%i: usize, %s: f64, %count: usize) -> (%t4, %count3) {
+    bind[m](%i)
+    %t: f64 = for[m](%s) (%j: usize, %p: f64) -> (%q) {
+      bind[k](%j)
+      %part: f64[k] = read[0: k by 1](%w, %zero)
+      %xi: f64 = read[0](%x, %i)
+      %xs: f64[k] = broadcast[](%xi)
+      %y: f64[k] = mul(%part, %xs)
+      %z: f64[k] = sin(%y)
+      %sum: f64 = reduce_sum[0](%z)
+      %q0: f64 = for[k](%p) (%l: usize, %a: f64) -> (%c) {
+        %zl: f64 = read[0](%z, %l)
+        %b: f64 = mul(%a, %zl)
+        %c: f64 = sin(%b)
+      }
+      %q: f64 = add(%q0, %sum)
+    }
+    %odd: bool = lt(%count, %i)
+    %t3: f64, %count3: usize = if(%odd) () -> (%t2, %count2) {
+      %count2: usize = add(%count, %one)
+      bind[c](%count2)
+      %t2: f64 = for[c](%t) (%h: usize, %u: f64) -> (%v) {
+        %wh: f64 = read[0](%w, %h)
+        %u1: f64 = mul(%u, %wh)
+        %v: f64 = cos(%u1)
+      }
+    } () -> (%t, %count) {
+    }
+    %t4: f64 = mul(%t3, %t3)
+  }
+}";
+
+#[test]
+fn lengths_that_change_in_nested_loops() {
+    for n in [5, 3, 1, 0] {
+        check_all(&read(NESTED_RAGGED), &[numbers(&[n], 1), numbers(&[n], 2)], &[0, 1]);
+    }
+}
+
+/// Residuals of a triangular loop: what does not change from turn to turn is kept once, and the largest length is computed by a loop of its own in which
+/// nothing else is left.
+#[test]
+fn residuals_of_a_triangular_loop() {
+    let parts = linearize(&read(&RAGGED.replace("add(%p, %v)", "mul(%p, %v)")), &[0, 1]).unwrap();
+    let residuals: Vec<usize> = parts.primal.results()[1..].iter().map(|&r| parts.primal.ty(r).rank()).collect();
+    assert_eq!(residuals, [1, 1, 2, 2], "the arguments, and both factors of every inner turn: {}", parts.primal);
+    let first = parts.primal.body.stmts.iter().find(|stmt| !stmt.bodies.is_empty()).unwrap();
+    assert!(first.bodies[0].n_stmts() <= 1, "the largest length alone: {}", parts.primal);
 }
 
 /// Reading the elements of an array in a loop takes one update per turn in reverse, and no array of zeros.
@@ -254,4 +314,85 @@ func f(%x: f64, %t: usize) -> (%y) {
     assert!(vjp(&f, &[0]).unwrap_err().message.contains("is computed"));
     let refused = grad(&f, &[0]).unwrap_err();
     assert!(refused.message.contains("one scalar float result"), "{refused}");
+}
+
+/// The square root by Newton's method, which runs until the square is near enough, and the number of its turns.
+const NEWTON: &str = "func newton(%x: f64) -> (%root, %count) {
+   %zero: usize = 0
+   %root: f64, %count: usize = while(%x, %zero) (%r: f64, %k: usize) -> (%far) {
+     %square: f64 = mul(%r, %r)
+     %rest: f64 = sub(%square, %x)
+     %error: f64 = abs(%rest)
+     %tolerance: f64 = 1e-13
+     %far: bool = lt(%tolerance, %error)
+   } (%s: f64, %l: usize) -> (%t, %m) {
+     %quotient: f64 = div(%x, %s)
+     %sum: f64 = add(%s, %quotient)
+     %half: f64 = 0.5
+     %t: f64 = mul(%half, %sum)
+     %one: usize = 1
+     %m: usize = add(%l, %one)
+   }
+ }";
+
+#[test]
+fn a_while_loop_has_a_forward_mode_of_any_order() {
+    let f = read(NEWTON);
+    let (x, one) = (Tensor::f64(3.0), Tensor::f64(1.0));
+    let first = jvp(&f, &[0]).unwrap();
+    let out = run(&first, &[x.clone(), one.clone()]);
+    assert!(out[1].as_int()[0] > 3, "the loop has turns");
+    assert_near(&[Tensor::f64(0.5 / 3f64.sqrt())], &out[2..], 1e-12, "derivative of the root");
+    let second = jvp(&optimize(&first), &[0]).unwrap();
+    let out = run(&second, &[x, one.clone(), one]);
+    assert_near(&[Tensor::f64(-0.25 * 3f64.powf(-1.5))], &out[4..], 1e-10, "second derivative of the root");
+}
+
+#[test]
+fn a_while_loop_has_no_reverse_mode() {
+    let f = read(NEWTON);
+    for error in [vjp(&f, &[0]).map(drop), linearize(&f, &[0]).map(drop)] {
+        assert_eq!(error.unwrap_err().reason, Reason::UnboundedLoop);
+    }
+    // Where the loop does not depend on what is differentiated, it is computed once and held.
+    let scaled = read(
+        &NEWTON
+            .replace("newton(%x: f64) -> (%root, %count)", "scaled(%x: f64, %y: f64) -> (%scaled)")
+            .replace("\n }", "\n   %scaled: f64 = mul(%root, %y)\n }"),
+    );
+    check_all(&scaled, &[Tensor::f64(3.0), Tensor::f64(-0.7)], &[1]);
+}
+
+/// A check among what is known, in a loop that gives nothing else.
+const CHECKED: &str = "func checked(%x: f64[n], %limit: usize) -> (%sum) {
+   for[n]() (%i: usize) -> () {
+     %holds: bool = lt(%i, %limit)
+     check[\"too long\"](%holds)
+   }
+   %1: f64[n] = exp(%x)
+   %sum: f64 = reduce_sum[0](%1)
+ }";
+
+#[test]
+fn checks_survive_every_transformation() {
+    let f = read(CHECKED);
+    let x = numbers(&[4], 1);
+    check_all(&f, &[x.clone(), Tensor::usize(4)], &[0]);
+    let one = Tensor::f64(1.0);
+    let linear = linearize(&f, &[0]).unwrap();
+    let all: [(Func, Vec<Tensor>); 5] = [
+        (optimize(&f), vec![]),
+        (jvp(&f, &[0]).unwrap(), vec![x.clone()]),
+        (vjp(&f, &[0]).unwrap(), vec![one]),
+        (hvp(&f, &[0]).unwrap(), vec![x.clone()]),
+        (linear.primal, vec![]),
+    ];
+    for (g, others) in all {
+        let mut n_checks = 0;
+        g.body.walk(&mut |stmt| n_checks += usize::from(matches!(stmt.op, Op::Control(Control::Check { .. }))));
+        assert_eq!(n_checks, 1, "{g}");
+        let args = |limit: usize| [vec![x.clone(), Tensor::usize(limit)], others.clone()].concat();
+        assert!(eval(&g, &args(4)).is_ok(), "{g}");
+        assert_eq!(eval(&g, &args(3)).unwrap_err(), EvalError::Check("too long".into()), "{g}");
+    }
 }

@@ -33,7 +33,6 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0213", "", "fn f(#[shape(n + 1)] a: &Array1<f64>) -> f64 { a.sum() }"),
     ("B0214", "", "fn f(#[shape(n, m)] a: &Array1<f64>) -> f64 { a.sum() }"),
     ("B0602", "", "fn f(#[shape(n)] a: &Array1<f64>, #[shape(m)] b: &Array1<f64>) -> f64 { (a * b).sum() }"),
-    ("B0401", "", "fn f(a: f64) -> f64 { match a { _ => a } }"),
     ("B0401", "", "fn f(a: f64) -> f64 { if let x = a { x } else { a } }"),
     ("B0402", "", "fn f(a: f64) -> f64 { struct S; a }"),
     ("B0402", "", "fn f(a: f64) -> f64 { let mut s = a; let add = |v: f64| { s += v; s }; add(a) }"),
@@ -71,8 +70,9 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0615", "", "fn f(a: f64) -> f64 { let mut s = 0.0; for i in 0..3 { for j in 0..3 { s += a * (2 * i - j) as f64; } } s }"),
     ("B0402", "", "fn f(a: f64) -> f64 { use other::E; a * E }"),
     ("B0402", "", "fn f(a: &Array1<f64>) -> f64 { let Some(m) = a.mean() else { return 0.0 }; m }"),
-    ("B0701", "", "fn f(a: f64) -> f64 { if a > 0.0 { return a; } a * a }"),
-    ("B0702", "", "fn f(a: f64) -> f64 { for i in 0..3 { break; } a }"),
+    ("B0701", "", "fn f(a: f64) -> f64 { for i in 0..3 { if a > 0.0 { return a; } } a * a }"),
+    ("B0702", "", "fn f(a: f64) -> f64 { 'all: for i in 0..3 { break 'all; } a }"),
+    ("B0702", "", "fn f(a: f64) -> f64 { let b = loop { break a; }; b }"),
     ("B0703", "", "fn f(a: f64) -> f64 { loop { } a }"),
     ("B0704", "", "fn f(a: f64) -> f64 { for i in 0.. { } a }"),
     ("B0705", "", "fn f(a: &Array1<f64>) -> f64 { let mut s = 0.0; for i in 0..3 { s = a * s; } a.sum() }"),
@@ -81,6 +81,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0708", "", "fn f(a: f64) -> f64 { if a > 0.0 { a } }"),
     ("B0709", "", "fn f(a: &Array1<f64>) -> f64 { a.mapv(|v| { for i in 0..3 { } v }).sum() }"),
     ("B0710", "", "fn f(a: &Array1<f64>) -> f64 { a.mapv(|v| v * a).sum() }"),
+    ("B0711", "", "fn f(a: f64) -> f64 { let mut s = a; while { s += 1.0; s < 3.0 } { s += 1.0; } s }"),
+    ("B0712", "", "fn f(a: f64) -> f64 { #[bound(3)] for i in 0..3 { } a }"),
 ];
 
 /// The code, the attribute's arguments, and the items of the module.
@@ -142,6 +144,12 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
         "B0315",
         "",
         "#[inner(minimize = w)] #[outer(minimize = l)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0802",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { let mut s = *w; while s < 3.0 { s = s * 2.0 + l; } s }
+         #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
     ),
     (
         "B0504",

@@ -66,6 +66,8 @@ const PLACES: &[&str] = &[
     "put_along",
     "for",
     "if",
+    "while",
+    "check",
     "powi",
     "cast",
 ];
@@ -100,6 +102,8 @@ fn place_in_table(op: &Op) -> &'static str {
         Op::Index(Index::PutAlong { .. }) => "put_along",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
+        Op::Control(Control::While) => "while",
+        Op::Control(Control::Check { .. }) => "check",
     }
 }
 
@@ -390,9 +394,37 @@ fn control_rows(random: &mut Random) -> Vec<Row> {
     rows
 }
 
+/// A loop of `turns` turns that counts, and a check that it does; neither stands between the float and the result. What a `while` loop does to
+/// floats is in `derive.rs`, since it has no reverse mode.
+fn while_rows(random: &mut Random) -> Vec<Row> {
+    let counted = |turns: usize, x: Tensor| {
+        row(format!("While {turns}"), vec![x, Tensor::usize(turns)], |b, p| {
+            let zero = b.index(0);
+            b.open();
+            let count = b.param(Type::scalar(Elem::Usize), Note::default());
+            let goes_on = b.map(Elementwise::Lt, &[count, p[1]]);
+            let condition = b.close(vec![goes_on]);
+            b.open();
+            let count = b.param(Type::scalar(Elem::Usize), Note::default());
+            let one = b.index(1);
+            let next = b.add(count, one);
+            let turn = b.close(vec![next]);
+            let count = b.stmt(Control::While, &[zero], vec![condition, turn])[0];
+            let holds = b.map(Elementwise::Eq, &[count, p[1]]);
+            b.stmt(Control::Check { message: "the loop counts its turns".into() }, &[holds], Vec::new());
+            let elem = b.ty(p[0]).elem;
+            let count = b.map(Elementwise::Cast(elem), &[count]);
+            let count = b.broadcast_scalar(count, &[Dim::Const(3)]);
+            let scaled = b.mul(count, p[0]);
+            vec![b.map(Elementwise::Sin, &[scaled])]
+        })
+    };
+    [0, 3].map(|turns| counted(turns, random.tensor(Elem::F64, &[3]))).into()
+}
+
 fn table() -> Vec<Row> {
     let mut random = Random::new(2024);
-    let families = [elementwise_rows, reduce_rows, product_rows, shape_rows, index_rows, control_rows];
+    let families = [elementwise_rows, reduce_rows, product_rows, shape_rows, index_rows, control_rows, while_rows];
     families.into_iter().flat_map(|rows| rows(&mut random)).collect()
 }
 

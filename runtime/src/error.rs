@@ -134,6 +134,13 @@ pub enum Error {
         /// Why it is needed.
         reason: &'static str,
     },
+    /// A loss has no value at a point, because something that it requires does not hold there.
+    CheckFailed {
+        /// The loss, as the user named it.
+        function: &'static str,
+        /// What does not hold, and what to do about it.
+        message: &'static str,
+    },
     /// A step of the outer loop failed.
     OuterStep {
         /// The step.
@@ -197,6 +204,7 @@ impl fmt::Display for Error {
                 write!(f, "`{setting}` is {value}, but must be {requirement}")
             }
             Error::MissingSetting { setting, reason } => write!(f, "{reason}: give it with `{setting}`"),
+            Error::CheckFailed { function, message } => write!(f, "`{function}`: {message}"),
             Error::OuterStep { step, source } => write!(f, "in outer step {step}: {source}"),
         }
     }

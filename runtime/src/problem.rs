@@ -6,7 +6,7 @@ use crate::{Error, Float, Params};
 ///
 /// `#[bilevel]` implements it for the generated `Problem` struct. The kernels work on flat vectors, the elements of the variables leaf
 /// after leaf, and write into the caller's memory. Shapes, labels and finiteness of the data are checked once, in
-/// [`workspace`](Self::workspace); the kernels after that cannot fail and allocate nothing after their first turn. Whether the variables
+/// [`workspace`](Self::workspace); the kernels after that do not panic and allocate nothing after their first turn. Whether the variables
 /// are finite is checked by the solver, at every call.
 pub trait BilevelProblem {
     /// `f64` or `f32`.
@@ -28,6 +28,14 @@ pub trait BilevelProblem {
     /// # Errors
     /// [`Error`] naming the parameter: shapes that do not fit, an empty or non-finite array, an index out of range.
     fn workspace(&self, inner: &Self::Inner, outer: &Self::Outer) -> Result<Self::Workspace, Error>;
+
+    /// What a kernel found not to hold since the last call of this function, if anything: what the kernels have given since then is no result. It
+    /// depends on values that only the kernels know, so that [`workspace`](Self::workspace) could not check it; for example the number of turns of a
+    /// `while` loop.
+    fn take_failed_check(workspace: &mut Self::Workspace) -> Option<Error> {
+        let _ = workspace;
+        None
+    }
 
     /// The inner loss `f(w, λ)` and its gradient `∇_w f`.
     fn inner_value_and_grad(

@@ -164,7 +164,9 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
     pub fn solve_inner(&mut self, outer: &P::Outer, inner: &P::Inner) -> Result<Solved<P::Inner>, Error> {
         let session = Session::open(&mut self.session, self.problem, &self.method, &self.inner_solver, outer, inner)?;
         let mut loss = session.kernels.inner_loss(&session.outer);
-        let outcome = self.inner_solver.minimize(&mut loss, &mut session.inner, &mut session.inner_memory)?;
+        let outcome = self.inner_solver.minimize(&mut loss, &mut session.inner, &mut session.inner_memory);
+        session.kernels.take_failed_check()?;
+        let outcome = outcome?;
         Ok(Solved { inner: inner.with_elements(&session.inner), outcome })
     }
 
@@ -201,7 +203,8 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
         let Session { kernels, method_memory, inner: solution, outer, gradient, .. } = session;
         differences.check(outer, gradient, |outer| {
             inner.copy_from_slice(solution);
-            method.value(kernels, method_memory, (&newton, &mut newton_memory), Point { outer, inner: &mut inner })
+            let result = method.value(kernels, method_memory, (&newton, &mut newton_memory), Point { outer, inner: &mut inner });
+            kernels.take_failed_check().and(result)
         })
     }
 
@@ -339,11 +342,14 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Session<'p, 
     fn hypergradient(&mut self, method: &M, inner_solver: &I) -> Result<(P::Float, Report), Error> {
         let point = Point { outer: &self.outer, inner: &mut self.inner };
         let inner_solver = (inner_solver, &mut self.inner_memory);
-        method.hypergradient(&mut self.kernels, &mut self.method_memory, inner_solver, point, &mut self.gradient)
+        let result = method.hypergradient(&mut self.kernels, &mut self.method_memory, inner_solver, point, &mut self.gradient);
+        // What else went wrong followed from it.
+        self.kernels.take_failed_check().and(result)
     }
 
     fn value(&mut self, method: &M, inner_solver: &I) -> Result<P::Float, Error> {
         let point = Point { outer: &self.outer, inner: &mut self.inner };
-        method.value(&mut self.kernels, &mut self.method_memory, (inner_solver, &mut self.inner_memory), point)
+        let result = method.value(&mut self.kernels, &mut self.method_memory, (inner_solver, &mut self.inner_memory), point);
+        self.kernels.take_failed_check().and(result)
     }
 }

@@ -105,6 +105,8 @@ fn spread(body: &Body, differs: &mut Marks) -> bool {
                     }
                 }
             }
+            Op::Control(Control::While) => changed |= spread_while(stmt, differs),
+            Op::Control(Control::Check { .. }) => {}
             Op::Shape(Shape::BindDim { dim }) => {
                 if differs.has(stmt.args[0]) {
                     changed |= differs.add_dim(Dim::Sym(*dim));
@@ -125,6 +127,28 @@ fn spread(body: &Body, differs: &mut Marks) -> bool {
         }
     }
     changed
+}
+
+/// Carried values of a `while` loop differ if their initial or next ones do, and all of them if the condition does: examples that are done keep theirs.
+fn spread_while(stmt: &Stmt, differs: &mut Marks) -> bool {
+    let [condition, turn] = &stmt.bodies[..] else { unreachable!("a `while` loop has two bodies") };
+    let mut changed = false;
+    loop {
+        let mut again = false;
+        for k in 0..stmt.args.len() {
+            if differs.has(condition.results[0]) || differs.has(stmt.args[k]) || differs.has(turn.results[k]) {
+                for carried in [condition.params[k], turn.params[k], stmt.outs[k]] {
+                    again |= differs.add(carried);
+                }
+            }
+        }
+        again |= spread(condition, differs);
+        again |= spread(turn, differs);
+        changed |= again;
+        if !again {
+            return changed;
+        }
+    }
 }
 
 /// A length that differs between examples.
@@ -194,6 +218,16 @@ impl Pass<'_> {
                 },
                 Op::Control(Control::If) if self.differs.has(stmt.args[0]) => self.choice(stmt)?,
                 Op::Control(Control::If) => self.branch(stmt)?,
+                Op::Control(Control::While) => self.run_while(stmt)?,
+                Op::Control(Control::Check { .. }) => {
+                    let mut holds = self.env.get(stmt.args[0]);
+                    if self.differs.has(stmt.args[0]) {
+                        let fails = self.b.map(Elementwise::Not, &[holds]);
+                        let any_fails = any(&mut self.b, fails);
+                        holds = self.b.map(Elementwise::Not, &[any_fails]);
+                    }
+                    self.b.stmt(stmt.op.clone(), &[holds], Vec::new());
+                }
                 Op::Shape(Shape::BindDim { dim }) if self.differs.has(stmt.args[0]) => {
                     let numbers = self.env.get(stmt.args[0]);
                     self.bind(*dim, numbers);
@@ -303,6 +337,48 @@ impl Pass<'_> {
         let results = after.iter().zip(&before).map(|(&after, &before)| choose(&mut self.b, runs, after, before)).collect();
         let bodies = vec![self.b.close(results)];
         let outs = self.b.stmt(Control::For { trip: length.longest, reverse }, &args, bodies);
+        for (&out, &new) in stmt.outs.iter().zip(&outs) {
+            self.put(out, new);
+        }
+        Ok(())
+    }
+
+    /// A loop that runs until its condition holds for no example. Examples that are done keep what they carry.
+    fn run_while(&mut self, stmt: &Stmt) -> Result<(), DeriveError> {
+        let [condition, turn] = &stmt.bodies[..] else { unreachable!("a `while` loop has two bodies") };
+        let differs = self.differs.has(condition.results[0]);
+        let args = stmt.args.iter().zip(&turn.params).map(|(&a, &p)| self.as_in(a, p)).collect::<Vec<_>>();
+        self.b.open();
+        for &p in &condition.params {
+            self.param(p);
+        }
+        self.stmts_of(condition)?;
+        let mut goes_on = self.env.get(condition.results[0]);
+        if differs {
+            goes_on = any(&mut self.b, goes_on);
+        }
+        let first_body = self.b.close(vec![goes_on]);
+
+        self.b.open();
+        for &p in &turn.params {
+            self.param(p);
+        }
+        let results = if differs {
+            let before = self.env.get_all(&turn.params);
+            for (&p, &carried) in condition.params.iter().zip(&before) {
+                self.env.set(p, carried);
+            }
+            self.stmts_of(condition)?;
+            let runs = self.env.get(condition.results[0]);
+            let holder = first(&mut self.b, runs, self.dim);
+            let after = self.shielded(turn, runs, holder, &turn.params)?;
+            after.iter().zip(&before).map(|(&after, &before)| choose(&mut self.b, runs, after, before)).collect()
+        } else {
+            self.stmts_of(turn)?;
+            turn.results.iter().zip(&turn.params).map(|(&r, &p)| self.as_in(r, p)).collect()
+        };
+        let bodies = vec![first_body, self.b.close(results)];
+        let outs = self.b.stmt(stmt.op.clone(), &args, bodies);
         for (&out, &new) in stmt.outs.iter().zip(&outs) {
             self.put(out, new);
         }

@@ -35,6 +35,7 @@ fn copy_body(b: &mut Builder, source: &Func, body: &Body, env: &mut Env) -> Body
 }
 
 /// What became of the values of a source function in the function under construction.
+#[derive(Clone)]
 pub(super) struct Env(Vec<Option<ValueId>>);
 
 impl Env {

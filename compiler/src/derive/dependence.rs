@@ -59,6 +59,8 @@ pub(super) fn spread(body: &Body, marks: &mut Marks, rule: &impl Fn(&Stmt, &Mark
         match &stmt.op {
             _ if whole => mark_all(stmt, marks),
             Op::Control(Control::For { .. }) => spread_loop(stmt, marks, rule),
+            Op::Control(Control::While) => spread_while(stmt, marks, rule),
+            Op::Control(Control::Check { .. }) => {}
             Op::Control(Control::If) => {
                 for body in &stmt.bodies {
                     spread(body, marks, rule);
@@ -82,6 +84,23 @@ fn spread_loop(stmt: &Stmt, marks: &mut Marks, rule: &impl Fn(&Stmt, &Marks) -> 
     }
     mark_where(&stmt.outs, carried, marks);
     mark_where(&stmt.outs, &body.results, marks);
+}
+
+fn spread_while(stmt: &Stmt, marks: &mut Marks, rule: &impl Fn(&Stmt, &Marks) -> bool) {
+    let (condition, turn) = (&stmt.bodies[0], &stmt.bodies[1]);
+    mark_where(&turn.params, &stmt.args, marks);
+    loop {
+        mark_where(&condition.params, &turn.params, marks);
+        spread(condition, marks, rule);
+        spread(turn, marks, rule);
+        if marks.has(condition.results[0]) {
+            return mark_all(stmt, marks);
+        }
+        if !mark_where(&turn.params, &turn.results, marks) {
+            break;
+        }
+    }
+    mark_where(&stmt.outs, &turn.params, marks);
 }
 
 /// Marks each value whose counterpart is marked; says whether any mark is new. Surplus values of either list are not looked at.

@@ -3,7 +3,7 @@
 //! Control flow keeps its shape: a loop carries the tangents of what it carries, a branch gives the tangents of what it gives. Which carried
 //! values have a tangent at all is found by a fixpoint before anything is built.
 
-use super::copy::{Env, copy_params};
+use super::copy::{Env, copy, copy_params};
 use super::dependence::{Marks, spread};
 use super::{DeriveError, check_wrt, checked};
 use crate::ir::{Body, Builder, Control, Func, Note, Op, Stmt, ValueId};
@@ -67,6 +67,8 @@ impl Forward<'_> {
             match &stmt.op {
                 Op::Control(Control::For { .. }) => self.run_loop(stmt),
                 Op::Control(Control::If) => self.branch(stmt),
+                Op::Control(Control::While) => self.run_while(stmt),
+                Op::Control(Control::Check { .. }) => copy(&mut self.b, self.f, stmt, &mut self.primal),
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => self.simple(stmt),
             }
         }
@@ -140,6 +142,51 @@ impl Forward<'_> {
             if self.dots.find(s).is_some() {
                 self.note_dot(out, next_out());
             }
+        }
+    }
+
+    /// The condition looks at the primal values only, but is handed the tangents as well.
+    fn run_while(&mut self, stmt: &Stmt) {
+        let [condition, turn] = &stmt.bodies[..] else { unreachable!("a `while` loop has two bodies") };
+        let active: Vec<usize> = (0..stmt.args.len()).filter(|&k| self.active.has(turn.params[k])).collect();
+        let mut args = self.primal.get_all(&stmt.args);
+        for &k in &active {
+            let dot = self.dot_or_zeros(stmt.args[k]);
+            args.push(dot);
+        }
+        self.b.open();
+        self.while_params(condition, &active);
+        for stmt in &condition.stmts {
+            copy(&mut self.b, self.f, stmt, &mut self.primal);
+        }
+        let holds = self.primal.get_all(&condition.results);
+        let first = self.b.close(holds);
+        self.b.open();
+        self.while_params(turn, &active);
+        self.stmts(turn);
+        let mut results = self.primal.get_all(&turn.results);
+        for &k in &active {
+            let dot = self.dot_or_zeros(turn.results[k]);
+            results.push(dot);
+        }
+        let bodies = vec![first, self.b.close(results)];
+        let outs = self.b.stmt(Control::While, &args, bodies);
+        let (values, dots) = outs.split_at(stmt.outs.len());
+        for (&out, &value) in stmt.outs.iter().zip(values) {
+            self.note_primal(out, value);
+        }
+        for (&k, &dot) in active.iter().zip(dots) {
+            self.note_dot(stmt.outs[k], dot);
+        }
+    }
+
+    /// The parameters of a body of a `while` loop: the carried values, then the tangents of the active ones.
+    fn while_params(&mut self, body: &Body, active: &[usize]) {
+        copy_params(&mut self.b, self.f, &body.params, &mut self.primal);
+        for &k in active {
+            let carried = body.params[k];
+            let dot = self.b.param(self.f.ty(carried).clone(), (self.label)(self.f.note(carried)));
+            self.dots.set(carried, dot);
         }
     }
 

@@ -59,6 +59,12 @@ impl Proof<'_> {
             match &stmt.op {
                 Op::Control(Control::For { .. }) => self.run_loop(stmt)?,
                 Op::Control(Control::If) => self.branch(stmt)?,
+                Op::Control(Control::While) => self.run_while(stmt)?,
+                Op::Control(Control::Check { .. }) => {
+                    if self.kind(stmt.args[0]) == Kind::Linear {
+                        return Err(not_linear(self.f.note(stmt.args[0]), "a check depends on the tangents"));
+                    }
+                }
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => self.simple(stmt)?,
             }
         }
@@ -99,6 +105,36 @@ impl Proof<'_> {
         }
         for (&out, &p) in stmt.outs.iter().zip(carried) {
             self.set(out, self.kind(p));
+        }
+        Ok(())
+    }
+
+    /// A `while` loop cannot be turned around, so nothing in it may be linear.
+    fn run_while(&mut self, stmt: &Stmt) -> Result<(), DeriveError> {
+        let mut kinds: Vec<Kind> = stmt.args.iter().map(|&a| self.kind(a)).collect();
+        loop {
+            for body in &stmt.bodies {
+                for (&p, &kind) in body.params.iter().zip(&kinds) {
+                    self.set(p, kind);
+                }
+                self.stmts(body)?;
+            }
+            let turn = &stmt.bodies[1];
+            let mut settled = true;
+            for ((kind, &p), &next) in kinds.iter_mut().zip(&turn.params).zip(&turn.results) {
+                let merged = self.merge(*kind, self.kind(next), p)?;
+                settled &= merged == *kind;
+                *kind = merged;
+            }
+            if settled {
+                break;
+            }
+        }
+        for (&out, &kind) in stmt.outs.iter().zip(&kinds) {
+            if kind == Kind::Linear {
+                return Err(DeriveError::unbounded_loop(self.f.note(out)));
+            }
+            self.set(out, kind);
         }
         Ok(())
     }

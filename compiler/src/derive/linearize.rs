@@ -19,7 +19,7 @@ pub struct Linearized {
 /// Linearizes `f` in the parameters at the positions `wrt`.
 ///
 /// # Errors
-/// [`DeriveError`] if a residual has a row for each turn of a loop, and its shape changes from turn to turn.
+/// [`DeriveError`] if a tangent passes through a `while` loop.
 ///
 /// # Panics
 /// If `wrt` is not an ascending list of positions of float parameters.

@@ -28,6 +28,7 @@ mod jvp;
 mod lengths;
 mod linearity;
 mod linearize;
+mod ragged;
 mod split;
 mod transpose;
 
@@ -52,11 +53,28 @@ pub struct DeriveError {
     pub span: proc_macro2::Span,
     /// The reason, as a sentence without a full stop.
     pub message: String,
+    /// What kind of reason it is.
+    pub reason: Reason,
+}
+
+/// Kinds of reasons for which a function has no derivative.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// There is no exact derivative.
+    Inexact,
+    /// There is, but reverse mode would have to keep what each turn of a loop computes, and nothing says how many turns there are at most.
+    UnboundedLoop,
 }
 
 impl DeriveError {
     fn new(note: &Note, message: impl Into<String>) -> Self {
-        DeriveError { span: note.span, message: message.into() }
+        DeriveError { span: note.span, message: message.into(), reason: Reason::Inexact }
+    }
+
+    /// The error for a `while` loop, whose results have this note, in reverse mode.
+    fn unbounded_loop(note: &Note) -> Self {
+        let message = "reverse mode runs this loop backwards, and nothing says how many turns it takes at most".to_owned();
+        DeriveError { span: note.span, message, reason: Reason::UnboundedLoop }
     }
 }
 

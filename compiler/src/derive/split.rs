@@ -5,14 +5,17 @@
 //! again (shapes, not values: broadcasts, permutations, positions, constants); build the two functions.
 //!
 //! A loop may have both known and unknown carried values and is then divided in two. A residual inside of a loop becomes a stacked result
-//! of the known loop, of which the unknown loop reads the row of its turn; what is defined outside of the loop is used as it is. A branch whose condition
-//! is known is divided likewise, and residuals of the body that is not taken are zero.
+//! of the known loop, of which the unknown loop reads the row of its turn (see [`ragged`](super::ragged) for lengths that change from turn to turn); what is
+//! defined outside of the loop is used as it is. A branch whose condition
+//! is known is divided likewise, and residuals of the body that is not taken are zero. A `while` loop is not divided, since there is no array with a row for
+//! each of its turns: where anything in it is unknown, all of it is.
 
 use super::copy::{Env, copy, copy_params};
 use super::dependence::{Marks, spread};
 use super::lengths::{bind_free_dims, rename_bound_dims};
+use super::ragged::Padding;
 use super::{DeriveError, checked};
-use crate::ir::{Body, Builder, Control, Dim, Func, Index, Op, Shape, Stmt, Type, ValueId};
+use crate::ir::{Body, Builder, Control, Dim, DimId, Func, Index, Op, Shape, Stmt, Type, ValueId};
 
 /// A function in two parts.
 #[derive(Clone, Debug)]
@@ -29,7 +32,7 @@ pub struct Split {
 /// part, all others from the unknown part, whether they depend on unknown parameters or not.
 ///
 /// # Errors
-/// [`DeriveError`] if a residual has a row for each turn of a loop, and its shape changes from turn to turn.
+/// [`DeriveError`] if a result from the known part depends on a `while` loop of which something is unknown.
 ///
 /// # Panics
 /// If a result at a position in `results` depends on an unknown parameter.
@@ -64,24 +67,40 @@ pub(super) fn divide(f: &Func, known: &[usize], results: &[usize], lengths: Leng
         }
     }
     spread_unknown(&f.body, &mut marks);
+    let unbounded = unknown_loop(&f.body, &marks);
+    if let (Some(stmt), Lengths::Shared) = (unbounded, lengths) {
+        return Err(DeriveError::unbounded_loop(f.note(stmt.outs[0])));
+    }
     let mut plan = Plan::new(f, marks);
     let (early, late): (Vec<usize>, Vec<usize>) = (0..f.results().len()).partition(|k| results.contains(k));
     for &k in &early {
+        if let (true, Some(stmt)) = (plan.unknown.has(f.results()[k]), unbounded) {
+            return Err(DeriveError::unbounded_loop(f.note(stmt.outs[0])));
+        }
         assert!(!plan.unknown.has(f.results()[k]), "result {k} of `{}` depends on an unknown parameter", f.name);
     }
     for &k in &late {
         plan.need(f.results()[k]);
     }
     plan.need_in(&f.body, true);
+    plan.plan_padding(&f.body);
 
     let pick = |positions: &[usize], of: &[ValueId]| positions.iter().map(|&k| of[k]).collect::<Vec<_>>();
     let residuals = plan.residuals(&f.body);
-    let known = plan.known_part(&pick(&known, f.params()), &pick(&early, f.results()), &residuals)?;
-    let mut unknown = plan.unknown_part(&pick(&unknown, f.params()), &pick(&late, f.results()), &residuals);
+    let known = plan.known_part(&pick(&known, f.params()), &pick(&early, f.results()), &residuals);
+    let mut unknown = plan.unknown_part(&known, &pick(&unknown, f.params()), &pick(&late, f.results()), &residuals);
     if lengths == Lengths::Shared {
         rename_bound_dims(&mut unknown);
     }
     Ok(Split { known, unknown, n_residuals: residuals.len() })
+}
+
+/// The first `while` loop that is unknown.
+fn unknown_loop<'f>(body: &'f Body, unknown: &Marks) -> Option<&'f Stmt> {
+    body.stmts.iter().find_map(|stmt| match stmt.op {
+        Op::Control(Control::While) if unknown.has_any(&stmt.outs) => Some(stmt),
+        _ => stmt.bodies.iter().find_map(|nested| unknown_loop(nested, unknown)),
+    })
 }
 
 /// Marks what depends on unknown values or dimensions.
@@ -94,6 +113,8 @@ pub(super) fn spread_unknown(body: &Body, marks: &mut Marks) {
         match &stmt.op {
             Op::Control(Control::For { .. }) => unknown_dim,
             Op::Control(Control::If) => marks.has_any(&stmt.args),
+            Op::Control(Control::While) => uses_any(stmt, marks),
+            Op::Control(Control::Check { .. }) => false,
             Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
                 unknown_dim || marks.has_any(&stmt.args)
             }
@@ -101,12 +122,19 @@ pub(super) fn spread_unknown(body: &Body, marks: &mut Marks) {
     });
 }
 
+/// Whether a statement, or one inside of it, uses marked values or dimensions.
+fn uses_any(stmt: &Stmt, marks: &Marks) -> bool {
+    let mut found = marks.has_any(&stmt.args);
+    stmt.op.for_each_dim(|d| found |= marks.has_dim(d));
+    found || stmt.bodies.iter().any(|body| marks.has_any(&body.results) || body.stmts.iter().any(|nested| uses_any(nested, marks)))
+}
+
 /// What is decided before anything is built.
-struct Plan<'f> {
-    f: &'f Func,
-    unknown: Marks,
+pub(super) struct Plan<'f> {
+    pub(super) f: &'f Func,
+    pub(super) unknown: Marks,
     /// Known values that the unknown part needs and gets from the known part.
-    residual: Marks,
+    pub(super) residual: Marks,
     /// Known values that the unknown part makes again, and dimensions of nested bodies that it binds again.
     again: Marks,
     /// Dimensions in operations of the unknown part.
@@ -115,10 +143,13 @@ struct Plan<'f> {
     defined: Vec<(Option<&'f Stmt>, u32)>,
     /// The indices of loops: both parts have their own.
     index: Marks,
+    /// The names of the dimensions that both parts have beside those of the source: the largest of lengths that change from turn to turn.
+    pub(super) padded: Vec<String>,
+    pub(super) paddings: Vec<Padding<'f>>,
 }
 
 /// A residual at some level: the value, and its type there, with an axis for each loop in between.
-type Residual = (ValueId, Type);
+pub(super) type Residual = (ValueId, Type);
 
 impl<'f> Plan<'f> {
     fn new(f: &'f Func, unknown: Marks) -> Self {
@@ -130,6 +161,8 @@ impl<'f> Plan<'f> {
             used: Marks::default(),
             defined: vec![(None, 0); f.types.len()],
             index: Marks::default(),
+            padded: Vec::new(),
+            paddings: Vec::new(),
         };
         plan.locate(&f.body, 0);
         plan
@@ -143,9 +176,10 @@ impl<'f> Plan<'f> {
             for &out in &stmt.outs {
                 self.defined[out.0 as usize] = (Some(stmt), level);
             }
-            let is_loop = matches!(stmt.op, Op::Control(Control::For { .. }));
+            let is_for = matches!(stmt.op, Op::Control(Control::For { .. }));
+            let is_loop = is_for || matches!(stmt.op, Op::Control(Control::While));
             for nested in &stmt.bodies {
-                if is_loop {
+                if is_for {
                     self.index.add(nested.params[0]);
                 }
                 self.locate(nested, level + u32::from(is_loop));
@@ -169,6 +203,11 @@ impl<'f> Plan<'f> {
             }
             _ => {
                 self.residual.add(v);
+                // In a nested body, what is kept of it has the lengths of its type, which the unknown part then needs as well.
+                let dims = &self.f.ty(v).dims;
+                dims.iter().for_each(|&d| {
+                    self.used.add_dim(d);
+                });
             }
         }
     }
@@ -225,7 +264,7 @@ impl<'f> Plan<'f> {
                 }
             } else if self.is_wholly_unknown(stmt) {
                 self.need_all(stmt);
-            } else if self.unknown.has_any(&stmt.outs) {
+            } else if self.unknown.has_any(&stmt.outs) || self.has_unknown_check(stmt) {
                 self.use_dims(&stmt.op);
                 match &stmt.op {
                     Op::Control(Control::For { .. }) => {
@@ -249,6 +288,7 @@ impl<'f> Plan<'f> {
                             self.need_in(body, false);
                         }
                     }
+                    Op::Control(Control::While | Control::Check { .. }) => unreachable!("known or wholly unknown"),
                     Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
                         for &a in &stmt.args {
                             self.need(a);
@@ -260,12 +300,22 @@ impl<'f> Plan<'f> {
     }
 
     /// Whether control flow goes to the unknown part with everything inside.
-    fn is_wholly_unknown(&self, stmt: &Stmt) -> bool {
+    pub(super) fn is_wholly_unknown(&self, stmt: &Stmt) -> bool {
         match &stmt.op {
             Op::Control(Control::For { trip, .. }) => self.unknown.has_dim(*trip),
-            Op::Control(Control::If) => self.unknown.has(stmt.args[0]),
+            Op::Control(Control::If | Control::Check { .. }) => self.unknown.has(stmt.args[0]),
+            Op::Control(Control::While) => self.unknown.has_any(&stmt.outs),
             Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => false,
         }
+    }
+
+    /// Whether there is a check inside that depends on unknown values, so that the unknown part has the control flow around it.
+    fn has_unknown_check(&self, stmt: &Stmt) -> bool {
+        stmt.has_effect()
+            && stmt.bodies.iter().flat_map(|body| &body.stmts).any(|nested| {
+                let is_check = matches!(nested.op, Op::Control(Control::Check { .. }));
+                is_check && self.unknown.has(nested.args[0]) || self.has_unknown_check(nested)
+            })
     }
 
     fn need_all(&mut self, stmt: &Stmt) {
@@ -284,13 +334,18 @@ impl<'f> Plan<'f> {
     }
 
     /// The residuals in a body, in the order of their definition, with their types as seen from there.
-    fn residuals(&self, body: &Body) -> Vec<Residual> {
+    pub(super) fn residuals(&self, body: &Body) -> Vec<Residual> {
         let own = |v: &ValueId| self.residual.has(*v).then(|| (*v, self.f.ty(*v).clone()));
         let mut found: Vec<Residual> = body.params.iter().filter_map(own).collect();
         for stmt in &body.stmts {
             match &stmt.op {
-                Op::Control(Control::For { trip, .. }) => found.extend(self.rows(&stmt.bodies[0], *trip)),
-                Op::Control(Control::If) => found.extend(stmt.bodies.iter().flat_map(|body| self.residuals(body))),
+                Op::Control(Control::For { trip, .. }) => found.extend(self.rows(stmt, *trip)),
+                Op::Control(Control::If) => {
+                    let inside = stmt.bodies.iter().flat_map(|body| self.residuals(body));
+                    found.extend(inside.map(|(v, ty)| (v, self.padded_type(stmt, &ty))));
+                }
+                // Wholly on one side.
+                Op::Control(Control::While | Control::Check { .. }) => {}
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {}
             }
             found.extend(stmt.outs.iter().filter_map(own));
@@ -299,30 +354,34 @@ impl<'f> Plan<'f> {
     }
 
     /// The residuals in the body of a loop, as seen from around it.
-    fn rows(&self, body: &Body, trip: Dim) -> Vec<Residual> {
-        let row = |(v, ty): Residual| (v, ty.with_dims([&[trip], &ty.dims[..]].concat()));
-        self.residuals(body).into_iter().map(row).collect()
+    fn rows(&self, stmt: &Stmt, trip: Dim) -> Vec<Residual> {
+        let row = |(v, ty): Residual| {
+            let ty = self.padded_type(stmt, &ty);
+            (v, ty.with_dims([&[trip], &ty.dims[..]].concat()))
+        };
+        self.residuals(&stmt.bodies[0]).into_iter().map(row).collect()
     }
 
-    fn known_part(&self, params: &[ValueId], results: &[ValueId], residuals: &[Residual]) -> Result<Func, DeriveError> {
-        let mut b = Builder::with_dims_of(format!("{}_known", self.f.name), self.f);
+    fn known_part(&self, params: &[ValueId], results: &[ValueId], residuals: &[Residual]) -> Func {
+        let mut b = self.start(format!("{}_known", self.f.name));
         let mut env = Env::new(self.f);
         copy_params(&mut b, self.f, params, &mut env);
-        self.known_stmts(&self.f.body, &mut b, &mut env)?;
+        self.known_stmts(&self.f.body, &mut b, &mut env);
         let results = results.iter().copied().chain(residuals.iter().map(|(v, _)| *v));
         let results = results.map(|v| env.get(v)).collect();
-        Ok(b.finish(results))
+        b.finish(results)
     }
 
     /// Builds the known statements of a body. Afterwards `env` has the residuals of nested bodies as they are seen from this one.
-    fn known_stmts(&self, body: &Body, b: &mut Builder, env: &mut Env) -> Result<(), DeriveError> {
+    fn known_stmts(&self, body: &Body, b: &mut Builder, env: &mut Env) {
         for stmt in &body.stmts {
             if self.is_wholly_unknown(stmt) {
                 continue;
             }
             match &stmt.op {
-                Op::Control(Control::For { trip, .. }) => self.known_loop(stmt, *trip, b, env)?,
-                Op::Control(Control::If) => self.known_branch(stmt, b, env)?,
+                Op::Control(Control::For { trip, .. }) => self.known_loop(stmt, *trip, b, env),
+                Op::Control(Control::If) => self.known_branch(stmt, b, env),
+                Op::Control(Control::While | Control::Check { .. }) => copy(b, self.f, stmt, env),
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
                     if !self.is_unknown_simple(stmt) {
                         copy(b, self.f, stmt, env);
@@ -330,60 +389,60 @@ impl<'f> Plan<'f> {
                 }
             }
         }
-        Ok(())
     }
 
-    fn is_unknown_simple(&self, stmt: &Stmt) -> bool {
+    pub(super) fn is_unknown_simple(&self, stmt: &Stmt) -> bool {
         if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
             return self.unknown.has_dim(Dim::Sym(dim));
         }
         self.unknown.has_any(&stmt.outs)
     }
 
-    fn known_loop(&self, stmt: &Stmt, trip: Dim, b: &mut Builder, env: &mut Env) -> Result<(), DeriveError> {
+    fn known_loop(&self, stmt: &Stmt, trip: Dim, b: &mut Builder, env: &mut Env) {
         let body = &stmt.bodies[0];
         let n_carried = stmt.args.len();
         let known: Vec<usize> = (0..stmt.outs.len()).filter(|&k| !self.unknown.has(stmt.outs[k])).collect();
-        let rows = self.rows(body, trip);
-        if known.is_empty() && rows.is_empty() {
-            return Ok(());
+        let rows = self.rows(stmt, trip);
+        if known.is_empty() && rows.is_empty() && !stmt.has_effect() {
+            return;
         }
-        self.refuse_ragged(body, &rows)?;
+        self.bind_largest(stmt, b, env);
         let args: Vec<ValueId> = known.iter().filter(|&&k| k < n_carried).map(|&k| env.get(stmt.args[k])).collect();
         b.open();
         copy_params(b, self.f, &loop_params(body, &known, n_carried), env);
-        self.known_stmts(body, b, env)?;
-        let results = known.iter().map(|&k| body.results[k]).chain(rows.iter().map(|(v, _)| *v));
-        let results = results.map(|v| env.get(v)).collect();
+        self.known_stmts(body, b, env);
+        let mut results: Vec<ValueId> = known.iter().map(|&k| env.get(body.results[k])).collect();
+        for residual in &self.residuals(body) {
+            let row = self.pad(stmt, residual, b, env);
+            results.push(row);
+        }
         let bodies = vec![b.close(results)];
         let outs = b.stmt(stmt.op.clone(), &args, bodies);
         self.bring_out(stmt, &known, &rows, &outs, b, env);
-        Ok(())
     }
 
-    fn known_branch(&self, stmt: &Stmt, b: &mut Builder, env: &mut Env) -> Result<(), DeriveError> {
+    fn known_branch(&self, stmt: &Stmt, b: &mut Builder, env: &mut Env) {
         let known: Vec<usize> = (0..stmt.outs.len()).filter(|&k| !self.unknown.has(stmt.outs[k])).collect();
         let taken: Vec<Vec<Residual>> = stmt.bodies.iter().map(|body| self.residuals(body)).collect();
         let residuals = taken.concat();
-        if known.is_empty() && residuals.is_empty() {
-            return Ok(());
+        if known.is_empty() && residuals.is_empty() && !stmt.has_effect() {
+            return;
         }
+        self.bind_largest(stmt, b, env);
         let args = env.get_all(&stmt.args);
         let mut bodies = Vec::with_capacity(2);
         for (body, own) in stmt.bodies.iter().zip(&taken) {
-            self.refuse_ragged(body, own)?;
             b.open();
-            self.known_stmts(body, b, env)?;
+            self.known_stmts(body, b, env);
             let mut results: Vec<ValueId> = known.iter().map(|&k| env.get(body.results[k])).collect();
-            for (v, ty) in &residuals {
-                let is_own = own.iter().any(|(o, _)| o == v);
-                results.push(if is_own { env.get(*v) } else { b.zeros(ty) });
+            for residual in &residuals {
+                let is_own = own.iter().any(|(o, _)| *o == residual.0);
+                results.push(if is_own { self.pad(stmt, residual, b, env) } else { b.zeros(&self.padded_type(stmt, &residual.1)) });
             }
             bodies.push(b.close(results));
         }
         let outs = b.stmt(stmt.op.clone(), &args, bodies);
         self.bring_out(stmt, &known, &residuals, &outs, b, env);
-        Ok(())
     }
 
     /// Registers the results of a known loop or branch: first those of the statement, then the residuals.
@@ -395,25 +454,9 @@ impl<'f> Plan<'f> {
         }
     }
 
-    /// A residual that leaves the body in which one of its lengths is bound has no type there.
-    fn refuse_ragged(&self, body: &Body, residuals: &[Residual]) -> Result<(), DeriveError> {
-        let mut bound = Marks::default();
-        for stmt in &body.stmts {
-            if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-                bound.add_dim(Dim::Sym(dim));
-            }
-        }
-        match residuals.iter().find(|(_, ty)| ty.dims.iter().any(|&d| bound.has_dim(d))) {
-            None => Ok(()),
-            Some((v, _)) => Err(DeriveError::new(
-                self.f.note(*v),
-                "the derivative needs this value of every turn of the loop around it, but its length, or that of an inner loop, changes from turn to turn",
-            )),
-        }
-    }
-
-    fn unknown_part(&self, params: &[ValueId], results: &[ValueId], residuals: &[Residual]) -> Func {
-        let mut b = Builder::with_dims_of(format!("{}_unknown", self.f.name), self.f);
+    /// `known` is the known part, of which this one has all dimensions.
+    fn unknown_part(&self, known: &Func, params: &[ValueId], results: &[ValueId], residuals: &[Residual]) -> Func {
+        let mut b = Builder::with_dims_of(format!("{}_unknown", self.f.name), known);
         let mut env = Env::new(self.f);
         let types = params.iter().map(|&p| (p, self.f.ty(p).clone()));
         for (v, ty) in residuals.iter().cloned().chain(types) {
@@ -426,6 +469,13 @@ impl<'f> Plan<'f> {
     }
 
     fn unknown_stmts(&self, body: &Body, outermost: bool, b: &mut Builder, env: &mut Env) {
+        let mut unbound: Vec<DimId> = Vec::new();
+        unbound.extend(body.stmts.iter().filter_map(|stmt| match stmt.op {
+            Op::Shape(Shape::BindDim { dim }) if !outermost => Some(dim),
+            _ => None,
+        }));
+        let mut rows = self.padded_rows(body, b, env);
+        self.take_from_rows(&mut rows, &unbound, b, env);
         for stmt in &body.stmts {
             if self.is_wholly_unknown(stmt) {
                 copy(b, self.f, stmt, env);
@@ -434,10 +484,14 @@ impl<'f> Plan<'f> {
             match &stmt.op {
                 Op::Control(Control::For { .. }) => self.unknown_loop(stmt, b, env),
                 Op::Control(Control::If) => self.unknown_branch(stmt, b, env),
+                // Known: the known part has it.
+                Op::Control(Control::While | Control::Check { .. }) => {}
                 Op::Shape(Shape::BindDim { dim }) => {
                     let again = !outermost && self.again.has_dim(Dim::Sym(*dim));
                     if again || self.is_unknown_simple(stmt) {
                         copy(b, self.f, stmt, env);
+                        unbound.retain(|d| d != dim);
+                        self.take_from_rows(&mut rows, &unbound, b, env);
                     }
                 }
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
@@ -453,7 +507,7 @@ impl<'f> Plan<'f> {
         let body = &stmt.bodies[0];
         let n_carried = stmt.args.len();
         let unknown: Vec<usize> = (0..stmt.outs.len()).filter(|&k| self.unknown.has(stmt.outs[k])).collect();
-        if unknown.is_empty() {
+        if unknown.is_empty() && !self.has_unknown_check(stmt) {
             return;
         }
         let args: Vec<ValueId> = unknown.iter().filter(|&&k| k < n_carried).map(|&k| env.get(stmt.args[k])).collect();
@@ -473,7 +527,7 @@ impl<'f> Plan<'f> {
 
     fn unknown_branch(&self, stmt: &Stmt, b: &mut Builder, env: &mut Env) {
         let unknown: Vec<usize> = (0..stmt.outs.len()).filter(|&k| self.unknown.has(stmt.outs[k])).collect();
-        if unknown.is_empty() {
+        if unknown.is_empty() && !self.has_unknown_check(stmt) {
             return;
         }
         let args = env.get_all(&stmt.args);
@@ -490,7 +544,7 @@ impl<'f> Plan<'f> {
 }
 
 /// The index of a loop, and those of its carried values that are among the given results.
-fn loop_params(body: &Body, results: &[usize], n_carried: usize) -> Vec<ValueId> {
+pub(super) fn loop_params(body: &Body, results: &[usize], n_carried: usize) -> Vec<ValueId> {
     let carried = results.iter().filter(|&&k| k < n_carried).map(|&k| body.params[k + 1]);
     [body.params[0]].into_iter().chain(carried).collect()
 }

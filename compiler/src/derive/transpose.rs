@@ -105,6 +105,8 @@ impl Backward<'_, '_> {
                         break;
                     }
                 },
+                // Nothing in a `while` loop is linear: `split` refuses the others.
+                Op::Control(Control::While | Control::Check { .. }) => {}
                 Op::Control(Control::If) => {
                     for body in &stmt.bodies {
                         for (&out, &r) in stmt.outs.iter().zip(&body.results) {
@@ -137,6 +139,7 @@ impl Backward<'_, '_> {
             match &stmt.op {
                 Op::Control(Control::For { trip, reverse }) => self.run_loop(stmt, *trip, *reverse),
                 Op::Control(Control::If) => self.branch(stmt),
+                Op::Control(Control::While | Control::Check { .. }) => unreachable!("`split` refuses linear `while` loops"),
                 Op::Index(index) => match index.accumulating() {
                     Some(add) => self.read(stmt, add),
                     None => self.simple(stmt),

@@ -3,10 +3,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use super::emitter::{Emitter, declare_buffers, ident};
+use super::emitter::{Checks, Emitter, declare_buffers, ident};
 use super::forms::{Dims, Leaf, assemble, bare_or_tuple, float_form, leaves, owned, owned_results, type_of};
 use super::names::Names;
-use crate::derive::{self, DeriveError};
+use crate::derive::{self, DeriveError, Reason};
 use crate::ir::{DimId, Func, ValueId};
 use crate::optimize::optimize;
 use crate::syntax::Differentiable;
@@ -23,18 +23,27 @@ pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> 
     let name = &function.lowered.signature.name;
     let vis = &function.lowered.signature.vis;
     let crate_path = &function.crate_path;
-    let mut items = vec![
-        c.jvp(&optimize(&derive::jvp(&f, &wrt)?)),
-        c.vjp(&optimize(&derive::vjp(&f, &wrt)?)),
-        c.linearize(&derive::linearize(&f, &wrt)?),
-    ];
-    if matches!(function.lowered.signature.output, Form::Scalar(elem) if elem.is_float()) {
-        let value_and_grad = derive::grad(&f, &wrt)?;
-        let mut grad = value_and_grad.clone();
-        grad.body.results.remove(0);
-        items.push(c.grad(&optimize(&grad)));
-        items.push(c.value_and_grad(&optimize(&value_and_grad)));
-        items.push(c.hvp(&optimize(&derive::hvp(&f, &wrt)?)));
+    let is_scalar = matches!(function.lowered.signature.output, Form::Scalar(elem) if elem.is_float());
+    let mut items = vec![c.jvp(&optimize(&derive::jvp(&f, &wrt)?))];
+    match derive::vjp(&f, &wrt) {
+        Ok(vjp) => {
+            items.push(c.vjp(&optimize(&vjp)));
+            items.push(c.linearize(&derive::linearize(&f, &wrt)?));
+            if is_scalar {
+                let value_and_grad = derive::grad(&f, &wrt)?;
+                let mut grad = value_and_grad.clone();
+                grad.body.results.remove(0);
+                items.push(c.grad(&optimize(&grad)));
+                items.push(c.value_and_grad(&optimize(&value_and_grad)));
+                items.push(c.hvp(&optimize(&derive::hvp(&f, &wrt)?)));
+            }
+        }
+        // The function has a forward mode only; rustc says so where another is called.
+        Err(DeriveError { reason: Reason::UnboundedLoop, .. }) => {
+            let scalar_modes: &[&str] = if is_scalar { &["grad", "value_and_grad", "hvp"] } else { &[] };
+            items.extend(["vjp", "linearize"].iter().chain(scalar_modes).map(|name| c.unavailable(name)));
+        }
+        Err(error) => return Err(error),
     }
     let doc = format!(" Derivatives of `{name}`.");
     Ok(quote! {
@@ -86,6 +95,11 @@ impl<'a> Companion<'a> {
         self.function.lowered.signature.name.to_string()
     }
 
+    /// A companion function panics like the function itself.
+    fn checks(&self) -> Checks {
+        Checks::Panic(self.function_name())
+    }
+
     /// One tangent for each differentiated parameter, passed as that is.
     fn tangents(&self, names: &mut Names) -> Vec<Param> {
         let tangent = |&k: &usize| {
@@ -99,6 +113,24 @@ impl<'a> Companion<'a> {
     /// The types of the cotangents of the differentiated parameters, and the results of that form.
     fn cotangent_forms(&self) -> Vec<Form> {
         self.wrt.iter().map(|&k| owned(&float_form(&self.primals[k].form).expect("a differentiated parameter has floats"))).collect()
+    }
+
+    /// In place of a function that runs a loop without a bound backwards: any call of it is an error that says what is missing.
+    fn unavailable(&self, name: &str) -> TokenStream {
+        let rt = &self.rt;
+        let name = ident(name);
+        // A call has as many arguments as the mode would take, so that the bound is all that rustc complains about.
+        let n_tangents = if name == "hvp" { self.wrt.len() } else { usize::from(name == "vjp") };
+        let types: Vec<Ident> = (0..self.primals.len() + n_tangents).map(|k| quote::format_ident!("A{k}")).collect();
+        quote! {
+            /// Not available: a loop of the function has no bound; put `#[bound(n)]` on it.
+            pub fn #name<#(#types),*>(#(_: #types),*) -> #rt::NoBound
+            where
+                for<'a> #rt::UnboundedLoop<'a>: #rt::HasBound,
+            {
+                #rt::NoBound
+            }
+        }
     }
 
     fn jvp(&self, f: &Func) -> TokenStream {
@@ -137,7 +169,7 @@ impl<'a> Companion<'a> {
     fn item(&self, name: &str, doc: &str, others: Vec<Param>, names: Names, f: &Func, results: &[Vec<Form>]) -> TokenStream {
         let rt = &self.rt;
         let params: Vec<&Param> = self.primals.iter().chain(&others).collect();
-        let mut emitter = Emitter::new(f, rt, names);
+        let mut emitter = Emitter::new(f, rt, names, self.checks());
         let entry = self.entry(&mut emitter, &params, f.params(), &[]);
         let statements = emitter.statements();
         let mut values = owned_results(&emitter, f.results()).into_iter();
@@ -223,7 +255,7 @@ impl<'a> Companion<'a> {
         let primal = optimize(&residuals_only);
 
         let params: Vec<&Param> = self.primals.iter().collect();
-        let mut emitter = Emitter::new(&primal, rt, self.names.clone());
+        let mut emitter = Emitter::new(&primal, rt, self.names.clone(), self.checks());
         let entry = self.entry(&mut emitter, &params, primal.params(), &[]);
         let statements = emitter.statements();
         let (keep, residuals) = keep_residuals(&mut emitter, primal.results());
@@ -233,7 +265,7 @@ impl<'a> Companion<'a> {
 
         let mut names = names;
         let tangents = self.tangents(&mut names);
-        let mut emitter = Emitter::new(&linear, rt, names);
+        let mut emitter = Emitter::new(&linear, rt, names, self.checks());
         let (residual_params, tangent_params) = linear.params().split_at(l.n_residuals);
         let mut views = TokenStream::new();
         let mut seen: Vec<&Ident> = Vec::new();

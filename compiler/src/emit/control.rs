@@ -2,14 +2,14 @@
 //!
 //! A number that a loop carries is a `let mut` variable. An array that it carries has two buffers, the current one and the next, exchanged at the
 //! end of each turn; an array of which the loop only changes parts has one (see [`in_place`](super::in_place)). What a loop stacks is written to its row
-//! straight away. The two bodies of a branch give slices, of whatever memory.
+//! straight away. The two bodies of a branch give slices, of whatever memory. A `while` loop is a `loop` that computes its condition and leaves.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::emitter::{Destination, Emitter};
 use super::expr::Expr;
-use crate::ir::{Body, Control, Dim, Op, Stmt, ValueId};
+use crate::ir::{Body, Control, Dim, Elem, Elementwise, Op, Stmt, ValueId};
 
 /// How a loop keeps a carried value.
 enum Carried {
@@ -28,6 +28,11 @@ impl<'f> Emitter<'f> {
         match control {
             Control::For { trip, reverse } => self.for_loop(stmt, *trip, *reverse),
             Control::If => self.branch(stmt),
+            Control::While => self.while_loop(stmt),
+            Control::Check { message } => {
+                let holds = self.number(stmt.args[0]);
+                self.check(&holds, message)
+            }
         }
     }
 
@@ -55,20 +60,14 @@ impl<'f> Emitter<'f> {
         body.stmts.iter().any(|s| s.outs.contains(&value))
     }
 
-    fn for_loop(&mut self, stmt: &'f Stmt, trip: Dim, reverse: bool) -> TokenStream {
+    /// How the carried values of a loop are kept, for the body of its turns: statements before the loop and at the start of each turn.
+    fn carry(&mut self, stmt: &'f Stmt, turn: &'f Body, params: &'f [ValueId]) -> (Vec<Carried>, TokenStream, TokenStream) {
         let rt = self.rt.clone();
-        let body = &stmt.bodies[0];
-        let n_carried = stmt.args.len();
-        let (next_values, stacked_values) = body.results.split_at(n_carried);
-        let (carried_outs, stacked_outs) = stmt.outs.split_at(n_carried);
-        let trip = self.dim(trip);
-
-        let mut before = TokenStream::new();
-        let mut start = TokenStream::new();
+        let (mut before, mut start) = (TokenStream::new(), TokenStream::new());
         let mut carried = Vec::new();
-        for (k, (&init, &param)) in stmt.args.iter().zip(&body.params[1..]).enumerate() {
-            let doc = self.doc(carried_outs[k]);
-            carried.push(if next_values[k] == param {
+        for (k, (&init, &param)) in stmt.args.iter().zip(params).enumerate() {
+            let doc = self.doc(stmt.outs[k]);
+            carried.push(if turn.results[k] == param {
                 self.places[param.0 as usize] = Some(self.memory(init));
                 Carried::Constant
             } else if self.func.ty(param).rank() == 0 {
@@ -79,7 +78,7 @@ impl<'f> Emitter<'f> {
                 self.places[param.0 as usize] = Some(Expr::name(&name));
                 Carried::Number(name)
             } else {
-                let in_place = self.is_changed_in_place(body, param, next_values[k]);
+                let in_place = self.is_changed_in_place(turn, param, turn.results[k]);
                 let taken = if in_place { self.buffer_to_take(init, stmt) } else { None };
                 let current = match taken {
                     Some(field) => field,
@@ -107,6 +106,53 @@ impl<'f> Emitter<'f> {
                 }
             });
         }
+        (carried, before, start)
+    }
+
+    /// Has the next values of carried arrays written to their buffers; gives those that are to be copied there at the end of the turn.
+    fn next_to_buffers(&mut self, carried: &[Carried], turn: &'f Body) -> Vec<(ValueId, Destination)> {
+        let mut copied = Vec::new();
+        for (kind, &value) in carried.iter().zip(&turn.results) {
+            if let Carried::Exchanged { next, .. } = kind {
+                let place = Destination::Buffer(next.clone());
+                if self.is_defined_in(value, turn) && self.can_write_to(value) {
+                    self.write_to(value, place);
+                } else {
+                    copied.push((value, place));
+                }
+            }
+        }
+        copied
+    }
+
+    /// After the loop: the carried values as its results.
+    fn last_values(&mut self, stmt: &'f Stmt, carried: &[Carried], params: &'f [ValueId]) -> TokenStream {
+        let mut after = TokenStream::new();
+        for ((kind, &out), &param) in carried.iter().zip(&stmt.outs).zip(params) {
+            self.places[out.0 as usize] = match kind {
+                Carried::Constant | Carried::Number(_) => self.places[param.0 as usize].clone(),
+                Carried::InPlace(field) => {
+                    self.set_own_buffer(out, field);
+                    Some(Expr::atom(quote!(buffers.#field.all())))
+                }
+                Carried::Exchanged { current: field, .. } => {
+                    let name = self.name(out);
+                    self.set_own_buffer(out, field);
+                    after.extend(quote!(let #name = &buffers.#field[..];));
+                    Some(Expr::name(&name))
+                }
+            };
+        }
+        after
+    }
+
+    fn for_loop(&mut self, stmt: &'f Stmt, trip: Dim, reverse: bool) -> TokenStream {
+        let body = &stmt.bodies[0];
+        let n_carried = stmt.args.len();
+        let (next_values, stacked_values) = body.results.split_at(n_carried);
+        let stacked_outs = &stmt.outs[n_carried..];
+        let trip = self.dim(trip);
+        let (carried, mut before, start) = self.carry(stmt, body, &body.params[1..]);
         let mut stacked = Vec::new();
         for &out in stacked_outs {
             let field = self.buffer(out);
@@ -118,17 +164,7 @@ impl<'f> Emitter<'f> {
         let i = self.name(body.params[0]);
         self.places[body.params[0].0 as usize] = Some(Expr::name(&i));
         // Each result is written to its place at once if it has only one; what is left is copied at the end of the turn.
-        let mut copied = Vec::new();
-        for (kind, &value) in carried.iter().zip(next_values) {
-            if let Carried::Exchanged { next, .. } = kind {
-                let place = Destination::Buffer(next.clone());
-                if self.is_defined_in(value, body) && self.can_write_to(value) {
-                    self.write_to(value, place);
-                } else {
-                    copied.push((value, place));
-                }
-            }
-        }
+        let mut copied = self.next_to_buffers(&carried, body);
         for (field, &value) in stacked.iter().zip(stacked_values) {
             let place = Destination::Row { buffer: field.clone(), index: i.clone() };
             if self.is_defined_in(value, body) && self.can_write_to(value) {
@@ -144,22 +180,7 @@ impl<'f> Emitter<'f> {
         }
         end.extend(self.exchange(&carried, next_values));
 
-        let mut after = TokenStream::new();
-        for ((kind, &out), &param) in carried.iter().zip(carried_outs).zip(&body.params[1..]) {
-            self.places[out.0 as usize] = match kind {
-                Carried::Constant | Carried::Number(_) => self.places[param.0 as usize].clone(),
-                Carried::InPlace(field) => {
-                    self.set_own_buffer(out, field);
-                    Some(Expr::atom(quote!(buffers.#field.all())))
-                }
-                Carried::Exchanged { current: field, .. } => {
-                    let name = self.name(out);
-                    self.set_own_buffer(out, field);
-                    after.extend(quote!(let #name = &buffers.#field[..];));
-                    Some(Expr::name(&name))
-                }
-            };
-        }
+        let mut after = self.last_values(stmt, &carried, &body.params[1..]);
         for (field, &out) in stacked.iter().zip(stacked_outs) {
             let doc = self.doc(out);
             self.set_own_buffer(out, field);
@@ -171,6 +192,37 @@ impl<'f> Emitter<'f> {
             #before
             for #i in #range {
                 #start
+                #statements
+                #end
+            }
+            #after
+        }
+    }
+
+    fn while_loop(&mut self, stmt: &'f Stmt) -> TokenStream {
+        let [condition, turn] = &stmt.bodies[..] else { unreachable!("a `while` loop has two bodies") };
+        let (carried, before, start) = self.carry(stmt, turn, &turn.params);
+        for (&seen, &param) in condition.params.iter().zip(&turn.params) {
+            self.places[seen.0 as usize] = self.places[param.0 as usize].clone();
+        }
+        let copied = self.next_to_buffers(&carried, turn);
+        let until = self.body(condition);
+        let ends = Expr::elementwise(Elementwise::Not, Elem::Bool, &[self.number(condition.results[0])], &self.rt);
+        let statements = self.body(turn);
+        let mut end = TokenStream::new();
+        for (value, place) in copied {
+            end.extend(self.copy_to(value, &place));
+        }
+        end.extend(self.exchange(&carried, &turn.results));
+        let after = self.last_values(stmt, &carried, &turn.params);
+        quote! {
+            #before
+            loop {
+                #start
+                #until
+                if #ends {
+                    break;
+                }
                 #statements
                 #end
             }

@@ -69,11 +69,27 @@ pub struct Emitter<'f> {
     open: Vec<Open<'f>>,
     /// Where arrays go that do not go to a buffer of their own.
     pub(super) destinations: HashMap<ValueId, Destination>,
+    /// What a check calls.
+    checks: Checks,
+}
+
+/// What happens where a check does not hold.
+#[derive(Clone, Debug)]
+pub enum Checks {
+    /// The function of this name panics.
+    Panic(String),
+    /// The function of this name leaves the message in a place, an `rt::FailedCheck`, and goes on.
+    Note {
+        /// The function.
+        function: String,
+        /// The place.
+        place: TokenStream,
+    },
 }
 
 impl<'f> Emitter<'f> {
     /// Starts a function; identifiers are taken from `names`.
-    pub fn new(func: &'f Func, rt: &TokenStream, names: Names) -> Self {
+    pub fn new(func: &'f Func, rt: &TokenStream, names: Names, checks: Checks) -> Self {
         Emitter {
             func,
             plan: plan(func),
@@ -87,6 +103,7 @@ impl<'f> Emitter<'f> {
             own: HashMap::new(),
             open: Vec::new(),
             destinations: HashMap::new(),
+            checks,
         }
     }
 
@@ -99,6 +116,15 @@ impl<'f> Emitter<'f> {
     /// Says by which variable a dimension is known.
     pub fn bind_dim(&mut self, dim: DimId, variable: &Ident) {
         self.dims[dim.0 as usize] = Some(variable.clone());
+    }
+
+    /// The statement that requires a condition to hold.
+    pub(super) fn check(&self, holds: &Expr, message: &str) -> TokenStream {
+        let rt = &self.rt;
+        match &self.checks {
+            Checks::Panic(function) => quote!(#rt::check_or_panic(#holds, #function, #message);),
+            Checks::Note { function, place } => quote!(#place.require(#holds, #function, #message);),
+        }
     }
 
     /// Has an array written to the given place rather than to a buffer of its own.
@@ -236,9 +262,10 @@ impl<'f> Emitter<'f> {
         }
         let Some(stmt) = self.plan.definition[value.0 as usize] else { return "x".to_owned() };
         if let Op::Control(control) = &stmt.op {
-            // Loops and branches give what their bodies give.
+            // Loops and branches give what their bodies give; the first body of a `while` loop gives its condition.
             let k = stmt.outs.iter().position(|&out| out == value).expect("the statement gives the value");
-            let within = stmt.bodies[0].results[k];
+            let body = if matches!(control, Control::While) { &stmt.bodies[1] } else { &stmt.bodies[0] };
+            let within = body.results[k];
             let stacked = matches!(control, Control::For { .. }) && k >= stmt.args.len();
             return if stacked { format!("{}_rows", self.wanted_name(within)) } else { self.wanted_name(within) };
         }

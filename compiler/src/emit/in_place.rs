@@ -46,8 +46,14 @@ impl<'f> Emitter<'f> {
                 let &init = stmt.args.get(k)?;
                 (self.func.ty(out).rank() > 0 && self.is_changed_in_place(body, body.params[k + 1], body.results[k])).then_some(init)
             }
+            Op::Control(Control::While) => {
+                // The condition is computed before each turn, and only reads.
+                let turn = &stmt.bodies[1];
+                (self.func.ty(out).rank() > 0 && self.is_changed_in_place(turn, turn.params[k], turn.results[k])).then_some(stmt.args[k])
+            }
             Op::Control(Control::If) => self.changed_by_branch(stmt, k),
             Op::Index(Index::Read(_) | Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. })
+            | Op::Control(Control::Check { .. })
             | Op::Const(..)
             | Op::Elementwise(_)
             | Op::Reduce(_)
@@ -76,8 +82,8 @@ impl<'f> Emitter<'f> {
         let at = body.stmts.iter().position(|s| s.outs == stmt.outs).expect("a statement of the body");
         let by_itself = match &stmt.op {
             // Both bodies are looked at by themselves.
-            Op::Control(Control::If) => true,
-            Op::Control(Control::For { .. }) => !stmt.bodies.iter().any(|b| b.captures().contains(&array)),
+            Op::Control(Control::If | Control::Check { .. }) => true,
+            Op::Control(Control::For { .. } | Control::While) => !stmt.bodies.iter().any(|b| b.captures().contains(&array)),
             Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => true,
         };
         by_itself && stmt.args.iter().filter(|&&a| a == array).count() <= 1 && self.reads_end_before(array, at, body, true)

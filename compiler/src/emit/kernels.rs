@@ -10,7 +10,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::quote;
 
-use super::emitter::{Buffer, Destination, Emitter, ident};
+use super::emitter::{Buffer, Checks, Destination, Emitter, ident};
 use super::expr::primitive;
 use super::layout::{Layout, ProblemLeaf, RESERVED, Role};
 use super::names::Names;
@@ -39,6 +39,7 @@ pub(super) fn kernels(layout: &Layout) -> Result<Kernels, DeriveError> {
     curvature(layout, &mut kernels, &inner)?;
     let method = outer_value_and_grad(layout, &mut kernels, &outer)?;
     kernels.methods.push(method);
+    kernels.failed_checks();
     Ok(kernels)
 }
 
@@ -299,6 +300,15 @@ enum Loss {
 }
 
 impl Loss {
+    /// The user's name of it.
+    fn name(self, layout: &Layout) -> String {
+        let loss = match self {
+            Loss::Inner => &layout.problem.inner,
+            Loss::Outer => &layout.problem.outer,
+        };
+        loss.signature.name.to_string()
+    }
+
     /// Where a leaf stands among the parameters of the loss.
     fn position(self, leaf: &ProblemLeaf) -> Option<usize> {
         match self {
@@ -345,7 +355,8 @@ impl<'k, 'f> Kernel<'k, 'f> {
         for (dim, _) in &layout.dims {
             names.unique(&dim.to_string());
         }
-        let mut emitter = Emitter::new(func, &layout.rt, names);
+        let place = quote!(workspace.failed_check);
+        let mut emitter = Emitter::new(func, &layout.rt, names, Checks::Note { function: loss.name(layout), place });
         for &(id, number) in loss.dims(layout) {
             emitter.bind_dim(id, &layout.dims[number].0);
         }
@@ -473,6 +484,20 @@ impl<'k, 'f> Kernel<'k, 'f> {
 }
 
 impl Kernels {
+    /// If a kernel has a check, the place of its failure in the workspace, and the method that asks for it.
+    fn failed_checks(&mut self) {
+        let field = ident("failed_check");
+        if self.methods.iter().any(|method| mentions(method, &field)) {
+            self.fields.push(quote!(#field: rt::FailedCheck));
+            self.initial.push(quote!(#field: rt::FailedCheck::default()));
+            self.methods.push(quote! {
+                fn take_failed_check(workspace: &mut Self::Workspace) -> Option<rt::Error> {
+                    workspace.failed_check.take()
+                }
+            });
+        }
+    }
+
     /// Adds a field of the workspace with buffers and numbers, and its type.
     fn add_buffers(&mut self, name: &str, buffers: &[Buffer], scalars: &[Buffer]) {
         if buffers.is_empty() && scalars.is_empty() {

@@ -165,7 +165,7 @@ impl<'f> Planner<'f> {
                 | Index::ScatterAdd { .. }
                 | Index::TakeAlong { .. },
             ) => all(Use::Memory),
-            Op::Control(Control::For { .. } | Control::If) => all(Use::Memory),
+            Op::Control(Control::For { .. } | Control::If | Control::While | Control::Check { .. }) => all(Use::Memory),
             Op::Einsum(einsum) => match way(self.func, stmt, einsum, |v| self.plan.definition[v.0 as usize]) {
                 Way::Elementwise => all(Use::Elementwise(stmt.outs[0])),
                 Way::Fold => all(Use::Reduced(stmt.outs[0])),

@@ -159,6 +159,11 @@ impl Builder {
         self.open.iter().position(|body| body.params.contains(&value) || body.stmts.iter().any(|s| s.outs.contains(&value)))
     }
 
+    /// Whether a statement of an open body binds a dimension.
+    pub fn is_bound(&self, dim: DimId) -> bool {
+        self.open.iter().flat_map(|body| &body.stmts).any(|s| matches!(s.op, Op::Shape(Shape::BindDim { dim: bound }) if bound == dim))
+    }
+
     /// The statement in an open body that defines a value; `None` for parameters.
     pub fn definition(&self, value: ValueId) -> Option<&Stmt> {
         self.open.iter().flat_map(|body| &body.stmts).find(|s| s.outs.contains(&value))
@@ -489,7 +494,7 @@ impl Op {
             }),
             Op::Control(control) => Op::Control(match control {
                 Control::For { trip, reverse } => Control::For { trip: f(*trip), reverse: *reverse },
-                Control::If => Control::If,
+                Control::If | Control::While | Control::Check { .. } => control.clone(),
             }),
         }
     }

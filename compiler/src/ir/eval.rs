@@ -50,6 +50,10 @@ pub enum EvalError {
     Lengths(String),
     /// The extreme of no integers.
     EmptyExtreme,
+    /// A check does not hold; its message.
+    Check(String),
+    /// A `while` loop does not seem to end.
+    Endless,
     /// The function breaks an invariant of the IR; [`verify`](fn@super::verify::verify) says which.
     IllFormed(String),
 }
@@ -57,10 +61,13 @@ pub enum EvalError {
 impl fmt::Display for EvalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EvalError::Arguments(why) | EvalError::Lengths(why) | EvalError::Arithmetic(why) | EvalError::IllFormed(why) => {
-                f.write_str(why)
-            }
+            EvalError::Arguments(why)
+            | EvalError::Lengths(why)
+            | EvalError::Arithmetic(why)
+            | EvalError::Check(why)
+            | EvalError::IllFormed(why) => f.write_str(why),
             EvalError::OutOfRange { index, len } => write!(f, "position {index} is out of range for an axis of length {len}"),
+            EvalError::Endless => write!(f, "a `while` loop takes more than {MAX_TURNS} turns"),
             EvalError::EmptyExtreme => f.write_str("the largest or smallest of no integers"),
         }
     }
@@ -79,6 +86,9 @@ pub fn eval(f: &Func, args: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
     let results = f.body.results.iter().map(|&r| machine.get(r).map(|t| (*t).clone()));
     results.collect()
 }
+
+/// The most turns of a `while` loop.
+const MAX_TURNS: usize = 100_000;
 
 /// One evaluation: what is known of dimensions and values so far. Values of nested bodies are overwritten at each turn.
 struct Machine<'f> {
@@ -133,6 +143,13 @@ impl Machine<'_> {
                 self.run(body)?;
                 self.get_all(&body.results)?
             }
+            Op::Control(Control::While) => self.run_while(args, stmt)?,
+            Op::Control(Control::Check { message }) => {
+                if !args[0].as_bool()[0] {
+                    return Err(EvalError::Check(message.to_string()));
+                }
+                Vec::new()
+            }
             Op::Shape(Shape::BindDim { dim }) => {
                 self.dims[dim.0 as usize] = Some(args[0].index()?);
                 Vec::new()
@@ -179,6 +196,24 @@ impl Machine<'_> {
             outs.push(Rc::new(Tensor { shape, data: Data::concat(ty.elem, rows.iter().map(|r| &r.data)) }));
         }
         Ok(outs)
+    }
+
+    fn run_while(&mut self, mut carried: Vec<Rc<Tensor>>, stmt: &Stmt) -> Result<Vec<Rc<Tensor>>, EvalError> {
+        let [condition, turn] = &stmt.bodies[..] else { return ill_formed("a `while` loop has two bodies") };
+        for _ in 0..MAX_TURNS {
+            for body in [condition, turn] {
+                for (&param, value) in body.params.iter().zip(&carried) {
+                    self.values[param.0 as usize] = Some(Rc::clone(value));
+                }
+            }
+            self.run(condition)?;
+            if !self.get(condition.results[0])?.as_bool()[0] {
+                return Ok(carried);
+            }
+            self.run(turn)?;
+            carried = self.get_all(&turn.results)?;
+        }
+        Err(EvalError::Endless)
     }
 
     fn get(&self, value: ValueId) -> Result<Rc<Tensor>, EvalError> {

@@ -20,8 +20,9 @@
 //!
 //! # Control flow
 //!
-//! [`Control::For`] and [`Control::If`] are statements with nested bodies. A body may use values of the bodies around it directly
-//! (captures); what a loop changes from turn to turn is carried explicitly.
+//! [`Control::For`], [`Control::While`] and [`Control::If`] are statements with nested bodies. A body may use values of the bodies around it directly
+//! (captures); what a loop changes from turn to turn is carried explicitly. [`Control::Check`] says that the function has no value where a condition does not
+//! hold; it is the only statement with an effect, and stays wherever it would be reached.
 //!
 //! # Derivatives
 //!
@@ -253,7 +254,19 @@ impl Func {
     }
 }
 
+impl Stmt {
+    /// Whether it does anything beside giving its results: whether it is a [`Control::Check`] or has one inside.
+    pub fn has_effect(&self) -> bool {
+        matches!(self.op, Op::Control(Control::Check { .. })) || self.bodies.iter().any(Body::has_effect)
+    }
+}
+
 impl Body {
+    /// Whether a statement in it, at any depth, does anything beside giving its results.
+    pub fn has_effect(&self) -> bool {
+        self.stmts.iter().any(Stmt::has_effect)
+    }
+
     /// Number of statements, those in nested bodies included.
     pub fn n_stmts(&self) -> usize {
         self.stmts.iter().map(|s| 1 + s.bodies.iter().map(Body::n_stmts).sum::<usize>()).sum()

@@ -4,6 +4,8 @@
 //! these enums: type rule (`infer`), linear rule (`jvp`), transpose rule (`transpose`), cost, and reference evaluation (`eval`).
 //! Every match over these enums is exhaustive, so that adding an operation is "follow the compiler".
 
+use std::rc::Rc;
+
 use super::types::{Dim, DimId, Elem, Literal};
 
 /// One primitive operation. Operands and nested bodies stand in the statement, see [`Stmt`](super::Stmt).
@@ -358,6 +360,16 @@ pub enum Control {
     },
     /// A branch. Operand: a `bool` scalar. Two bodies without parameters, first the one for true; both give the statement's results.
     If,
+    /// A loop without a number of turns that is known before it starts. Operands: the initial carried values. Two bodies, both with the carried
+    /// values as parameters: the first gives a `bool` scalar and is run before each turn, the second is the turn and gives the next carried
+    /// values. The statement's results are the carried values for which the condition does not hold.
+    While,
+    /// A requirement. Operand: a `bool` scalar; no result. Where it does not hold the function has no value, and its caller is told so: the one
+    /// effect that the IR knows. A check is not repeated, left out or moved to where it would not have been reached.
+    Check {
+        /// What is wrong where it does not hold, and what to do about it, as a sentence without a full stop.
+        message: Rc<str>,
+    },
 }
 
 impl Elementwise {

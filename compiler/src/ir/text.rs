@@ -13,7 +13,8 @@
 //! ```
 //!
 //! A statement gives the types of its results, the operation with its attributes in brackets, the operands, and the nested bodies, each as
-//! `(parameters) -> (results) { statements }`; the two of an `if` stand one after the other. Attributes that the result type already says are left
+//! `(parameters) -> (results) { statements }`; the two of an `if` or a `while` stand one after the other. The message of a `check` stands between quotes.
+//! Attributes that the result type already says are left
 //! out: the dimensions of `broadcast`, `reshape`, `concat`, `unfold`, `fold`, `iota` and `put_along`, the target of `cast`. The parts that `read`, `add_to` and `write` name are given
 //! axis by axis: `read[0, 2: n by -1]` is at one position of axis 0 and takes `n` positions downwards on axis 2. A literal stands alone: `0.5`, `-0.0`, `inf`, `nan`,
 //! `3`, `true`. Floats have as many digits as it takes to read back the same bits.
@@ -216,7 +217,8 @@ impl<'f> Printer<'f> {
                 numbers(&[*axis])
             }
             Op::Control(Control::For { trip, reverse }) => Some(print_dim(self.func, *trip) + if *reverse { ", reverse" } else { "" }),
-            Op::Control(Control::If) => None,
+            Op::Control(Control::If | Control::While) => None,
+            Op::Control(Control::Check { message }) => Some(format!("{message:?}")),
         }
     }
 }
@@ -269,6 +271,8 @@ pub fn op_name(op: &Op) -> &'static str {
         Op::Index(Index::PutAlong { .. }) => "put_along",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
+        Op::Control(Control::While) => "while",
+        Op::Control(Control::Check { .. }) => "check",
     }
 }
 

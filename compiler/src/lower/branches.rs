@@ -1,33 +1,62 @@
 //! `if`: a branch of the IR, or inside element-wise closures a selection.
 
+use super::exits::{Joining, is_hidden};
 use super::operators::Operand;
 use super::value::{Number, Value};
 use super::{Lowering, span_of, text};
 use crate::diagnostics::messages;
-use crate::ir::{Body, Control, Elem, Elementwise, Literal, Note, Op, ValueId};
+use crate::ir::{Body, Control, Dim, Elem, Elementwise, Literal, Note, Op, ValueId};
 
 /// One side of a branch after lowering: its value, and what the variables around it stand for at its end.
 struct Side {
     value: Value,
     state: Vec<Value>,
     body: Body,
+    /// Whether its end is not reached.
+    ended: bool,
+}
+
+/// Two sides of a branch that become one value, and whether one of them need not give it.
+struct Pair {
+    then: Value,
+    otherwise: Value,
+    optional: bool,
 }
 
 impl Lowering<'_> {
     /// `if c { … } else { … }`, as an expression or a statement.
     pub(super) fn branch(&mut self, e: &syn::ExprIf) -> Value {
-        if let syn::Expr::Let(condition) = &*e.cond {
+        self.branch_at(e, false)
+    }
+
+    /// [`branch`](Self::branch), perhaps at the tail of the body that exits leave.
+    pub(super) fn branch_at(&mut self, e: &syn::ExprIf, tail: bool) -> Value {
+        if let Some(condition) = let_in(&e.cond) {
             let instead = "a comparison, or `.unwrap()` on the `Option` that `mean` gives";
-            return self.fail(condition, messages::UNSUPPORTED_EXPRESSION, &["`if let`", instead]);
+            return self.fail(condition, messages::UNSUPPORTED_EXPRESSION, &["`let` in a condition", instead]);
         }
         let condition = self.condition(&e.cond);
-        let then = |this: &mut Self| this.block(&e.then_branch);
+        let then = |this: &mut Self| this.block_at(&e.then_branch, tail);
         let otherwise = |this: &mut Self| match &e.else_branch {
+            Some((_, other)) if tail => this.tail_expr(other),
             Some((_, other)) => this.expr(other),
             None => Value::Unit,
         };
+        self.choose(e, &e.cond, condition, then, otherwise, self.joining(tail, e.else_branch.is_some()))
+    }
+
+    /// One value or another, and what the variables stand for after it: a branch, or inside element-wise closures a selection.
+    pub(super) fn choose(
+        &mut self,
+        e: &dyn quote::ToTokens,
+        condition_expr: &syn::Expr,
+        condition: Option<Operand>,
+        then: impl FnOnce(&mut Self) -> Value,
+        otherwise: impl FnOnce(&mut Self) -> Value,
+        joining: Joining,
+    ) -> Value {
         if self.closure.is_some() {
-            return self.select(e, condition, then, otherwise);
+            return self.select(e, condition_expr, condition, then, otherwise, joining);
         }
         let before = self.scope.values();
         let then = self.side(&before, then);
@@ -37,7 +66,7 @@ impl Lowering<'_> {
             self.poison_changed(&before, &then.state, &otherwise.state);
             return Value::Poison;
         };
-        self.join(e, condition.value, before, then, otherwise, e.else_branch.is_some())
+        self.join(e, condition.value, before, then, otherwise, joining)
     }
 
     /// `left && right` or `left || right`, where the right side is only evaluated if it counts.
@@ -55,7 +84,7 @@ impl Lowering<'_> {
         };
         self.scope.restore(&before);
         match left {
-            Some(left) => self.join(e, left.value, before, then, otherwise, true),
+            Some(left) => self.join(e, left.value, before, then, otherwise, Joining { has_else: true, variables: true }),
             None => Value::Poison,
         }
     }
@@ -64,11 +93,13 @@ impl Lowering<'_> {
     fn side(&mut self, before: &[Value], lower: impl FnOnce(&mut Self) -> Value) -> Side {
         self.scope.restore(before);
         self.b.open();
+        let outer_ended = std::mem::replace(&mut self.ended, false);
         let value = lower(self);
+        let ended = std::mem::replace(&mut self.ended, outer_ended);
         let state = self.scope.values();
         let body = self.b.close(Vec::new());
         self.forget_inner_lengths();
-        Side { value, state, body }
+        Side { value, state, body, ended }
     }
 
     /// Appends the branch, with the value of the `if` and the changed variables as its results.
@@ -79,24 +110,36 @@ impl Lowering<'_> {
         before: Vec<Value>,
         mut then: Side,
         mut otherwise: Side,
-        has_else: bool,
+        joining: Joining,
     ) -> Value {
-        if !has_else && !matches!(then.value, Value::Unit | Value::Poison) {
+        if !joining.has_else && !then.ended && !matches!(then.value, Value::Unit | Value::Poison) {
             self.error(e, messages::IF_WITHOUT_ELSE, &[]);
             self.poison_changed(&before, &then.state, &otherwise.state);
             return Value::Poison;
         }
-        let changed: Vec<usize> =
-            (0..before.len()).filter(|&k| !then.state[k].is_same(&before[k]) || !otherwise.state[k].is_same(&before[k])).collect();
+        self.ended = then.ended && otherwise.ended;
+        let changed: Vec<usize> = (0..before.len())
+            .filter(|_| joining.variables)
+            .filter(|&k| !then.state[k].is_same(&before[k]) || !otherwise.state[k].is_same(&before[k]))
+            .collect();
         let mut outs: Vec<Option<Value>> = Vec::new();
-        let pairs = std::iter::once((then.value.clone(), otherwise.value.clone()))
-            .chain(changed.iter().map(|&k| (then.state[k].clone(), otherwise.state[k].clone())))
-            .collect::<Vec<_>>();
+        // A side whose end is not reached gives no value.
+        let value = Pair {
+            then: if then.ended { Value::Unit } else { then.value.clone() },
+            otherwise: if otherwise.ended { Value::Unit } else { otherwise.value.clone() },
+            optional: then.ended || otherwise.ended,
+        };
+        let variable = |&k: &usize| Pair {
+            then: then.state[k].clone(),
+            otherwise: otherwise.state[k].clone(),
+            optional: is_hidden(&self.scope.at(k).name),
+        };
+        let pairs: Vec<Pair> = std::iter::once(value).chain(changed.iter().map(variable)).collect();
         let mut n_leaves = Vec::new();
-        for (a, b) in &pairs {
-            let joined = self.join_leaves(e, a, b);
+        for pair in &pairs {
+            let joined = self.join_leaves(e, pair);
             n_leaves.push(joined.as_ref().map(Vec::len));
-            outs.push(joined.as_ref().map(|_| a.clone()));
+            outs.push(joined.as_ref().map(|_| pair.tree().clone()));
             for (x, y) in joined.into_iter().flatten() {
                 then.body.results.push(x);
                 otherwise.body.results.push(y);
@@ -124,9 +167,20 @@ impl Lowering<'_> {
     }
 
     /// The leaves of both sides as IR values of equal types, literals made constants in front of the branch.
-    fn join_leaves(&mut self, e: &dyn quote::ToTokens, a: &Value, b: &Value) -> Option<Vec<(ValueId, ValueId)>> {
+    fn join_leaves(&mut self, e: &dyn quote::ToTokens, pair: &Pair) -> Option<Vec<(ValueId, ValueId)>> {
+        let (a, b) = (&pair.then, &pair.otherwise);
         if a.is_poisoned() || b.is_poisoned() {
             return None;
+        }
+        if pair.optional && matches!(a, Value::Unit) != matches!(b, Value::Unit) {
+            let mut out = Vec::new();
+            for leaf in pair.tree().leaves()? {
+                let elem = self.elem_of(&leaf);
+                let given = self.leaf(leaf, elem, e)?;
+                let absent = self.absent(e, given)?;
+                out.push(if matches!(a, Value::Unit) { (absent, given) } else { (given, absent) });
+            }
+            return Some(out);
         }
         let mismatch = |this: &mut Self| {
             let (a, b) = (this.describe(a), this.describe(b));
@@ -154,6 +208,18 @@ impl Lowering<'_> {
             out.push((x, y));
         }
         Some(out)
+    }
+
+    /// What stands for a value on the side that does not give it: zeros, which nobody looks at.
+    fn absent(&mut self, e: &dyn quote::ToTokens, given: ValueId) -> Option<ValueId> {
+        let ty = self.b.ty(given).clone();
+        if let Some(&dim) = ty.dims.iter().find(|&&d| matches!(d, Dim::Sym(id) if self.computed.contains(&id) && !self.b.is_bound(id))) {
+            let length = self.dim_text(dim);
+            self.error(e, messages::RUNTIME_LENGTH, &[&length, "that of the other branch"]);
+            return None;
+        }
+        self.b.set_default_note(Note::of_source(&text(e), span_of(e)).part());
+        Some(self.b.zeros(&ty))
     }
 
     /// A leaf as an IR value; a literal becomes a constant of the given or its own type.
@@ -185,10 +251,12 @@ impl Lowering<'_> {
     /// `if` inside an element-wise closure: both sides are computed for every element, and each element takes one.
     fn select(
         &mut self,
-        e: &syn::ExprIf,
+        e: &dyn quote::ToTokens,
+        condition_expr: &syn::Expr,
         condition: Option<Operand>,
         then: impl FnOnce(&mut Self) -> Value,
         otherwise: impl FnOnce(&mut Self) -> Value,
+        joining: Joining,
     ) -> Value {
         let (Some(closure), Some(condition)) = (self.closure.clone(), condition) else {
             // The sides may still have errors of their own.
@@ -198,37 +266,42 @@ impl Lowering<'_> {
             self.scope.restore(&before);
             return Value::Poison;
         };
-        let Some(condition) = self.spread(condition, &closure.dims, &e.cond) else { return Value::Poison };
-        let Some(opposite) = self.part(&e.cond, Elementwise::Not, &[condition]) else { return Value::Poison };
+        let Some(condition) = self.spread(condition, &closure.dims, condition_expr) else { return Value::Poison };
+        let Some(opposite) = self.part(condition_expr, Elementwise::Not, &[condition]) else { return Value::Poison };
         let before = self.scope.values();
         let mut sides = Vec::new();
         let mut run = |this: &mut Self, condition: ValueId, lower: &mut dyn FnMut(&mut Self) -> Value| {
             this.scope.restore(&before);
             let reached = match closure.reached {
-                Some(outer) => this.part(&e.cond, Elementwise::And, &[outer, condition]),
+                Some(outer) => this.part(condition_expr, Elementwise::And, &[outer, condition]),
                 None => Some(condition),
             };
             this.set_reached(reached);
+            let outer_ended = std::mem::replace(&mut this.ended, false);
             let value = lower(this);
-            sides.push((value, this.scope.values()));
+            let ended = std::mem::replace(&mut this.ended, outer_ended);
+            sides.push((if ended { Value::Unit } else { value }, this.scope.values(), ended));
         };
         let (mut then, mut otherwise) = (Some(then), Some(otherwise));
         run(self, condition, &mut |this| then.take().map_or(Value::Poison, |f| f(this)));
         run(self, opposite, &mut |this| otherwise.take().map_or(Value::Poison, |f| f(this)));
         self.set_reached(closure.reached);
         self.scope.restore(&before);
-        let (b_value, b_state) = sides.pop().unwrap_or((Value::Poison, Vec::new()));
-        let (a_value, a_state) = sides.pop().unwrap_or((Value::Poison, Vec::new()));
-        if e.else_branch.is_none() && !matches!(a_value, Value::Unit | Value::Poison) {
+        let (b_value, b_state, b_ended) = sides.pop().unwrap_or((Value::Poison, Vec::new(), false));
+        let (a_value, a_state, a_ended) = sides.pop().unwrap_or((Value::Poison, Vec::new(), false));
+        if !joining.has_else && !a_ended && !matches!(a_value, Value::Unit | Value::Poison) {
             return self.fail(e, messages::IF_WITHOUT_ELSE, &[]);
         }
-        for k in 0..before.len() {
+        self.ended = a_ended && b_ended;
+        for k in (0..before.len()).filter(|_| joining.variables) {
             if !a_state[k].is_same(&before[k]) || !b_state[k].is_same(&before[k]) {
-                let value = self.select_value(e, condition, &a_state[k], &b_state[k]);
+                let optional = is_hidden(&self.scope.at(k).name);
+                let pair = Pair { then: a_state[k].clone(), otherwise: b_state[k].clone(), optional };
+                let value = self.select_value(e, condition, &pair);
                 self.assign_to(k, value);
             }
         }
-        self.select_value(e, condition, &a_value, &b_value)
+        self.select_value(e, condition, &Pair { then: a_value, otherwise: b_value, optional: a_ended || b_ended })
     }
 
     fn set_reached(&mut self, reached: Option<ValueId>) {
@@ -238,11 +311,28 @@ impl Lowering<'_> {
     }
 
     /// For each element the value of one side.
-    fn select_value(&mut self, e: &syn::ExprIf, condition: ValueId, a: &Value, b: &Value) -> Value {
+    fn select_value(&mut self, e: &dyn quote::ToTokens, condition: ValueId, pair: &Pair) -> Value {
+        let (a, b) = (&pair.then, &pair.otherwise);
         if a.is_same(b) {
             return a.clone();
         }
-        let whole = syn::Expr::If(e.clone());
+        let whole = syn::Expr::Verbatim(e.to_token_stream());
+        if pair.optional && matches!(a, Value::Unit) != matches!(b, Value::Unit) {
+            // Elements for which there is no value, of which nobody looks at the one they get.
+            return match pair.tree() {
+                tree if self.elem_of(tree) != Some(Elem::Bool) => tree.clone(),
+                noted => match self.operand(noted.clone(), Elem::Bool, &whole) {
+                    Some(noted) => {
+                        let dims = self.b.ty(condition).dims.clone();
+                        let noted = self.spread(noted, &dims, e);
+                        let Some(noted) = noted else { return Value::Poison };
+                        let here = if matches!(a, Value::Unit) { self.part(e, Elementwise::Not, &[condition]) } else { Some(condition) };
+                        Operand::wrap(here.and_then(|here| self.part(e, Elementwise::And, &[here, noted])), true)
+                    }
+                    None => Value::Poison,
+                },
+            };
+        }
         let Some(pairs) = (match (a.leaves(), b.leaves()) {
             (Some(xs), Some(ys)) if xs.len() == ys.len() => Some(xs.into_iter().zip(ys).collect::<Vec<_>>()),
             _ => None,
@@ -272,5 +362,21 @@ impl Lowering<'_> {
             out.push(Operand::wrap(self.emit(e, Elementwise::Select, &[condition, x, y]), true));
         }
         a.with_leaves(&mut out.into_iter())
+    }
+}
+
+impl Pair {
+    /// The side that has a value.
+    fn tree(&self) -> &Value {
+        if self.optional && matches!(self.then, Value::Unit) { &self.otherwise } else { &self.then }
+    }
+}
+
+/// The `let` in a condition, which may be a chain.
+fn let_in(condition: &syn::Expr) -> Option<&syn::Expr> {
+    match condition {
+        syn::Expr::Let(_) => Some(condition),
+        syn::Expr::Binary(b) => let_in(&b.left).or(let_in(&b.right)),
+        _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::ir::{Body, Func, ValueId};
+use crate::ir::{Body, Control, Func, Op, ValueId};
 
 /// Whether there is a path of float values from a parameter to a result of `func`.
 pub fn depends_on(func: &Func, param: ValueId) -> bool {
@@ -23,8 +23,9 @@ fn spread(func: &Func, body: &Body, reached: &mut HashSet<ValueId>) {
         loop {
             let before = reached.len();
             for nested in &stmt.bodies {
-                // A loop's parameters are its index and what it carries; a branch has none.
-                for (param, arg) in nested.params.iter().skip(1).zip(&stmt.args) {
+                // A `for` loop's parameters are its index and what it carries; a branch has none.
+                let n_others = usize::from(matches!(stmt.op, Op::Control(Control::For { .. })));
+                for (param, arg) in nested.params.iter().skip(n_others).zip(&stmt.args) {
                     if reached.contains(arg) {
                         reached.insert(*param);
                     }
@@ -33,7 +34,7 @@ fn spread(func: &Func, body: &Body, reached: &mut HashSet<ValueId>) {
                 for (k, result) in nested.results.iter().enumerate() {
                     if reached.contains(result) {
                         reached.insert(stmt.outs[k]);
-                        reached.extend(nested.params.get(k + 1));
+                        reached.extend(nested.params.get(k + n_others));
                     }
                 }
             }

@@ -53,17 +53,12 @@ impl Lowering<'_> {
             syn::Expr::Block(block) => self.block(&block.block),
             syn::Expr::If(branch) => self.branch(branch),
             syn::Expr::ForLoop(for_loop) => self.for_loop(for_loop),
-            syn::Expr::While(l) => self.fail(&l.while_token, messages::UNBOUNDED_LOOP, &["while"]),
-            syn::Expr::Loop(l) => self.fail(&l.loop_token, messages::UNBOUNDED_LOOP, &["loop"]),
-            syn::Expr::Return(r) => self.fail(&r.return_token, messages::EARLY_RETURN, &[]),
-            syn::Expr::Break(b) => self.fail(&b.break_token, messages::LOOP_EXIT, &["break"]),
-            syn::Expr::Continue(c) => self.fail(&c.continue_token, messages::LOOP_EXIT, &["continue"]),
+            syn::Expr::While(l) => self.while_loop(l),
+            syn::Expr::Loop(l) => self.endless_loop(l),
+            syn::Expr::Return(_) | syn::Expr::Break(_) | syn::Expr::Continue(_) => self.exit(e, false),
             syn::Expr::Closure(closure) => Value::Closure(Rc::new((closure.clone(), self.scope.clone()))),
             syn::Expr::Macro(m) => self.macro_call(&m.mac),
-            syn::Expr::Match(m) => {
-                let at = m.match_token;
-                self.fail(&at, messages::UNSUPPORTED_EXPRESSION, &["`match`", "`if … { … } else { … }`"])
-            }
+            syn::Expr::Match(m) => self.match_at(m, false),
             syn::Expr::Range(_) => refuse(self, "a range outside of `for`", "`for i in a..b`"),
             syn::Expr::Array(_) | syn::Expr::Repeat(_) => {
                 refuse(self, "a fixed array", "the array as a parameter of type `&Array1<f64>`, or `Array1::from_elem(n, value)`")

@@ -167,7 +167,7 @@ impl Lowering<'_> {
             self.bind_parameter(pat, value);
         }
         let before = self.scope.values();
-        let result = self.expr(&closure.body);
+        let result = self.returning(|this| this.tail_expr(&closure.body));
         // A closure that assigns to what it captures changes the variable of the place where it is defined, which the copy here is not.
         let changed = (0..mark).any(|k| !self.scope.at(k).value.is_same(&before[k]));
         self.scope = outer;

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
 
+use super::exits::{Joining, has_break};
+use super::operators::Operand;
 use super::value::{Number, Value, describe_type};
 use super::{Lowering, span_of, text};
 use crate::diagnostics::messages;
-use crate::ir::{Control, Dim, Elem, Elementwise, Note, Op, Type, ValueId};
+use crate::ir::{Body, Control, Dim, Elem, Elementwise, Note, Op, Type, ValueId};
 
 /// A range: how many turns, from where, and in which direction.
 struct Range {
@@ -20,40 +23,37 @@ struct Range {
     untyped: bool,
 }
 
+/// The variables that a loop changes, in the order of their declaration.
+pub(super) struct Changing {
+    positions: Vec<usize>,
+    /// What they stand for before the loop.
+    initial: Vec<Value>,
+    /// What all variables stand for before the loop.
+    pub(super) before: Vec<Value>,
+    mark: usize,
+}
+
 impl Lowering<'_> {
     /// `for i in a..b { … }`
     pub(super) fn for_loop(&mut self, e: &syn::ExprForLoop) -> Value {
         if self.closure.is_some() {
             return self.fail(&e.for_token, messages::ELEMENT_LOOP, &[]);
         }
-        let range = self.range(&e.expr);
-        let carried = self.carried(e);
-        // A literal is given its type before the loop changes it.
-        for &k in &carried {
-            let value = self.scope.at(k).value.clone();
-            let at = syn::Ident::new(&self.scope.at(k).name, e.for_token.span);
-            let leaves = value.leaves().unwrap_or_default();
-            let leaves: Vec<Value> = leaves.into_iter().map(|l| self.leaf(l, None, &at).map_or(Value::Poison, Value::Tensor)).collect();
-            let value = value.with_leaves(&mut leaves.into_iter());
-            self.assign_to(k, value);
+        if let Some(attribute) = e.attrs.iter().find(|attribute| attribute.path().is_ident("bound")) {
+            self.error(attribute, messages::BOUND_ATTRIBUTE, &["has no place on a `for` loop, whose number of turns is known"]);
         }
-        let initial: Vec<Value> = carried.iter().map(|&k| self.scope.at(k).value.clone()).collect();
-        let args: Vec<ValueId> = initial.iter().flat_map(tensors).collect();
-        let before = self.scope.values();
+        let range = self.range(&e.expr);
         let mark = self.scope.mark();
+        let running = has_break(&e.body).then(|| {
+            let on = self.truth(&e.for_token, true);
+            self.scope.bind(" running", on);
+            mark
+        });
+        let changing = self.changing(&e.body.stmts, running, &e.for_token);
 
         self.b.open();
         let index = self.index_parameter(&e.pat, range.as_ref());
-        for (&k, value) in carried.iter().zip(&initial) {
-            let parameters: Vec<Value> = tensors(value)
-                .into_iter()
-                .map(|v| {
-                    let note = Note { name: Some(self.scope.at(k).name.as_str().into()), ..Note::at(span_of(&e.expr)) };
-                    Value::Tensor(self.b.param(self.b.ty(v).clone(), note))
-                })
-                .collect();
-            self.scope.assign(k, value.with_leaves(&mut parameters.into_iter()));
-        }
+        self.carried_parameters(&changing, &e.expr);
         let untyped = match index {
             Value::Tensor(index) if range.as_ref().is_some_and(|r| r.untyped) => Some(index),
             _ => None,
@@ -62,56 +62,117 @@ impl Lowering<'_> {
             self.counters.add(index);
         }
         self.bind(&e.pat, index);
-        let value = self.block(&e.body);
+        let value = match running.map(|position| self.scope.at(position).value.clone()) {
+            // After a `break` the turns that are left do nothing.
+            Some(Value::Tensor(value)) => {
+                let at = syn::Expr::Verbatim(e.for_token.to_token_stream());
+                let on = Some(Operand { value, lane: false });
+                let joining = Joining { has_else: true, variables: true };
+                self.choose(&e.for_token, &at, on, |this| this.turn(&e.body, running), |_| Value::Unit, joining)
+            }
+            _ => self.turn(&e.body, running),
+        };
         if let Some(difference) = untyped.and_then(|index| self.counters.close(index)) {
             self.error(&difference, messages::INDEX_TYPE, &[&text(&difference), &text(&e.pat)]);
         }
+        self.nothing_at_the_end(value, &e.body);
+        let next = self.next_values(&changing, &e.for_token);
+        let failed = range.is_none() || next.is_none();
+        let body = self.b.close(next.unwrap_or_default());
+        let (trip, reverse) = range.map_or((Dim::Const(0), false), |r| (self.b.current_dim(r.trip), r.reverse));
+        let op = Op::Control(Control::For { trip, reverse });
+        self.finish_loop(&changing, op, vec![body], failed, &e.for_token, &loop_text(e));
+        self.scope.cut(mark);
+        if failed { Value::Poison } else { Value::Unit }
+    }
+
+    /// A loop's body gives nothing.
+    pub(super) fn nothing_at_the_end(&mut self, value: Value, body: &syn::Block) {
         if !matches!(value, Value::Unit | Value::Poison) {
             let found = self.describe(&value);
-            self.error(&e.body, messages::EXPECTED_KIND, &["nothing at the end of a loop's body", &found, "end it with a semicolon"]);
-        }
-        let last: Vec<Value> = carried.iter().map(|&k| self.scope.at(k).value.clone()).collect();
-        let mut results = Vec::new();
-        let mut failed = range.is_none();
-        for ((&k, first), last) in carried.iter().zip(&initial).zip(&last) {
-            match self.next_leaves(e, k, first, last) {
-                Some(leaves) => results.extend(leaves),
-                None => failed = true,
-            }
-        }
-        let body = self.b.close(results);
-        self.forget_inner_lengths();
-        self.scope.cut(mark);
-        self.scope.restore(&before);
-        let Some(range) = range.filter(|_| !failed) else {
-            for &k in &carried {
-                self.scope.assign(k, Value::Poison);
-            }
-            return Value::Poison;
-        };
-        self.b.set_default_note(Note::of_source(&loop_text(e), span_of(&e.for_token)));
-        let op = Op::Control(Control::For { trip: self.b.current_dim(range.trip), reverse: range.reverse });
-        match self.b.try_stmt(op, args, vec![body]) {
-            Ok(outs) => {
-                let mut outs = outs.into_iter().map(Value::Tensor);
-                for (&k, value) in carried.iter().zip(&initial) {
-                    let value = value.with_leaves(&mut outs);
-                    self.assign_to(k, value);
-                }
-                Value::Unit
-            }
-            Err(why) => self.fail(&e.for_token, messages::OPERANDS, &[&loop_text(e), &why.0]),
+            self.error(body, messages::EXPECTED_KIND, &["nothing at the end of a loop's body", &found, "end it with a semicolon"]);
         }
     }
 
-    /// The variables of the surrounding blocks that the loop may change, in the order of their declaration.
-    fn carried(&mut self, e: &syn::ExprForLoop) -> Vec<usize> {
+    /// What a loop with this body changes, before it. Literals are given their type.
+    pub(super) fn changing<'s>(
+        &mut self,
+        body: impl IntoIterator<Item = &'s syn::Stmt>,
+        running: Option<usize>,
+        at: &dyn ToTokens,
+    ) -> Changing {
         let mut names = Assigned(BTreeSet::new());
-        names.visit_block(&e.body);
-        let mut positions: Vec<usize> = names.0.iter().filter_map(|n| self.scope.position(n)).collect();
+        for stmt in body {
+            names.visit_stmt(stmt);
+        }
+        let mut positions: Vec<usize> = names.0.iter().filter_map(|n| self.scope.position(n)).chain(running).collect();
         positions.sort_unstable();
         positions.retain(|&k| self.scope.at(k).value.leaves().is_some());
-        positions
+        for &k in &positions {
+            let value = self.scope.at(k).value.clone();
+            let name = syn::Ident::new(self.scope.at(k).name.trim_start(), span_of(at));
+            let leaves = value.leaves().unwrap_or_default();
+            let leaves: Vec<Value> = leaves.into_iter().map(|l| self.leaf(l, None, &name).map_or(Value::Poison, Value::Tensor)).collect();
+            let value = value.with_leaves(&mut leaves.into_iter());
+            self.assign_to(k, value);
+        }
+        let initial: Vec<Value> = positions.iter().map(|&k| self.scope.at(k).value.clone()).collect();
+        Changing { positions, initial, before: self.scope.values(), mark: self.scope.mark() }
+    }
+
+    /// In a body of the loop: parameters for the carried values.
+    pub(super) fn carried_parameters(&mut self, changing: &Changing, at: &dyn ToTokens) {
+        for (&k, value) in changing.positions.iter().zip(&changing.initial) {
+            let parameters: Vec<Value> = tensors(value)
+                .into_iter()
+                .map(|v| {
+                    let note = Note { name: Some(self.scope.at(k).name.trim_start().into()), ..Note::at(span_of(at)) };
+                    Value::Tensor(self.b.param(self.b.ty(v).clone(), note))
+                })
+                .collect();
+            self.scope.assign(k, value.with_leaves(&mut parameters.into_iter()));
+        }
+    }
+
+    /// At the end of a turn: what the carried values are next.
+    pub(super) fn next_values(&mut self, changing: &Changing, at: &dyn ToTokens) -> Option<Vec<ValueId>> {
+        let last: Vec<Value> = changing.positions.iter().map(|&k| self.scope.at(k).value.clone()).collect();
+        let mut results = Some(Vec::new());
+        for ((&k, first), last) in changing.positions.iter().zip(&changing.initial).zip(&last) {
+            let leaves = self.next_leaves(at, k, first, last);
+            results = results.zip(leaves).map(|(results, leaves)| [results, leaves].concat());
+        }
+        results
+    }
+
+    /// Appends the loop, after whose bodies have been closed, and has the variables stand for its results.
+    pub(super) fn finish_loop(&mut self, changing: &Changing, op: Op, bodies: Vec<Body>, failed: bool, at: &dyn ToTokens, head: &str) {
+        self.forget_inner_lengths();
+        self.scope.cut(changing.mark);
+        self.scope.restore(&changing.before);
+        let poison = |this: &mut Self| {
+            for &k in &changing.positions {
+                this.scope.assign(k, Value::Poison);
+            }
+        };
+        if failed {
+            return poison(self);
+        }
+        let args: Vec<ValueId> = changing.initial.iter().flat_map(tensors).collect();
+        self.b.set_default_note(Note::of_source(head, span_of(at)));
+        match self.b.try_stmt(op, args, bodies) {
+            Ok(outs) => {
+                let mut outs = outs.into_iter().map(Value::Tensor);
+                for (&k, value) in changing.positions.iter().zip(&changing.initial) {
+                    let value = value.with_leaves(&mut outs);
+                    self.assign_to(k, value);
+                }
+            }
+            Err(why) => {
+                self.error(at, messages::OPERANDS, &[head, &why.0]);
+                poison(self);
+            }
+        }
     }
 
     /// The range that is looped over.
@@ -195,7 +256,7 @@ impl Lowering<'_> {
     }
 
     /// What a carried variable stands for after a turn, of the type it had before.
-    fn next_leaves(&mut self, e: &syn::ExprForLoop, k: usize, first: &Value, last: &Value) -> Option<Vec<ValueId>> {
+    fn next_leaves(&mut self, at: &dyn ToTokens, k: usize, first: &Value, last: &Value) -> Option<Vec<ValueId>> {
         if first.is_poisoned() || last.is_poisoned() {
             return None;
         }
@@ -204,19 +265,20 @@ impl Lowering<'_> {
         let (xs, ys) = (first.leaves()?, last.leaves());
         let Some(ys) = ys.filter(|ys| ys.len() == xs.len()) else {
             let (first, last) = (self.describe(first), self.describe(last));
-            self.error(&e.for_token, messages::CARRIED_TYPE, &[&name, &first, &last]);
+            self.error(at, messages::CARRIED_TYPE, &[&name, &first, &last]);
             return None;
         };
         for (x, y) in xs.into_iter().zip(ys) {
-            let x = self.leaf(x, None, &e.expr)?;
-            let y = self.leaf(y, Some(self.b.ty(x).elem), &e.expr)?;
+            let x = self.leaf(x, None, at)?;
+            let y = self.leaf(y, Some(self.b.ty(x).elem), at)?;
             let (x_ty, y_ty) = (self.b.ty(x).clone(), self.b.ty(y).clone());
             if (x_ty.elem, x_ty.rank()) != (y_ty.elem, y_ty.rank()) {
-                self.error(&e.for_token, messages::CARRIED_TYPE, &[&name, &describe_type(&x_ty), &describe_type(&y_ty)]);
+                self.error(at, messages::CARRIED_TYPE, &[&name, &describe_type(&x_ty), &describe_type(&y_ty)]);
                 return None;
             }
+            let whole = syn::Expr::Verbatim(at.to_token_stream());
             for (&i, &j) in x_ty.dims.iter().zip(&y_ty.dims) {
-                if !self.unify(i, j, &e.expr, &e.expr, &e.expr) {
+                if !self.unify(i, j, &whole, &whole, &whole) {
                     return None;
                 }
             }

@@ -14,9 +14,11 @@ mod branches;
 mod constructors;
 mod counters;
 mod dependence;
+mod exits;
 mod expr;
 mod functions;
 mod loops;
+mod matches;
 mod methods;
 mod operators;
 mod scope;
@@ -24,6 +26,7 @@ mod shapes;
 mod spellings;
 mod stmt;
 mod value;
+mod while_loops;
 
 use std::collections::{HashMap, HashSet};
 
@@ -114,6 +117,10 @@ struct Lowering<'a> {
     assumed: Vec<Assumed>,
     /// Integers whose type is not said.
     counters: counters::Counters,
+    /// The open bodies that can be left early, innermost last.
+    targets: Vec<exits::Target>,
+    /// Whether the present place is not reached, because the body has been left before it.
+    ended: bool,
 }
 
 /// The element-wise closure being lowered.
@@ -146,6 +153,8 @@ impl<'a> Lowering<'a> {
             depth: 0,
             assumed: Vec::new(),
             counters: counters::Counters::default(),
+            targets: Vec::new(),
+            ended: false,
         }
     }
 }
@@ -177,21 +186,9 @@ impl Lowering<'_> {
         }
     }
 
-    /// The body of a function: a block whose last statement may be `return value;`.
+    /// The body of a function.
     fn function_body(&mut self, block: &syn::Block) -> Value {
-        let mark = self.scope.mark();
-        let value = match block.stmts.split_last() {
-            Some((syn::Stmt::Expr(syn::Expr::Return(ret), _), rest)) => {
-                self.statements(rest);
-                match &ret.expr {
-                    Some(value) => self.expr(value),
-                    None => Value::Unit,
-                }
-            }
-            _ => self.statements(&block.stmts),
-        };
-        self.scope.cut(mark);
-        value
+        self.returning(|this| this.block_at(block, true))
     }
 
     /// The results of the whole function as IR values, checked against the signature.

@@ -264,7 +264,7 @@ impl Lowering<'_> {
     }
 
     /// An operation on two literals, in every type they may turn out to have.
-    fn fold(&mut self, e: &syn::Expr, op: Elementwise, m: Number, n: Number) -> Value {
+    pub(super) fn fold(&mut self, e: &syn::Expr, op: Elementwise, m: Number, n: Number) -> Value {
         use Elementwise as E;
         let truth = |this: &mut Self, holds: bool| Operand::wrap(this.emit(e, Op::Const(Elem::Bool, Literal::Bool(holds)), &[]), false);
         let float = |n: Number| match n {

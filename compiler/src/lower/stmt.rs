@@ -15,37 +15,30 @@ use crate::syntax::signature::parse_form;
 impl Lowering<'_> {
     /// A block as an expression.
     pub(super) fn block(&mut self, block: &syn::Block) -> Value {
-        let mark = self.scope.mark();
-        let value = self.statements(&block.stmts);
-        self.scope.cut(mark);
-        value
+        self.block_at(block, false)
     }
 
-    /// Statements in the open block; the value of the last one, if it has no semicolon.
-    pub(super) fn statements(&mut self, stmts: &[syn::Stmt]) -> Value {
-        let mut value = Value::Unit;
-        for stmt in stmts {
-            value = match stmt {
-                syn::Stmt::Local(local) => {
-                    self.local(local);
-                    Value::Unit
-                }
-                syn::Stmt::Expr(e, None) => self.expr(e),
-                syn::Stmt::Expr(e, Some(_)) => {
-                    self.expr(e);
-                    Value::Unit
-                }
-                syn::Stmt::Macro(m) => {
-                    let value = self.macro_call(&m.mac);
-                    if m.semi_token.is_some() { Value::Unit } else { value }
-                }
-                syn::Stmt::Item(item) => {
-                    self.item(item);
-                    Value::Unit
-                }
-            };
+    /// One statement; its value, if it has no semicolon.
+    pub(super) fn statement(&mut self, stmt: &syn::Stmt) -> Value {
+        match stmt {
+            syn::Stmt::Local(local) => {
+                self.local(local);
+                Value::Unit
+            }
+            syn::Stmt::Expr(e, None) => self.expr(e),
+            syn::Stmt::Expr(e, Some(_)) => {
+                self.expr(e);
+                Value::Unit
+            }
+            syn::Stmt::Macro(m) => {
+                let value = self.macro_call(&m.mac);
+                if m.semi_token.is_some() { Value::Unit } else { value }
+            }
+            syn::Stmt::Item(item) => {
+                self.item(item);
+                Value::Unit
+            }
         }
-        value
     }
 
     /// An item inside a function: constants are values, and imports only bring in what the compiler knows by the same name.
@@ -199,7 +192,7 @@ impl Lowering<'_> {
     /// Gives the variable at a position a new value.
     pub(super) fn assign_to(&mut self, position: usize, value: Value) {
         let name = self.scope.at(position).name.clone();
-        self.name(&value, &name);
+        self.name(&value, name.trim_start());
         self.scope.assign(position, value);
     }
 

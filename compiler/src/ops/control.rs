@@ -51,6 +51,29 @@ impl Control {
                 }
                 Ok(a)
             }
+            Control::While => {
+                let [condition, turn] = bodies else { return mismatch("a `while` loop has two bodies") };
+                for body in bodies {
+                    if !body.params.iter().map(|&p| func.ty(p)).eq(types.iter().copied()) {
+                        return mismatch("initial values and carried parameters differ in number or type");
+                    }
+                }
+                let [holds] = condition.results[..] else { return mismatch("the first body of a `while` loop gives its condition") };
+                if *func.ty(holds) != Type::scalar(Elem::Bool) {
+                    return mismatch("the condition of a `while` loop is a bool scalar");
+                }
+                if !turn.results.iter().map(|&r| func.ty(r)).eq(types.iter().copied()) {
+                    return mismatch("a carried value changes its type, or is not given back");
+                }
+                Ok(types.iter().map(|&t| t.clone()).collect())
+            }
+            Control::Check { .. } => {
+                let [holds] = exactly(types)?;
+                if *holds != Type::scalar(Elem::Bool) || !bodies.is_empty() {
+                    return mismatch("a check takes a bool scalar");
+                }
+                Ok(Vec::new())
+            }
         }
     }
 }

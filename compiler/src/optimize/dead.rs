@@ -5,7 +5,8 @@
 //! nothing of the others; a carried value that only feeds itself is dead. A live value makes the dimensions of its type live,
 //! and with them the statements that bind them.
 //!
-//! Operations are pure, so a dead one goes even where it would have failed at run time. Parameters of the function stay.
+//! Operations are pure, so a dead one goes even where it would have failed at run time. Checks are live, and with them the control flow around
+//! them. Parameters of the function stay.
 //!
 //! Cost: linear in the size of the function.
 
@@ -48,6 +49,7 @@ fn liveness(f: &Func) -> Live {
     };
     liveness.record(&f.body);
     liveness.mark_all(&f.body.results);
+    liveness.mark_checks(&f.body);
     while let Some(value) = liveness.pending.pop() {
         liveness.follow(value);
     }
@@ -91,7 +93,8 @@ impl<'f> Liveness<'f> {
             }
             for nested in &stmt.bodies {
                 // The index of a loop is not carried.
-                for (k, &param) in nested.params.iter().skip(1).enumerate() {
+                let n_before = nested.params.len() - carried_params(stmt, nested).len();
+                for (k, &param) in nested.params.iter().skip(n_before).enumerate() {
                     self.origins.insert(param, Origin::Carried(stmt, k));
                 }
                 self.record(nested);
@@ -133,6 +136,8 @@ impl<'f> Liveness<'f> {
                 match &stmt.op {
                     Op::Control(Control::For { .. }) if k < stmt.args.len() => self.mark_carried(stmt, k),
                     Op::Control(Control::For { .. }) => self.mark(stmt.bodies[0].results[k]),
+                    Op::Control(Control::While) => self.mark_carried(stmt, k),
+                    Op::Control(Control::Check { .. }) => unreachable!("a check has no result"),
                     Op::Control(Control::If) => {
                         self.mark_all(&stmt.args);
                         self.mark_all(&[stmt.bodies[0].results[k], stmt.bodies[1].results[k]]);
@@ -147,8 +152,29 @@ impl<'f> Liveness<'f> {
 
     /// A carried value is one thing with its initial value, its parameter, what a turn makes of it, and its result.
     fn mark_carried(&mut self, stmt: &Stmt, k: usize) {
-        let body = &stmt.bodies[0];
-        self.mark_all(&[stmt.args[k], body.params[k + 1], body.results[k], stmt.outs[k]]);
+        let turn = stmt.bodies.last().expect("a loop has a body");
+        self.mark_all(&[stmt.args[k], carried_params(stmt, turn)[k], turn.results[k], stmt.outs[k]]);
+        self.mark_condition(stmt);
+    }
+
+    /// What decides whether the bodies of a live statement run.
+    fn mark_condition(&mut self, stmt: &Stmt) {
+        stmt.op.for_each_dim(|dim| self.mark_dim(dim));
+        match &stmt.op {
+            Op::Control(Control::If | Control::Check { .. }) => self.mark_all(&stmt.args),
+            Op::Control(Control::While) => self.mark_all(&stmt.bodies[0].results),
+            Op::Control(Control::For { .. }) => (),
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => (),
+        }
+    }
+
+    fn mark_checks(&mut self, body: &'f Body) {
+        for stmt in body.stmts.iter().filter(|stmt| stmt.has_effect()) {
+            self.mark_condition(stmt);
+            for nested in &stmt.bodies {
+                self.mark_checks(nested);
+            }
+        }
     }
 }
 
@@ -159,7 +185,7 @@ impl Live {
             match &stmt.op {
                 Op::Shape(Shape::BindDim { dim }) => self.dims[dim.0 as usize],
                 Op::Control(_) => {
-                    let alive = keep.contains(&true);
+                    let alive = keep.contains(&true) || stmt.has_effect();
                     if alive {
                         self.narrow(stmt, &keep);
                     }
@@ -176,16 +202,35 @@ impl Live {
             let mut keep = keep.into_iter();
             values.retain(|_| keep.next().expect("one for each value"));
         }
+        let is_while = matches!(stmt.op, Op::Control(Control::While));
         if matches!(stmt.op, Op::Control(Control::For { .. })) {
             // The carried values come first among the results; the parameters have the index before them.
             retain(&mut stmt.args, keep.iter().copied());
             retain(&mut stmt.bodies[0].params, std::iter::once(true).chain(keep.iter().copied()));
+        } else if is_while {
+            retain(&mut stmt.args, keep.iter().copied());
+            for body in &mut stmt.bodies {
+                retain(&mut body.params, keep.iter().copied());
+            }
         }
-        for nested in &mut stmt.bodies {
-            retain(&mut nested.results, keep.iter().copied());
+        for (k, nested) in stmt.bodies.iter_mut().enumerate() {
+            // The condition of a `while` loop is its first body's only result.
+            if !(is_while && k == 0) {
+                retain(&mut nested.results, keep.iter().copied());
+            }
             self.sweep(nested);
         }
         retain(&mut stmt.outs, keep.iter().copied());
+    }
+}
+
+/// The parameters of a body that stand for carried values.
+fn carried_params<'s>(stmt: &Stmt, body: &'s Body) -> &'s [ValueId] {
+    match &stmt.op {
+        Op::Control(Control::For { .. }) => &body.params[1..],
+        Op::Control(Control::While) => &body.params,
+        Op::Control(Control::If | Control::Check { .. }) => &[],
+        Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => &[],
     }
 }
 

@@ -43,7 +43,13 @@ fn hoist_body(func: &Func, body: &mut Body) -> bool {
                 body.stmts.push(stmt);
                 body.stmts.extend(rows);
             }
-            Op::Control(Control::If) | Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+            Op::Control(Control::If | Control::While | Control::Check { .. })
+            | Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_) => {
                 body.stmts.push(stmt);
             }
         }
@@ -161,7 +167,9 @@ fn may_fail(func: &Func, stmt: &Stmt) -> bool {
         Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => {
             stmt.args.iter().chain(&stmt.outs).any(|&v| func.ty(v).dims.iter().any(|d| matches!(d, Dim::Sym(_))))
         }
-        Op::Control(_) => stmt.bodies.iter().any(|b| b.stmts.iter().any(|s| may_fail(func, s))),
+        // A `while` loop may not end.
+        Op::Control(Control::While | Control::Check { .. }) => true,
+        Op::Control(Control::For { .. } | Control::If) => stmt.bodies.iter().any(|b| b.stmts.iter().any(|s| may_fail(func, s))),
         Op::Reduce(Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }) => of_integers(),
         Op::Elementwise(op) => match op {
             Elementwise::Add

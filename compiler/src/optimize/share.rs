@@ -5,12 +5,12 @@
 //! contains its nested bodies, their values renumbered in order of definition.
 //!
 //! A statement is shared with one before it in the same body or in an enclosing one, never with one in a body that is already closed. Statements
-//! without results (which bind dimensions) stay.
+//! that bind dimensions stay; of equal checks the first is enough.
 //!
 //! Cost: one walk, and one more over nested bodies for each level of nesting.
 
 use super::hash::FastMap;
-use crate::ir::{Body, Elementwise, Func, Op, Stmt, ValueId};
+use crate::ir::{Body, Elementwise, Func, Op, Shape, Stmt, ValueId};
 
 /// Replaces every repeated computation by its first occurrence in scope. Later ones disappear.
 pub fn share(f: &Func) -> Func {
@@ -46,7 +46,7 @@ impl Sharer<'_> {
             for nested in &mut stmt.bodies {
                 self.body(nested);
             }
-            if stmt.outs.is_empty() {
+            if let Op::Shape(Shape::BindDim { .. }) = stmt.op {
                 body.stmts.push(stmt);
                 continue;
             }

@@ -122,6 +122,13 @@ impl Rewriter<'_> {
             match &stmt.op {
                 Op::Control(Control::For { trip, reverse }) => self.loop_stmt(*trip, *reverse, stmt),
                 Op::Control(Control::If) => self.branch(stmt),
+                Op::Control(Control::While) => self.while_stmt(stmt),
+                Op::Control(Control::Check { .. }) => {
+                    let holds = self.get(stmt.args[0]);
+                    if self.literal(holds) != Some(Literal::Bool(true)) {
+                        self.b.stmt(stmt.op.clone(), &[holds], Vec::new());
+                    }
+                }
                 Op::Shape(Shape::BindDim { dim }) => {
                     let length = self.get(stmt.args[0]);
                     self.lengths.insert(*dim, length);
@@ -176,6 +183,38 @@ impl Rewriter<'_> {
         self.copy(Control::For { trip, reverse }, &args, vec![nested], &outs);
     }
 
+    /// A `while` loop, without the carried values that never change.
+    fn while_stmt(&mut self, stmt: &Stmt) {
+        let [condition, turn] = &stmt.bodies[..] else { unreachable!("a `while` loop has two bodies") };
+        let changes: Vec<bool> =
+            (0..stmt.args.len()).map(|k| turn.results[k] != turn.params[k] && turn.results[k] != stmt.args[k]).collect();
+        for k in (0..changes.len()).filter(|&k| !changes[k]) {
+            let initial = self.get(stmt.args[k]);
+            for constant in [condition.params[k], turn.params[k], stmt.outs[k]] {
+                self.set(constant, initial);
+            }
+        }
+        let kept: Vec<usize> = (0..changes.len()).filter(|&k| changes[k]).collect();
+        let args: Vec<ValueId> = kept.iter().map(|&k| self.get(stmt.args[k])).collect();
+        self.n_loops += 1;
+        let mut bodies = Vec::with_capacity(2);
+        for body in [condition, turn] {
+            self.b.open();
+            for &k in &kept {
+                self.param(body.params[k]);
+            }
+            self.stmts(body);
+            let results = match bodies.is_empty() {
+                true => self.results(condition),
+                false => kept.iter().map(|&k| self.get(turn.results[k])).collect(),
+            };
+            bodies.push(self.b.close(results));
+        }
+        self.n_loops -= 1;
+        let outs: Vec<ValueId> = kept.iter().map(|&k| stmt.outs[k]).collect();
+        self.copy(Control::While, &args, bodies, &outs);
+    }
+
     /// A branch, without the results that do not depend on the condition.
     fn branch(&mut self, stmt: &Stmt) {
         let condition = self.get(stmt.args[0]);
@@ -208,9 +247,9 @@ impl Rewriter<'_> {
         self.copy(Control::If, &[condition], nested, &outs);
     }
 
-    /// Makes a statement to which no rules apply, and whose results stand for `outs` of the source; none if it has no results.
+    /// Makes a statement to which no rules apply, and whose results stand for `outs` of the source; none if it has neither results nor an effect.
     fn copy(&mut self, op: impl Into<Op>, args: &[ValueId], bodies: Vec<Body>, outs: &[ValueId]) {
-        if outs.is_empty() {
+        if outs.is_empty() && !bodies.iter().any(Body::has_effect) {
             return;
         }
         for (new, &out) in self.b.stmt(op, args, bodies).into_iter().zip(outs) {

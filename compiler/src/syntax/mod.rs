@@ -1,6 +1,7 @@
 //! From tokens to what they say: signatures, attributes, and the roles of a problem.
 
 pub mod attributes;
+pub mod bounds;
 pub mod carrier;
 pub mod items;
 pub mod problem;

@@ -31,6 +31,8 @@ pub const PLACES: &[&str] = &[
     "put_along",
     "for",
     "if",
+    "while",
+    "check",
 ];
 
 /// The place of an operation. One that is added needs a place here to compile, and something in `testing::program` that draws it to fill the place.
@@ -63,5 +65,7 @@ pub fn place(op: &Op) -> &'static str {
         Op::Index(Index::PutAlong { .. }) => "put_along",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
+        Op::Control(Control::While) => "while",
+        Op::Control(Control::Check { .. }) => "check",
     }
 }

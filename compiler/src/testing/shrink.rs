@@ -218,7 +218,8 @@ mod tests {
             found
         };
         let fails = |p: &Program| {
-            has(p, &|op| matches!(op, Op::Control(Control::For { .. }))) && has(p, &|op| *op == Op::Elementwise(Elementwise::Tanh))
+            has(p, &|op| matches!(op, Op::Control(Control::For { .. } | Control::If)))
+                && has(p, &|op| *op == Op::Elementwise(Elementwise::Tanh))
         };
         let programs = (0..400).map(|seed| program(seed, &Limits::of_seed(seed, 8))).filter(|p| fails(p));
         for p in programs.take(5) {

@@ -42,3 +42,17 @@ impl<T> Same<T> for T {}
 
 /// Compiles only if both are one function.
 pub fn same_function<F: Same<G>, G>(_named: F, _carried: G) {}
+
+/// A loop without a stated bound.
+pub struct UnboundedLoop<'a>(std::marker::PhantomData<&'a ()>);
+
+/// Stands for what a derivative would give that there is not.
+pub struct NoBound;
+
+/// What reverse mode needs of a loop. Nothing implements it: the macro writes reverse mode only where all loops have it.
+#[diagnostic::on_unimplemented(
+    message = "this derivative runs a `while` or `loop` of the function backwards, and nothing says how many turns that takes at most",
+    label = "needs a bound on the loop",
+    note = "put `#[bound(n)]` on the loop, where `n` is at least the number of its turns; forward mode, `jvp`, needs none"
+)]
+pub trait HasBound {}

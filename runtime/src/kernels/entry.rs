@@ -104,6 +104,35 @@ pub fn check_turns(function: &'static str, name: &'static str, shape: &[usize], 
     Err(Error::ShapeMismatch { name, shape: shape.to_vec(), expected_by: function, expected })
 }
 
+/// Requires a condition of a companion function, which like the function itself panics.
+///
+/// # Panics
+/// With the function's name and the message, if the condition does not hold.
+#[track_caller]
+#[inline]
+pub fn check_or_panic(holds: bool, function: &'static str, message: &'static str) {
+    assert!(holds, "`{function}`: {message}");
+}
+
+/// The first check of a problem's kernels that did not hold. Kernels have no way to give an error, so they leave it here and go on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FailedCheck(Option<(&'static str, &'static str)>);
+
+impl FailedCheck {
+    /// Requires a condition.
+    #[inline]
+    pub fn require(&mut self, holds: bool, function: &'static str, message: &'static str) {
+        if !holds {
+            self.0.get_or_insert((function, message));
+        }
+    }
+
+    /// The error for what did not hold since the last call of this function.
+    pub fn take(&mut self) -> Option<Error> {
+        self.0.take().map(|(function, message)| Error::CheckFailed { function, message })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,7 +24,7 @@ mod variant;
 
 pub use buffer::{Buffer, copy, elements, fill, to_array, view_elements};
 pub use contract::contract;
-pub use entry::{ANY, check_index, check_indices, check_nonempty, check_turns, dims, dims_or_panic, fixed};
+pub use entry::{ANY, FailedCheck, check_index, check_indices, check_nonempty, check_or_panic, check_turns, dims, dims_or_panic, fixed};
 pub use index::{
     add, at, check_reshape, concat, first, fold, from, gather, part, read, row, row_mut, scatter_add, take_along, windows, write,
 };

@@ -2,12 +2,14 @@
 
 use crate::linear::Operator;
 use crate::solve::Objective;
-use crate::{BilevelProblem, Error};
+use crate::{BilevelProblem, Error, Float};
 
 /// A problem with the workspace of its kernels. Counts what it computes.
 pub struct Kernels<'p, P: BilevelProblem> {
     problem: &'p P,
     workspace: P::Workspace,
+    /// The first check that did not hold since the last [`Kernels::take_failed_check`].
+    failed_check: Option<Error>,
     n_gradients: usize,
     n_products: usize,
 }
@@ -18,7 +20,24 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
     /// # Errors
     /// As [`BilevelProblem::workspace`].
     pub fn new(problem: &'p P, inner: &P::Inner, outer: &P::Outer) -> Result<Self, Error> {
-        Ok(Kernels { problem, workspace: problem.workspace(inner, outer)?, n_gradients: 0, n_products: 0 })
+        Ok(Kernels { problem, workspace: problem.workspace(inner, outer)?, failed_check: None, n_gradients: 0, n_products: 0 })
+    }
+
+    /// What a kernel found not to hold since the last call of this function. Whatever was computed since then is no result, also where a solver went on
+    /// from it to a point at which everything holds.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`]
+    pub fn take_failed_check(&mut self) -> Result<(), Error> {
+        self.failed_check.take().map_or(Ok(()), Err)
+    }
+
+    /// Takes note of a check that did not hold in the kernel that has just run; says whether there is one.
+    fn has_failed(&mut self) -> bool {
+        let failed = P::take_failed_check(&mut self.workspace);
+        let has_failed = failed.is_some();
+        self.failed_check = self.failed_check.take().or(failed);
+        has_failed
     }
 
     /// Inner gradients and curvature products computed since the last call of this function.
@@ -39,19 +58,29 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         inner_bar: &mut [P::Float],
         outer_bar: &mut [P::Float],
     ) -> P::Float {
-        self.problem.outer_value_and_grad(&mut self.workspace, inner, outer, inner_bar, outer_bar)
+        let value = self.problem.outer_value_and_grad(&mut self.workspace, inner, outer, inner_bar, outer_bar);
+        // Solvers stop at a loss that is not a number.
+        if self.has_failed() { P::Float::from_f64(f64::NAN) } else { value }
     }
 
     /// Linearizes the gradients of the inner loss at a point. The result is the Hessian as an operator; its product with a solution also
     /// writes the mixed product `∇²_λw f · v` to `mixed`.
     pub(super) fn hessian<'a>(&'a mut self, inner: &[P::Float], outer: &[P::Float], mixed: &'a mut [P::Float]) -> Hessian<'a, 'p, P> {
-        self.problem.inner_curvature(&mut self.workspace, inner, outer);
+        self.inner_curvature(inner, outer);
         Hessian { kernels: self, mixed }
+    }
+
+    fn inner_curvature(&mut self, inner: &[P::Float], outer: &[P::Float]) {
+        self.problem.inner_curvature(&mut self.workspace, inner, outer);
+        self.has_failed();
     }
 
     fn curvature_apply(&mut self, v: &[P::Float], product: &mut [P::Float], mixed: Option<&mut [P::Float]>) {
         self.n_products += 1;
         self.problem.curvature_apply(&mut self.workspace, v, product, mixed);
+        if self.has_failed() || self.failed_check.is_some() {
+            product.fill(P::Float::from_f64(f64::NAN));
+        }
     }
 }
 
@@ -64,11 +93,12 @@ pub struct InnerLoss<'a, 'p, P: BilevelProblem> {
 impl<P: BilevelProblem> Objective<P::Float> for InnerLoss<'_, '_, P> {
     fn value_and_grad(&mut self, w: &[P::Float], gradient: &mut [P::Float]) -> P::Float {
         self.kernels.n_gradients += 1;
-        self.kernels.problem.inner_value_and_grad(&mut self.kernels.workspace, w, self.outer, gradient)
+        let value = self.kernels.problem.inner_value_and_grad(&mut self.kernels.workspace, w, self.outer, gradient);
+        if self.kernels.has_failed() { P::Float::from_f64(f64::NAN) } else { value }
     }
 
     fn curvature(&mut self, w: &[P::Float]) {
-        self.kernels.problem.inner_curvature(&mut self.kernels.workspace, w, self.outer);
+        self.kernels.inner_curvature(w, self.outer);
     }
 
     fn curvature_apply(&mut self, v: &[P::Float], product: &mut [P::Float]) {

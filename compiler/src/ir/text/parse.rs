@@ -133,6 +133,26 @@ impl<'t> Parser<'t> {
         word.parse().or_else(|_| self.error(format!("expected a number, found `{word}`")))
     }
 
+    /// A text between quotes, as Rust writes it.
+    fn quoted(&mut self) -> Parsed<String> {
+        self.skip_blank();
+        let rest = &self.text[self.at..];
+        let mut escaped = false;
+        let end = rest.char_indices().skip(1).find(|&(_, c)| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        let literal = end.and_then(|(end, _)| syn::parse_str::<syn::LitStr>(&rest[..=end]).ok().map(|literal| (end, literal.value())));
+        match literal {
+            Some((end, text)) => {
+                self.at += end + 1;
+                Ok(text)
+            }
+            None => self.fail("a text between quotes"),
+        }
+    }
+
     fn numbers(&mut self) -> Parsed<Vec<usize>> {
         self.expect("[")?;
         self.list("]", Self::number)
@@ -359,6 +379,13 @@ impl<'t> Parser<'t> {
                 Control::For { trip, reverse }.into()
             }
             "if" => Control::If.into(),
+            "while" => Control::While.into(),
+            "check" => {
+                self.expect("[")?;
+                let message = self.quoted()?.into();
+                self.expect("]")?;
+                Control::Check { message }.into()
+            }
             _ => return self.error(format!("there is no operation `{name}`")),
         })
     }

@@ -1,7 +1,7 @@
 //! Loops and branches.
 
 use super::{Bounded, Draw};
-use crate::ir::{Control, Dim, Elem, Elementwise, Note, Type, ValueId};
+use crate::ir::{Control, Dim, Elem, Elementwise, Note, Shape, Type, ValueId};
 
 impl Draw {
     /// A loop with one or two carried floats, sometimes a counter, and up to two stacked results.
@@ -51,6 +51,36 @@ impl Draw {
         if let (true, Some(&count)) = (counts, last.last()) {
             let count = self.b.map(Elementwise::Cast(self.elem), &[count]);
             self.put((count, 6.0));
+        }
+    }
+
+    /// A `while` loop that counts, and carries an array of which only the shape matters, with a check that it has counted. It has no floats that depend on
+    /// parameters, since those would have no reverse mode.
+    pub(super) fn run_while(&mut self) {
+        use Elementwise as E;
+        let dim = *self.random.pick(&self.dims);
+        let (zero, limit) = (self.b.index(0), self.b.index(self.random.below(3) as i64));
+        let start = self.b.op(Shape::Iota { dim }, &[]);
+        let types = [Type::scalar(Elem::Usize), Type::tensor(Elem::Usize, [dim])];
+        let mut bodies = Vec::new();
+        for is_turn in [false, true] {
+            self.b.open();
+            let [count, numbers] = types.clone().map(|ty| self.b.param(ty, Note::default()));
+            let results = match is_turn {
+                false => vec![self.b.map(E::Lt, &[count, limit])],
+                true => {
+                    let one = self.b.index(1);
+                    vec![self.b.add(count, one), self.b.add(numbers, numbers)]
+                }
+            };
+            bodies.push(self.b.close(results));
+        }
+        let outs = self.b.stmt(Control::While, &[zero, start], bodies);
+        let holds = self.b.map(E::Eq, &[outs[0], limit]);
+        self.b.stmt(Control::Check { message: "the \"loop\" counts".into() }, &[holds], Vec::new());
+        for count in outs {
+            let count = self.b.map(E::Cast(self.elem), &[count]);
+            self.put((count, 12.0));
         }
     }
 

@@ -180,7 +180,7 @@ impl Draw {
     }
 
     fn step(&mut self) {
-        match self.random.below(if self.control && self.depth < 2 { 15 } else { 13 }) {
+        match self.random.below(if self.control && self.depth < 2 { 16 } else { 13 }) {
             0..3 => self.unary(),
             3..6 => self.binary(),
             6 => self.reduce(),
@@ -189,6 +189,7 @@ impl Draw {
             11 => self.index(),
             12 => self.select(),
             13 => self.run_loop(),
+            14 => self.run_while(),
             _ => self.branch(),
         }
     }
