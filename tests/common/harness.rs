@@ -5,12 +5,13 @@ use bilevel_compiler::diagnostics::Diagnostics;
 use bilevel_compiler::ir::eval::{Tensor, eval};
 use bilevel_compiler::ir::{Elem, Func};
 use bilevel_compiler::program::read_function;
+use bilevel_compiler::syntax::items::Items;
 
 /// The function of the source, lowered, and the leaves that it is differentiated in.
 pub(crate) fn lowered(source: &str) -> (Func, Vec<usize>) {
     let item: syn::ItemFn = syn::parse_str(source).unwrap_or_else(|e| panic!("{e}: {source}"));
     let mut diags = Diagnostics::new();
-    let function = read_function(Default::default(), &item, &mut diags);
+    let function = read_function(Default::default(), &item, &Items::default(), &mut diags);
     let errors = diags.texts().join("\n");
     assert!(diags.finish().is_ok(), "{errors}\n{source}");
     let function = function.expect("no errors, so a function");
