@@ -56,11 +56,11 @@
 //! The crate is only a facade. The compiler is `bilevel-compiler` and knows nothing of the runtime; the runtime is `bilevel-runtime` and knows
 //! nothing of the compiler. Generated code is all that stands between them, and it names only `bilevel::rt`.
 
-pub use bilevel_macros::{bilevel, differentiable};
+pub use bilevel_macros::{bilevel, differentiable, grad, hvp, jvp, value_and_grad};
 pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
 pub use bilevel_runtime::{functions, linear, methods, ndarray, params, report, solve, solver, vector};
 
-pub use bilevel_runtime::functions::{cross_entropy, log_sum_exp, mse, softmax};
+pub use bilevel_runtime::functions::{cross_entropy, log_sum_exp, mse, softmax, stop_gradient};
 
 #[doc(hidden)]
 pub use bilevel_macros::__resume;
@@ -69,9 +69,9 @@ pub use bilevel_runtime::rt;
 
 /// Everything that a program with a problem needs: `use bilevel::prelude::*;`.
 pub mod prelude {
-    pub use bilevel_macros::{bilevel, differentiable};
+    pub use bilevel_macros::{bilevel, differentiable, grad, hvp, jvp, value_and_grad};
 
-    pub use bilevel_runtime::functions::{ArrayFunctions, ScalarFunctions, cross_entropy, log_sum_exp, mse, softmax};
+    pub use bilevel_runtime::functions::{ArrayFunctions, ScalarFunctions, cross_entropy, log_sum_exp, mse, softmax, stop_gradient};
     pub use bilevel_runtime::methods::{Differences, Implicit};
     pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};
     pub use bilevel_runtime::{BilevelProblem, ProblemExt, Report};

@@ -68,6 +68,7 @@ pub(crate) fn expression(op: Elementwise, from: Elem, args: &[String], helpers: 
         E::Sign => helper("sign", "return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x;"),
         E::Relu => helper("relu", "return x < 0 ? 0 : x;"),
         E::Floor => library("floor"),
+        E::StopGradient => x.to_string(),
         E::Powi(n) => power(helpers, from, n, x),
         E::Add => format!("{x} + {y}"),
         E::Sub => format!("{x} - {y}"),

@@ -102,6 +102,9 @@ pub mod messages {
         ARGUMENT_COUNT = "B0505", "`{0}` takes {1}, found {2}", "give it {1}";
         METHOD_ON_NUMBER = "B0506", "`{0}` is a method of arrays, and its receiver `{1}` is {2}", "call it on an array, or leave it out";
         CALL = "B0507", "`{0}` cannot be called like this: {1}", "compare the types, shapes and constants of the arguments with what the body of `{0}` does with them";
+        DERIVATIVE_SYNTAX = "B0510", "`{0}!` is not written like this: {1}", "write `{2}`";
+        ARGUMENT_NOT_IN_SCOPE = "B0511", "`{0}` has a parameter `{1}`, and nothing of that name is in sight", "name the arguments: `{2}!({0}(..), ..)`";
+        DERIVATIVE_OUTSIDE = "B0512", "`{0}!` stands outside of what is differentiated", "use it in functions with `#[differentiable]` and in `#[bilevel]` modules; elsewhere call the generated function, `f::{0}(..)`";
 
         // Types and shapes.
         RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";

@@ -14,6 +14,7 @@ use crate::lower::read_constant;
 use crate::syntax::attributes::{parse_bilevel, parse_differentiable};
 use crate::syntax::bounds::without_bounds;
 use crate::syntax::carrier::{carrier, faulty_carrier};
+use crate::syntax::derivative::{CarriedCall, DerivativeUse, derivative_uses, owner, with_calls};
 use crate::syntax::items::{Item, Items};
 use crate::syntax::question::{Answered, Entry, Question};
 use crate::syntax::shapes::{strip_function, strip_items};
@@ -25,7 +26,7 @@ const MAX_NESTING: usize = 100;
 
 /// The expansion of an attribute: the item, with what is generated from it, and errors. What editors send while a person is typing is given back as
 /// it is.
-pub(crate) fn begin(expansion: Question) -> TokenStream {
+pub(crate) fn begin(mut expansion: Question) -> TokenStream {
     let item = expansion.item.clone();
     let mut half_typed = false;
     let nesting = nesting(item.clone(), &mut half_typed).max(nesting(expansion.attr.clone(), &mut half_typed));
@@ -38,7 +39,8 @@ pub(crate) fn begin(expansion: Question) -> TokenStream {
         item
     } else {
         read(&item, &mut diags, item.clone(), |mut parsed, diags| {
-            let generated = generate(expansion, &mut parsed, diags);
+            let generated = generate(&mut expansion, &mut parsed, diags);
+            call_derivatives(&mut parsed, &expansion.crate_path, diags.has_errors());
             with_generated(parsed, generated)
         })
     };
@@ -47,15 +49,21 @@ pub(crate) fn begin(expansion: Question) -> TokenStream {
 
 /// Goes on after an answer: what is generated from the item, which itself stands there already.
 pub(crate) fn resume(state: TokenStream) -> TokenStream {
+    if CarriedCall::is_state(&state) {
+        return match syn::parse2::<CarriedCall>(state) {
+            Ok(call) => call.tokens(),
+            Err(error) => error.to_compile_error(),
+        };
+    }
     let mut diags = Diagnostics::new();
     let tokens = match syn::parse2::<Answered>(state) {
-        Ok(Answered { question, witness, faulty }) => {
+        Ok(Answered { mut question, witness, faulty }) => {
             let item = question.item.clone();
             let generated = read(&item, &mut diags, TokenStream::new(), |mut parsed, diags| {
                 if faulty {
                     without_body(&parsed)
                 } else if question.pending.is_empty() {
-                    generate(question, &mut parsed, diags)
+                    generate(&mut question, &mut parsed, diags)
                 } else {
                     question.ask()
                 }
@@ -68,6 +76,14 @@ pub(crate) fn resume(state: TokenStream) -> TokenStream {
         }
     };
     with_errors(tokens, diags)
+}
+
+/// `grad!` and its kin where no attribute has taken them for derivatives: an error.
+pub(crate) fn derivative_outside(name: &str, tokens: &TokenStream) -> TokenStream {
+    let mut diags = Diagnostics::new();
+    diags.error(first_token(tokens), messages::DERIVATIVE_OUTSIDE, &[name]);
+    // An expression can hold one `compile_error!` only.
+    diags.finish().err().unwrap_or_default()
 }
 
 /// Parses the item and hands it on. Gives `otherwise` on an error of the parser, and on a defect of the compiler, which must not take the user's item
@@ -122,8 +138,63 @@ fn with_generated(item: syn::Item, generated: TokenStream) -> TokenStream {
     }
 }
 
+/// Puts calls of generated functions in the place of macros such as `grad!` in the functions of an item, in which they compute what the macros stand for. After
+/// an error, nothing is generated that could be called.
+fn call_derivatives(item: &mut syn::Item, crate_path: &syn::Path, failed: bool) {
+    let own: Items = match &*item {
+        syn::Item::Mod(module) => Items::of(module.content.as_ref().map_or(&[][..], |(_, items)| items)),
+        _ => Items::default(),
+    };
+    let Some(owner) = owner_of(item) else { return };
+    let functions: Vec<&mut syn::ItemFn> = match item {
+        syn::Item::Fn(f) => vec![f],
+        syn::Item::Mod(module) => functions_of(module).collect(),
+        _ => Vec::new(),
+    };
+    for f in functions {
+        let block = f.block.to_token_stream();
+        if !derivative_uses(block.clone(), &owner).is_empty()
+            && let Ok(block) = syn::parse2(with_calls(block, &owner, (!failed).then_some(&own), crate_path))
+        {
+            *f.block = block;
+        }
+    }
+}
+
+fn functions_of(module: &mut syn::ItemMod) -> impl Iterator<Item = &mut syn::ItemFn> {
+    module.content.iter_mut().flat_map(|(_, items)| items).filter_map(|item| match item {
+        syn::Item::Fn(f) => Some(f),
+        _ => None,
+    })
+}
+
+/// What tells the item under the attribute from all others.
+fn owner_of(item: &syn::Item) -> Option<String> {
+    match item {
+        syn::Item::Fn(f) => Some(owner(&f.sig.ident)),
+        syn::Item::Mod(module) => Some(owner(&module.ident)),
+        _ => None,
+    }
+}
+
+/// What macros such as `grad!` in the given tokens call.
+fn derivatives(expansion: &Question, tokens: TokenStream, owner: &str, items: &Items, diags: &mut Diagnostics) -> TokenStream {
+    let mut out = TokenStream::new();
+    for DerivativeUse { call, module } in derivative_uses(tokens, owner) {
+        let Some((function, is_here)) = program::read_derivative(&call, items, &expansion.crate_path, diags) else { continue };
+        if is_here {
+            out.extend(witness(&function.lowered, &syn::ReturnType::Default, &expansion.crate_path));
+        }
+        match emit::derivative(&function, call.kind, &module) {
+            Ok(tokens) => out.extend(tokens),
+            Err(error) => diags.error(&call.path, messages::NOT_DIFFERENTIABLE, &[&error.message]),
+        }
+    }
+    out
+}
+
 /// What is generated from an item, or a question for what is missing. Takes the attributes that it has read from the item.
-fn generate(mut expansion: Question, item: &mut syn::Item, diags: &mut Diagnostics) -> TokenStream {
+fn generate(expansion: &mut Question, item: &mut syn::Item, diags: &mut Diagnostics) -> TokenStream {
     let mut items = match (expansion.entry, &*item) {
         (Entry::Bilevel, syn::Item::Mod(module)) => Items::of(module.content.as_ref().map_or(&[][..], |(_, items)| items)),
         _ => Items::default(),
@@ -133,9 +204,9 @@ fn generate(mut expansion: Question, item: &mut syn::Item, diags: &mut Diagnosti
         return TokenStream::new();
     }
     let generated = match (expansion.entry, &mut *item) {
-        (Entry::Differentiable, syn::Item::Fn(f)) => function(&mut expansion, f, &items, diags),
-        (Entry::Differentiable, syn::Item::Const(c)) => constant(&mut expansion, c, &items, diags),
-        (Entry::Bilevel, syn::Item::Mod(module)) => problem(&mut expansion, module, &items, diags),
+        (Entry::Differentiable, syn::Item::Fn(f)) => function(expansion, f, &items, diags),
+        (Entry::Differentiable, syn::Item::Const(c)) => constant(expansion, c, &items, diags),
+        (Entry::Bilevel, syn::Item::Mod(module)) => problem(expansion, module, &items, diags),
         (Entry::Differentiable, other) => wrong_item(other, "differentiable", "a function", diags),
         (Entry::Bilevel, other) => wrong_item(other, "bilevel", "an inline module", diags),
     };
@@ -157,8 +228,9 @@ fn function(expansion: &mut Question, f: &syn::ItemFn, items: &Items, diags: &mu
     let witness = witness(&function.lowered, &f.sig.output, &function.crate_path);
     let called = carried_witness(items, &expansion.paths, &function.crate_path);
     let companion = derived(emit::companion(&function), diags);
+    let derivatives = derivatives(expansion, f.block.to_token_stream(), &owner(&f.sig.ident), items, diags);
     let carrier = carrier(&Item::Function(f.clone()), items);
-    quote!(#witness #called #companion #carrier)
+    quote!(#witness #called #derivatives #companion #carrier)
 }
 
 /// Beside a constant: its carrier.
@@ -191,12 +263,17 @@ fn problem(expansion: &mut Question, module: &mut syn::ItemMod, items: &Items, d
     expansion.crate_path = args.crate_path.clone().unwrap_or_else(program::default_crate_path);
     let (stripped, problem) = program::read_problem(args, module.clone(), items, diags);
     *module = stripped;
+    let blocks: TokenStream = functions_of(module).map(|f| f.block.to_token_stream()).collect();
+    let derivatives = match diags.has_errors() {
+        true => TokenStream::new(),
+        false => derivatives(expansion, blocks, &owner(&module.ident), items, diags),
+    };
     let Some(problem) = problem else { return TokenStream::new() };
     let inner = witness(&problem.inner, &output_of(module, &problem.inner), &problem.crate_path);
     let outer = witness(&problem.outer, &output_of(module, &problem.outer), &problem.crate_path);
     let called = carried_witness(items, &expansion.paths, &problem.crate_path);
     let generated = derived(emit::problem(&problem), diags);
-    quote!(#inner #outer #called #generated)
+    quote!(#inner #outer #called #derivatives #generated)
 }
 
 /// In the place of what an item with an error, here or elsewhere, has no generated code for: nothing, for itself and for those who ask for it.

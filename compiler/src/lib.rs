@@ -39,6 +39,11 @@ pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
     expand::begin(Question::new(Entry::Bilevel, attr, item))
 }
 
+/// `grad!` and its kin where no attribute has taken them for derivatives: an error.
+pub fn derivative_outside(name: &str, tokens: TokenStream) -> TokenStream {
+    expand::derivative_outside(name, &tokens)
+}
+
 /// Goes on with an expansion that asked for the tokens of another item, now that a [carrier](syntax::carrier) has put them behind its state.
 pub fn resume(state: TokenStream) -> TokenStream {
     expand::resume(state)

@@ -2,11 +2,13 @@
 
 use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::Func;
-use crate::lower::{depends_on, lower};
+use crate::lower::{depends_on, lower, lower_found};
 use crate::syntax::attributes::{BilevelArgs, DifferentiableArgs};
+use crate::syntax::derivative::DerivativeCall;
+use crate::syntax::items::path_key;
 use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module};
 use crate::syntax::signature::{Use, parse_signature};
-use crate::syntax::{Differentiable, Items, Lowered, ProblemIr, Signature, source_text};
+use crate::syntax::{Differentiable, Items, Lowered, Place, ProblemIr, Signature, source_text};
 
 /// The function under `#[differentiable(args)]`, which sees `items`; `None` if there was an error or if an item is missing, which is then in `diags`.
 pub fn read_function(args: DifferentiableArgs, item: &syn::ItemFn, items: &Items, diags: &mut Diagnostics) -> Option<Differentiable> {
@@ -25,6 +27,28 @@ pub fn read_function(args: DifferentiableArgs, item: &syn::ItemFn, items: &Items
     let mut wrt = wrt;
     wrt.sort_unstable();
     Some(Differentiable { lowered, wrt, crate_path: args.crate_path.unwrap_or_else(default_crate_path) })
+}
+
+/// The function in a macro such as `grad!`, and whether it stands in the item that is being expanded; `None` if there was an error or if the function is
+/// missing, which is then in `diags`.
+pub fn read_derivative(
+    call: &DerivativeCall,
+    items: &Items,
+    crate_path: &syn::Path,
+    diags: &mut Diagnostics,
+) -> Option<(Differentiable, bool)> {
+    let key = path_key(&call.path)?;
+    let Some(found) = items.function(Place::HERE, &key) else {
+        if !items.has_answer(&key) {
+            diags.ask(&call.path);
+        }
+        return None;
+    };
+    let signature = parse_signature(found.item, Use::Differentiated, diags)?;
+    let wrt: Vec<Option<usize>> = call.wrt.iter().map(|name| wrt_position(name, &signature, diags)).collect();
+    let lowered = lower_found(found, signature, items, diags)?;
+    let wrt = wrt.into_iter().collect::<Option<Vec<usize>>>()?;
+    Some((Differentiable { lowered, wrt, crate_path: crate_path.clone() }, found.place.is_here()))
 }
 
 fn wrt_position(name: &syn::Ident, signature: &Signature, diags: &mut Diagnostics) -> Option<usize> {

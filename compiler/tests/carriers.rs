@@ -148,3 +148,34 @@ fn what_is_no_state_is_no_panic() {
         assert!(bilevel_compiler::resume(tokens(state)).to_string().contains("compile_error"), "{state}");
     }
 }
+
+#[test]
+fn the_function_of_a_derivative_is_asked_for_by_the_function_and_by_the_item() {
+    let quartic = differentiable("fn quartic(x: f64) -> f64 { x.powi(4) }");
+    let caller = differentiable("fn slope(x: f64) -> f64 { let y = grad!(m::quartic, x); grad!(m::quartic(2.0 * y), x) }");
+    // In the plain function stand calls that the carrier completes, since only it knows the names of the parameters.
+    let function = caller.to_string();
+    let function = &function[..function.find("mod").expect("the question")];
+    assert!(!function.contains("grad !") && function.matches("m :: quartic ! (").count() == 2, "{function}");
+    let mut calls = Vec::new();
+    groups(caller.clone(), Delimiter::Parenthesis, &mut |before, stream| {
+        if before.trim_end().ends_with("quartic !") {
+            let state: TokenStream = stream.into_iter().skip(1).collect();
+            calls.push(answer(state, bundle(&quartic)).to_string());
+        }
+    });
+    assert!(calls[0].ends_with(":: grad (x)") && calls[1].ends_with(":: grad (2.0 * y)"), "{calls:?}");
+    let (path, state) = question(&caller).expect("a question");
+    assert_eq!(path, "m::quartic");
+    let generated = answer(state, bundle(&quartic));
+    assert!(is_complete(&generated), "{generated}");
+    // Both uses are one.
+    let module = calls[0].split("::").next().expect("a module").trim();
+    assert_eq!(generated.to_string().matches(&format!("mod {module}")).count(), 1, "{generated}");
+}
+
+#[test]
+fn recursion_through_a_derivative_is_found() {
+    let out = differentiable("fn f(x: f64) -> f64 { grad!(f, x) }").to_string();
+    assert!(out.contains("[B0504]"), "{out}");
+}

@@ -53,6 +53,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0504", "", "fn f(a: f64) -> f64 { a * self::f(a - 1.0) }"),
     ("B0505", "", "fn f(a: f64) -> f64 { a.exp(1.0) }"),
     ("B0506", "", "fn f(a: f64) -> f64 { a.sum() }"),
+    ("B0510", "", "fn f(a: f64) -> f64 { grad!(a + 1.0, a) }"),
+    ("B0510", "", "fn f(a: f64) -> f64 { jvp!(g, a) }"),
     ("B0601", "", "fn f(a: &Array2<f64>, b: &Array3<f64>) -> f64 { a.dot(b).sum() }"),
     ("B0602", "", "fn f(a: f64) -> f64 { (Array1::from_elem(3, a) + Array1::from_elem(4, a)).sum() }"),
     ("B0603", "", "fn f(a: f64, b: f32) -> f64 { a + b }"),
@@ -152,6 +154,11 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
          #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
     ),
     (
+        "B0511",
+        "",
+        "fn h(x: f64) -> f64 { x } #[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l * grad!(h, x) } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
         "B0504",
         "",
         "fn a(x: f64) -> f64 { b(x) } fn b(x: f64) -> f64 { a(x) }
@@ -160,7 +167,7 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
 ];
 
 /// Messages that no short program gives: nesting of any depth has a test of its own, the others stand behind checks that come first.
-const ELSEWHERE: &[&str] = &["B0110", "B0410", "B0507", "B0614", "B0801", "B0901"];
+const ELSEWHERE: &[&str] = &["B0110", "B0410", "B0507", "B0512", "B0614", "B0801", "B0901"];
 
 fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap_or_else(|e| panic!("{e}: {source}"))
@@ -205,4 +212,10 @@ fn independent_errors_appear_together_and_dependent_ones_not_at_all() {
     }";
     let out = bilevel_compiler::differentiable(TokenStream::new(), tokens(item)).to_string();
     assert_eq!(codes(&out), ["B0501", "B0501", "B0503"], "{out}");
+}
+
+#[test]
+fn a_derivative_outside_of_what_is_differentiated_is_refused() {
+    let out = bilevel_compiler::derivative_outside("grad", tokens("f, x")).to_string();
+    assert_eq!(codes(&out), ["B0512"], "{out}");
 }

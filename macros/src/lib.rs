@@ -55,6 +55,41 @@ pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
     bilevel_compiler::bilevel(attr.into(), item.into()).into()
 }
 
+/// The gradient of a function inside of a differentiated function or loss: `grad!(f, w)`.
+///
+/// `f` is a function whose body the macro sees: one with `#[differentiable]`, or any of a `#[bilevel]` module. `w` is the name of the parameter of `f` to
+/// differentiate, or `(w, b)` of several in the order of `f`'s parameters; the result is the gradient, or a tuple of gradients. The arguments of `f` are
+/// the variables in sight that have the names of its parameters; `grad!(f(a, &b), w)` names them. Derivatives may be nested to any depth: `f` may
+/// itself use `grad!`.
+///
+/// The plain function computes the gradient as well. Outside of differentiated functions call `f::grad`.
+#[proc_macro]
+pub fn grad(tokens: TokenStream) -> TokenStream {
+    bilevel_compiler::derivative_outside("grad", tokens.into()).into()
+}
+
+/// The value and the gradient of a function inside of a differentiated function or loss: `value_and_grad!(f, w)` is `(f(..), grad!(f, w))`; see
+/// [`grad!`](macro@grad).
+#[proc_macro]
+pub fn value_and_grad(tokens: TokenStream) -> TokenStream {
+    bilevel_compiler::derivative_outside("value_and_grad", tokens.into()).into()
+}
+
+/// The value of a function and its derivative along a direction, inside of a differentiated function or loss: `jvp!(f, w; w_dot)` gives `(y, y_dot)`, for several
+/// parameters `jvp!(f, (w, b); (w_dot, b_dot))`; see [`grad!`](macro@grad). A direction of a parameter that is passed by reference may be owned or a
+/// reference.
+#[proc_macro]
+pub fn jvp(tokens: TokenStream) -> TokenStream {
+    bilevel_compiler::derivative_outside("jvp", tokens.into()).into()
+}
+
+/// The product of the Hessian of a function and a vector, inside of a differentiated function or loss: `hvp!(f, w; v)`, for several parameters
+/// `hvp!(f, (w, b); (v, u))`; see [`jvp!`](macro@jvp).
+#[proc_macro]
+pub fn hvp(tokens: TokenStream) -> TokenStream {
+    bilevel_compiler::derivative_outside("hvp", tokens.into()).into()
+}
+
 /// Goes on with an expansion that asked for the body of a function elsewhere. Only called by generated code.
 #[doc(hidden)]
 #[proc_macro]

@@ -1,6 +1,6 @@
 //! Copies of statements from one function to another, with what became of each value.
 
-use crate::ir::{Body, Builder, Func, Stmt, ValueId};
+use crate::ir::{Body, Builder, Dim, DimId, Func, Stmt, ValueId};
 
 /// Appends the statements of `source`, a function that shares the builder's dimensions, its parameters replaced by `args`; gives its results.
 pub(super) fn splice(b: &mut Builder, source: &Func, args: &[ValueId]) -> Vec<ValueId> {
@@ -12,6 +12,17 @@ pub(super) fn splice(b: &mut Builder, source: &Func, args: &[ValueId]) -> Vec<Va
         copy(b, source, stmt, &mut env);
     }
     env.get_all(source.results())
+}
+
+/// Appends the statements of `f`, which has dimensions of its own: `dims` says what each stands for in the function under construction. The parameters
+/// are replaced by `args`, which have their types; gives the results.
+pub fn inline(b: &mut Builder, f: &Func, args: &[ValueId], dims: &[Dim]) -> Vec<ValueId> {
+    let mut f = f.clone();
+    rename_dims(&mut f, &|d| match d {
+        Dim::Sym(DimId(k)) => dims[k as usize],
+        Dim::Const(_) => d,
+    });
+    splice(b, &f, args)
 }
 
 /// Appends a copy of a statement with all its nested bodies.
@@ -75,5 +86,22 @@ pub(super) fn copy_params(b: &mut Builder, source: &Func, params: &[ValueId], en
     for &p in params {
         let param = b.param(source.ty(p).clone(), source.note(p).clone());
         env.set(p, param);
+    }
+}
+
+/// Replaces every dimension of a function.
+pub(super) fn rename_dims(f: &mut Func, rename: &impl Fn(Dim) -> Dim) {
+    for dim in f.types.iter_mut().flat_map(|ty| &mut ty.dims) {
+        *dim = rename(*dim);
+    }
+    rename_in(&mut f.body, rename);
+}
+
+fn rename_in(body: &mut Body, rename: &impl Fn(Dim) -> Dim) {
+    for stmt in &mut body.stmts {
+        stmt.op = stmt.op.with_dims(rename);
+        for nested in &mut stmt.bodies {
+            rename_in(nested, rename);
+        }
     }
 }

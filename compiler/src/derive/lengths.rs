@@ -1,9 +1,9 @@
 //! Lengths of dimensions in functions that come from dividing or turning around another one.
 
-use super::copy::{Env, copy, copy_params};
+use super::copy::{Env, copy, copy_params, rename_dims};
 use super::dependence::Marks;
 use super::{DeriveError, Split};
-use crate::ir::{Body, Builder, Dim, DimId, Elem, Func, Note, Op, Shape, Type, ValueId};
+use crate::ir::{Builder, Dim, DimId, Elem, Func, Note, Op, Shape, Type, ValueId};
 
 /// The dimensions that a function uses, but that neither its parameters nor its statements bind, each with the result of a statement that uses it.
 fn free_dims(f: &Func) -> Vec<(DimId, Option<ValueId>)> {
@@ -84,19 +84,7 @@ pub(super) fn rename_bound_dims(f: &mut Func) {
         None => d,
     };
     f.dims = b.finish(Vec::new()).dims;
-    for dim in f.types.iter_mut().flat_map(|ty| &mut ty.dims) {
-        *dim = rename(*dim);
-    }
-    rename_in(&mut f.body, &rename);
-}
-
-fn rename_in(body: &mut Body, rename: &impl Fn(Dim) -> Dim) {
-    for stmt in &mut body.stmts {
-        stmt.op = stmt.op.with_dims(rename);
-        for nested in &mut stmt.bodies {
-            rename_in(nested, rename);
-        }
-    }
+    rename_dims(f, &rename);
 }
 
 /// Fails if a transposed function uses a dimension that nothing binds.

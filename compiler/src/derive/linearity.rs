@@ -196,6 +196,7 @@ fn combine(op: &Op, kinds: &[Kind]) -> Result<Kind, &'static str> {
             | E::Sign
             | E::Relu
             | E::Floor
+            | E::StopGradient
             | E::Powi(_)
             | E::Rem
             | E::Powf

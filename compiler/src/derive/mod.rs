@@ -39,6 +39,7 @@ use crate::ir::{Builder, Dim, Func, Note, Type, ValueId};
 use crate::optimize::optimize;
 
 pub use batch::{batch, batch_some};
+pub use copy::inline;
 pub use jacobian::{hessian, hvp_many, jacobian, jvp_many};
 pub use jvp::jvp;
 pub use linearity::linearity;

@@ -10,6 +10,7 @@ use crate::derive::{self, DeriveError, Reason};
 use crate::ir::{DimId, Func, ValueId};
 use crate::optimize::optimize;
 use crate::syntax::Differentiable;
+use crate::syntax::derivative::Derivative;
 use crate::syntax::signature::Form;
 
 /// The module of the function's name with `jvp`, `vjp` and `linearize`, and for a scalar function `grad`, `value_and_grad` and `hvp`.
@@ -57,6 +58,36 @@ pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> 
             /// What is seen from where the function stands, by which callers elsewhere prove that they mean this function.
             #[doc(hidden)]
             pub mod home { pub use super::super::*; }
+        }
+    })
+}
+
+/// The module with one derivative of a function, called in the place of a macro such as `grad!`.
+///
+/// # Errors
+/// [`DeriveError`] if the function has no such derivative.
+pub fn derivative(function: &Differentiable, kind: Derivative, module: &Ident) -> Result<TokenStream, DeriveError> {
+    let f = optimize(&function.lowered.func);
+    let wrt = function.wrt_leaves();
+    let c = Companion::new(function);
+    let item = match kind {
+        Derivative::Grad => {
+            let mut grad = derive::grad(&f, &wrt)?;
+            grad.body.results.remove(0);
+            c.grad(&optimize(&grad))
+        }
+        Derivative::ValueAndGrad => c.value_and_grad(&optimize(&derive::grad(&f, &wrt)?)),
+        Derivative::Jvp => c.jvp(&optimize(&derive::jvp(&f, &wrt)?)),
+        Derivative::Hvp => c.hvp(&optimize(&derive::hvp(&f, &wrt)?)),
+    };
+    let crate_path = &function.crate_path;
+    Ok(quote! {
+        #[doc(hidden)]
+        #[allow(unused, unused_doc_comments, non_snake_case, clippy::all, clippy::pedantic)]
+        mod #module {
+            use #crate_path::rt;
+
+            #item
         }
     })
 }

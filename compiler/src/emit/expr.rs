@@ -149,6 +149,7 @@ impl Expr {
             E::Sign => call("sign", None, false),
             E::Relu => call("relu", None, false),
             E::Floor => call("floor", None, false),
+            E::StopGradient => args[0].clone(),
             E::Max => call("max", None, false),
             E::Min => call("min", None, false),
         }

@@ -22,5 +22,5 @@ mod positions;
 mod problem;
 mod rust;
 
-pub use companion::companion;
+pub use companion::{companion, derivative};
 pub use problem::problem;

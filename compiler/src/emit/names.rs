@@ -94,6 +94,7 @@ fn describe_elementwise(op: Elementwise) -> &'static str {
         E::Sign => "sign",
         E::Relu => "relu",
         E::Floor => "floor",
+        E::StopGradient => "held",
         E::Powi(-1) => "reciprocal",
         E::Powi(_) | E::Powf => "power",
         E::Add => "sum",

@@ -402,6 +402,7 @@ fn elementwise_cost(op: Elementwise) -> u32 {
         | E::Sign
         | E::Relu
         | E::Floor
+        | E::StopGradient
         | E::Add
         | E::Sub
         | E::Mul

@@ -75,6 +75,8 @@ pub enum Elementwise {
     Relu,
     /// largest integer not above `x`; derivative zero
     Floor,
+    /// `x`, whose derivative is taken as zero
+    StopGradient,
     /// `x` to a constant integer power
     Powi(i32),
     /// `x + y` (floats and integers)
@@ -398,6 +400,7 @@ impl Elementwise {
             | E::Sign
             | E::Relu
             | E::Floor
+            | E::StopGradient
             | E::Powi(_)
             | E::Not
             | E::Cast(_) => 1,

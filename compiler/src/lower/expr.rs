@@ -9,6 +9,7 @@ use super::value::{Number, Value};
 use super::{Lowering, text};
 use crate::diagnostics::messages;
 use crate::ir::{Elem, Elementwise, Index, Pick, Type, Window};
+use crate::syntax::derivative::Derivative;
 use crate::syntax::items::{Found, path_key};
 use crate::syntax::signature::elem_named;
 use crate::syntax::{Assumed, Origin};
@@ -369,6 +370,9 @@ impl Lowering<'_> {
     /// A macro in the place of a statement or an expression.
     pub(super) fn macro_call(&mut self, mac: &syn::Macro) -> Value {
         let name = mac.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
+        if let Some(kind) = Derivative::named(&name) {
+            return self.derivative(kind, mac);
+        }
         match name.as_str() {
             // Assertions say what must hold and compute nothing. They run in the function itself.
             "assert" | "assert_eq" | "assert_ne" | "debug_assert" | "debug_assert_eq" | "debug_assert_ne" => Value::Unit,

@@ -41,6 +41,7 @@ impl Lowering<'_> {
                 let values = args.iter().map(|a| self.expr(a)).collect();
                 self.apply(f, values, &args)
             }
+            ["stop_gradient"] | ["bilevel", "stop_gradient"] => self.stop_gradient(&whole, path, &args),
             [.., "Axis"] => self.axis_call(e),
             [name] if OWN.iter().any(|o| o.0 == name) => {
                 let assumed = path.path.segments.iter().map(|s| Assumed { name: s.ident.clone(), origin: Origin::OwnFunction });
@@ -58,6 +59,38 @@ impl Lowering<'_> {
                 self.unknown_function(path, &segments.join("::"))
             }
         }
+    }
+
+    /// `stop_gradient(x)` of a number, an array, or what is made of them.
+    fn stop_gradient(&mut self, whole: &syn::Expr, path: &syn::ExprPath, args: &[&syn::Expr]) -> Value {
+        if let Some(name) = path.path.get_ident() {
+            self.assumed.push(Assumed { name: name.clone(), origin: Origin::OwnFunction });
+        }
+        let values: Vec<Value> = args.iter().map(|a| self.expr(a)).collect();
+        let [value] = &values[..] else {
+            return self.fail(whole, messages::ARGUMENT_COUNT, &["stop_gradient", "one argument", &args.len().to_string()]);
+        };
+        if value.is_poisoned() {
+            return Value::Poison;
+        }
+        let Some(leaves) = value.leaves() else {
+            let found = self.describe(value);
+            return self.fail(args[0], messages::EXPECTED_KIND, &["a number or an array", &found, "pass what it is made of"]);
+        };
+        let mut held = Vec::new();
+        for leaf in leaves {
+            held.push(match leaf {
+                Value::Tensor(v) if self.b.ty(v).elem.is_float() => {
+                    self.emit(whole, Elementwise::StopGradient, &[v]).map_or(Value::Poison, Value::Tensor)
+                }
+                Value::Lane(v) if self.b.ty(v).elem.is_float() => {
+                    self.emit(whole, Elementwise::StopGradient, &[v]).map_or(Value::Poison, Value::Lane)
+                }
+                // Integers, truth values and literals have no derivative.
+                other => other,
+            });
+        }
+        value.with_leaves(&mut held.into_iter())
     }
 
     /// `f64::from(x)` for `x: f32` and its peers, which are exact.
@@ -91,7 +124,7 @@ impl Lowering<'_> {
     }
 
     /// A function whose tokens are not at hand. Its carrier may have them.
-    fn unknown_function(&mut self, path: &syn::ExprPath, name: &str) -> Value {
+    pub(super) fn unknown_function(&mut self, path: &syn::ExprPath, name: &str) -> Value {
         if let Some(key) = path_key(&path.path)
             && path.qself.is_none()
             && self.place.is_here()

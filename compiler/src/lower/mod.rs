@@ -14,6 +14,7 @@ mod branches;
 mod constructors;
 mod counters;
 mod dependence;
+mod derivatives;
 mod exits;
 mod expr;
 mod functions;
@@ -49,9 +50,28 @@ use value::{Number, Value, describe_type};
 
 /// Lowers a function whose signature has been read. `None` if there was an error, which is then in `diags`.
 pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items, diags: &mut Diagnostics) -> Option<Lowered> {
-    let before = diags.n_errors();
     let name = signature.name.unraw().to_string();
-    let mut lowering = Lowering::new(name, default_float(&signature), items, diags);
+    lower_at(Found { item, id: &name, place: Place::HERE, foreign: false }, signature, items, vec![name.clone()], diags)
+}
+
+/// [`lower`] for a function that may stand elsewhere.
+pub fn lower_found(found: Found<'_, syn::ItemFn>, signature: Signature, items: &Items, diags: &mut Diagnostics) -> Option<Lowered> {
+    lower_at(found, signature, items, vec![found.id.to_owned()], diags)
+}
+
+/// [`lower_found`]; `calls` are the functions being lowered, outermost first, the last being this one.
+fn lower_at(
+    found: Found<'_, syn::ItemFn>,
+    signature: Signature,
+    items: &Items,
+    calls: Vec<String>,
+    diags: &mut Diagnostics,
+) -> Option<Lowered> {
+    let before = diags.n_errors();
+    let item = found.item;
+    let mut lowering = Lowering::new(signature.name.unraw().to_string(), default_float(&signature), items, diags);
+    lowering.place = found.place;
+    lowering.calls = calls;
     lowering.refuse_conditional(|visitor| visitor.visit_block(&item.block));
     let shapes = shapes(item, lowering.diags);
     for (param, shape) in signature.params.iter().zip(&shapes) {

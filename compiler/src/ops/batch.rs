@@ -122,6 +122,7 @@ impl Op {
                 | E::Sign
                 | E::Relu
                 | E::Floor
+                | E::StopGradient
                 | E::Max
                 | E::Min
                 | E::Lt

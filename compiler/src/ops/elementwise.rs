@@ -51,6 +51,7 @@ impl Elementwise {
             | E::Softplus
             | E::Relu
             | E::Floor
+            | E::StopGradient
             | E::Powi(_)
             | E::Powf
             | E::Atan2 => all(Elem::is_float, "floats")?,
@@ -194,7 +195,7 @@ impl Elementwise {
                 let c = self.derivative(b, x, out)?;
                 Some(b.mul(c, dot))
             }
-            E::Sign | E::Floor | E::Rem | E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => None,
+            E::Sign | E::Floor | E::StopGradient | E::Rem | E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => None,
         }
     }
 
@@ -202,7 +203,7 @@ impl Elementwise {
     pub(super) fn is_flat(self) -> bool {
         use Elementwise as E;
         match self {
-            E::Sign | E::Floor | E::Powi(0) | E::Rem | E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => true,
+            E::Sign | E::Floor | E::StopGradient | E::Powi(0) | E::Rem | E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => true,
             E::Neg
             | E::Exp
             | E::ExpM1
@@ -303,6 +304,7 @@ impl Elementwise {
             E::Neg
             | E::Relu
             | E::Floor
+            | E::StopGradient
             | E::Sign
             | E::Add
             | E::Sub
@@ -370,6 +372,7 @@ impl Elementwise {
                 | E::Sign
                 | E::Relu
                 | E::Floor
+                | E::StopGradient
                 | E::Powi(_)
                 | E::Add
                 | E::Sub

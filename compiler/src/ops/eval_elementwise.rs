@@ -48,6 +48,7 @@ macro_rules! real {
                     E::Relu if x < 0.0 => 0.0,
                     E::Relu => x,
                     E::Floor => x.floor(),
+                    E::StopGradient => x,
                     E::Powi(n) => x.powi(n),
                     E::Add
                     | E::Sub
@@ -102,6 +103,7 @@ macro_rules! real {
                     | E::Sign
                     | E::Relu
                     | E::Floor
+                    | E::StopGradient
                     | E::Powi(_)
                     | E::Rem
                     | E::Lt
@@ -218,6 +220,7 @@ impl Elementwise {
             | E::Sign
             | E::Relu
             | E::Floor
+            | E::StopGradient
             | E::Powi(_)
             | E::Add
             | E::Sub
@@ -262,6 +265,7 @@ impl Elementwise {
             | E::Softplus
             | E::Relu
             | E::Floor
+            | E::StopGradient
             | E::Powi(_)
             | E::Add
             | E::Sub
@@ -316,6 +320,7 @@ impl Elementwise {
             | E::Sign
             | E::Relu
             | E::Floor
+            | E::StopGradient
             | E::Powi(_)
             | E::Powf
             | E::Atan2
@@ -359,6 +364,7 @@ impl Elementwise {
             | E::Sign
             | E::Relu
             | E::Floor
+            | E::StopGradient
             | E::Powi(_)
             | E::Add
             | E::Sub

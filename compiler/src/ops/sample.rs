@@ -47,7 +47,7 @@ impl Elementwise {
             E::Tan => of(&[&[(-1.2, 1.2)]], 0.0),
             E::Asin | E::Acos => of(&[INSIDE_ONE], 0.0),
             E::Abs | E::Sign | E::Relu => of(&[NOT_ZERO], 0.0),
-            E::Floor => of(&[BETWEEN_INTEGERS], 0.0),
+            E::Floor | E::StopGradient => of(&[BETWEEN_INTEGERS], 0.0),
             E::Powi(n) => of(&[if n < 0 { NOT_ZERO } else { AROUND_ZERO }], 0.0),
             E::Add | E::Sub | E::Mul => of(&[AROUND_ZERO, AROUND_ZERO], 0.0),
             E::Div => of(&[AROUND_ZERO, NOT_ZERO], 0.0),

@@ -199,6 +199,7 @@ fn may_fail(func: &Func, stmt: &Stmt) -> bool {
             | Elementwise::Sign
             | Elementwise::Relu
             | Elementwise::Floor
+            | Elementwise::StopGradient
             | Elementwise::Powi(_)
             | Elementwise::Powf
             | Elementwise::Atan2

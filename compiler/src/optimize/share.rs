@@ -131,6 +131,7 @@ fn commutes(op: Elementwise) -> bool {
         | E::Sign
         | E::Relu
         | E::Floor
+        | E::StopGradient
         | E::Powi(_)
         | E::Sub
         | E::Div

@@ -116,6 +116,16 @@ pub(super) fn this_crate() -> String {
     format!("{} {} {}", variable("CARGO_PKG_NAME"), variable("CARGO_PKG_VERSION"), variable("CARGO_CRATE_NAME"))
 }
 
+impl Bundle {
+    /// The item itself, if it is a function.
+    pub fn function(&self) -> Option<&syn::ItemFn> {
+        match &self.definitions.last()?.item {
+            Item::Function(f) => Some(f),
+            Item::Const(_) | Item::Struct(_) => None,
+        }
+    }
+}
+
 impl Parse for Bundle {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let mut bundle = Bundle::default();

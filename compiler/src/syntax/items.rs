@@ -77,7 +77,7 @@ pub struct Items {
 }
 
 /// An item that was found, and the place from which its own tokens are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Found<'a, T> {
     /// The item.
     pub item: &'a T,
@@ -88,6 +88,14 @@ pub struct Found<'a, T> {
     /// Whether it comes from another crate.
     pub foreign: bool,
 }
+
+impl<T> Clone for Found<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Found<'_, T> {}
 
 impl Items {
     /// The functions, constants and structs of a module.

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod bounds;
 pub mod carrier;
+pub mod derivative;
 pub mod items;
 pub mod problem;
 pub mod question;

@@ -4,10 +4,12 @@
 //! All are stable over the whole range of floats. Like `ndarray`, they panic with a clear message on shapes that do not fit.
 
 mod elementwise;
+mod held;
 mod losses;
 mod rows;
 pub(crate) mod witness;
 
 pub use elementwise::{ArrayFunctions, ScalarFunctions};
+pub use held::stop_gradient;
 pub use losses::{cross_entropy, mse};
 pub use rows::{LastAxis, log_sum_exp, softmax};

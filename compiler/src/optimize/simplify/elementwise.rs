@@ -70,6 +70,7 @@ pub(super) fn rewrite(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Op
         | E::Sign
         | E::Relu
         | E::Floor
+        | E::StopGradient
         | E::Powi(_)
         | E::Rem
         | E::Powf

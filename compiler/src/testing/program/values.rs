@@ -19,6 +19,11 @@ impl Draw {
             E::Exp | E::ExpM1 | E::Sinh | E::Cosh => (small(self), bound.min(2.0)),
             E::Tan => (self.b.map(E::Sin, &[x]), 1.0),
             E::Abs | E::Sign | E::Relu | E::Floor => (self.shifted(x), bound + 0.4),
+            // Of something that is constant near the point, so that differences agree.
+            E::StopGradient => {
+                let shifted = self.shifted(x);
+                (self.b.map(E::Floor, &[shifted]), bound + 1.4)
+            }
             _ => (x, bound),
         };
         let y = self.b.map(op, &[x]);

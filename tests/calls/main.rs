@@ -1,4 +1,6 @@
-//! Calls between functions of one module, of other modules, and of another crate.
+//! Calls between functions of one module, of other modules, and of another crate; derivatives inside of functions.
+
+mod derivatives;
 
 use bilevel::prelude::*;
 use elsewhere::layers::{self, dense};

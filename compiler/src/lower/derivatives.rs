@@ -1,0 +1,257 @@
+//! `grad!(f, w)` and its kin: derivatives of functions inside of functions.
+//!
+//! `f` is lowered by itself, its derivative is derived, and the statements of that take the place of the macro, to be differentiated again like any others.
+//! All of it goes through `Lowering::splice`: whoever wants to keep such a derivative as one operation, whose own derivative is another
+//! derivative of `f`, starts there.
+
+use quote::ToTokens;
+
+use super::value::Value;
+use super::{Lowering, lower_at, text};
+use crate::derive::{self, DeriveError};
+use crate::diagnostics::messages;
+use crate::ir::{Dim, Func, ValueId};
+use crate::syntax::derivative::{Derivative, DerivativeCall};
+use crate::syntax::items::{Found, path_key};
+use crate::syntax::signature::{Use, parse_signature};
+use crate::syntax::{Form, Signature};
+
+impl Lowering<'_> {
+    /// A macro that stands for a derivative of a function.
+    pub(super) fn derivative(&mut self, kind: Derivative, mac: &syn::Macro) -> Value {
+        let call = match DerivativeCall::parse(kind, mac.tokens.clone()) {
+            Ok(call) => call,
+            Err(error) => {
+                return self.fail(&mac.path, messages::DERIVATIVE_SYNTAX, &[kind.name(), &error.to_string(), kind.example()]);
+            }
+        };
+        if self.closure.is_some() {
+            let help = "take it outside of the closure, of a function of the whole array";
+            return self.fail(&mac.path, messages::UNSUPPORTED_MACRO, &[kind.name(), help]);
+        }
+        let f = syn::ExprPath { attrs: Vec::new(), qself: None, path: call.path.clone() };
+        let Some(found) = path_key(&call.path).and_then(|key| self.items.function(self.place, &key)) else {
+            for arg in call.args.iter().flatten().chain(&call.tangents) {
+                self.expr(arg);
+            }
+            return self.unknown_function(&f, &text(&call.path));
+        };
+        let name = found.item.sig.ident.to_string();
+        if self.calls.iter().any(|c| c == found.id) {
+            return self.fail(&call.path, messages::RECURSION, &[&name]);
+        }
+        if self.faulty.contains(found.id) {
+            return Value::Poison;
+        }
+        let Some(signature) = parse_signature(found.item, Use::Differentiated, self.diags) else {
+            self.faulty.insert(found.id.to_owned());
+            return Value::Poison;
+        };
+        let args = self.derivative_arguments(&call, &signature);
+        let wrt: Vec<Option<usize>> = call.wrt.iter().map(|w| self.derivative_parameter(w, &signature)).collect();
+        let tangents: Vec<Value> = call.tangents.iter().map(|t| self.expr(t)).collect();
+        let (Some(args), Some(wrt)) = (args, wrt.into_iter().collect::<Option<Vec<usize>>>()) else { return Value::Poison };
+        if !wrt.is_sorted_by(|a, b| a < b) {
+            let why = format!("name each parameter once, in the order of `{name}`: {}", signature.param_names());
+            return self.fail(&mac.path, messages::DERIVATIVE_SYNTAX, &[kind.name(), &why, kind.example()]);
+        }
+        let mut directions = Vec::new();
+        for ((&k, tangent), expr) in wrt.iter().zip(tangents).zip(&call.tangents) {
+            let Some(tangent) = float_form(&signature.params[k].form).and_then(|form| self.conform(tangent, &form, expr)) else {
+                return Value::Poison;
+            };
+            directions.push(tangent);
+        }
+        let Some(func) = self.lower_callee(&call.path, found, signature.clone()) else { return Value::Poison };
+        self.apply_derivative(&call, &signature, &func, &args, &wrt, &directions)
+    }
+
+    /// The arguments in the form of the parameters, from the macro or from the scope by name.
+    fn derivative_arguments(&mut self, call: &DerivativeCall, signature: &Signature) -> Option<Vec<Value>> {
+        let name = signature.name.to_string();
+        let mut values = Vec::new();
+        match &call.args {
+            Some(exprs) if exprs.len() != signature.params.len() => {
+                let takes = format!("{} arguments", signature.params.len());
+                self.error(&call.path, messages::ARGUMENT_COUNT, &[&name, &takes, &exprs.len().to_string()]);
+                return None;
+            }
+            Some(exprs) => {
+                for (expr, param) in exprs.iter().zip(&signature.params) {
+                    let value = self.expr(expr);
+                    values.push(self.conform(value, &param.form, expr));
+                }
+            }
+            None => {
+                for param in &signature.params {
+                    let Some(value) = self.scope.get(&param.name.to_string()).cloned() else {
+                        self.error(&call.path, messages::ARGUMENT_NOT_IN_SCOPE, &[&name, &param.name.to_string(), call.kind.name()]);
+                        return None;
+                    };
+                    values.push(self.conform(value, &param.form, &call.path));
+                }
+            }
+        }
+        values.into_iter().collect()
+    }
+
+    /// The position of a parameter that is differentiated.
+    fn derivative_parameter(&mut self, wrt: &syn::Ident, signature: &Signature) -> Option<usize> {
+        let Some(k) = signature.params.iter().position(|p| p.name == *wrt) else {
+            self.error(wrt, messages::UNKNOWN_WRT, &[&wrt.to_string(), &signature.name.to_string(), &signature.param_names()]);
+            return None;
+        };
+        let param = &signature.params[k];
+        if !param.form.is_differentiable() {
+            self.error(wrt, messages::WRT_NOT_FLOAT, &[&wrt.to_string(), &text(&param.ty)]);
+            return None;
+        }
+        Some(k)
+    }
+
+    /// The function by itself. What is wrong in one that was carried here is an error at the macro.
+    fn lower_callee(&mut self, at: &syn::Path, found: Found<'_, syn::ItemFn>, signature: Signature) -> Option<Func> {
+        let name = signature.name.to_string();
+        let before = self.diags.n_errors();
+        let mut calls = self.calls.clone();
+        calls.push(found.id.to_owned());
+        let lowered = lower_at(found, signature, self.items, calls, self.diags);
+        if !found.place.is_here() {
+            self.diags.gather(before, at.to_token_stream(), messages::CALL, &[&name]);
+        }
+        let Some(lowered) = lowered else {
+            self.faulty.insert(found.id.to_owned());
+            return None;
+        };
+        if found.place.is_here() {
+            self.assumed.extend(lowered.assumed);
+        }
+        let mut func = lowered.func;
+        if found.foreign {
+            let span = super::span_of(at);
+            func.notes.iter_mut().for_each(|note| note.span = span);
+        }
+        Some(func)
+    }
+
+    fn apply_derivative(
+        &mut self,
+        call: &DerivativeCall,
+        signature: &Signature,
+        func: &Func,
+        args: &[Value],
+        wrt: &[usize],
+        directions: &[Value],
+    ) -> Value {
+        let leaves = wrt_leaves(signature, wrt);
+        let derived = match call.kind {
+            Derivative::Grad | Derivative::ValueAndGrad => derive::grad(func, &leaves),
+            Derivative::Jvp => derive::jvp(func, &leaves),
+            Derivative::Hvp => derive::hvp(func, &leaves),
+        };
+        let derived = match derived {
+            Ok(derived) => derived,
+            Err(DeriveError { message, .. }) => return self.fail(&call.path, messages::NOT_DIFFERENTIABLE, &[&message]),
+        };
+        let values = args.iter().chain(directions).flat_map(|v| v.leaves().unwrap_or_default());
+        let values: Option<Vec<ValueId>> = values.map(|leaf| tensor(&leaf)).collect();
+        let Some(results) = values.and_then(|values| self.splice(call, &derived, &values)) else { return Value::Poison };
+        let mut results = results.into_iter();
+        let value = |form: Option<Form>, results: &mut dyn Iterator<Item = ValueId>| form.and_then(|form| of_form(&form, results));
+        let output = signature.output.clone();
+        let primal = match call.kind {
+            // The value comes with the gradient; who does not ask for it leaves it unused.
+            Derivative::Grad | Derivative::ValueAndGrad | Derivative::Jvp => value(Some(output.clone()), &mut results),
+            Derivative::Hvp => None,
+        };
+        let derivative = match call.kind {
+            Derivative::Jvp => value(float_form(&output), &mut results),
+            Derivative::Grad | Derivative::ValueAndGrad | Derivative::Hvp => {
+                let parts: Option<Vec<Value>> = wrt.iter().map(|&k| value(float_form(&signature.params[k].form), &mut results)).collect();
+                parts.map(|parts| if parts.len() == 1 { parts[0].clone() } else { Value::Tuple(parts) })
+            }
+        };
+        match (call.kind, primal, derivative) {
+            (Derivative::Grad | Derivative::Hvp, _, Some(derivative)) => derivative,
+            (Derivative::ValueAndGrad | Derivative::Jvp, Some(primal), Some(derivative)) => Value::Tuple(vec![primal, derivative]),
+            _ => Value::Poison,
+        }
+    }
+
+    /// Appends the statements of `f`, a function with dimensions of its own, its parameters replaced by `args`; gives its results.
+    fn splice(&mut self, call: &DerivativeCall, f: &Func, args: &[ValueId]) -> Option<Vec<ValueId>> {
+        let at = syn::Expr::Path(syn::ExprPath { attrs: Vec::new(), qself: None, path: call.path.clone() });
+        let mut dims: Vec<Option<Dim>> = vec![None; f.dims.len()];
+        for (&param, &arg) in f.params().iter().zip(args) {
+            let expected = f.ty(param).dims.clone();
+            for (axis, expected) in expected.into_iter().enumerate() {
+                let given = self.b.ty(arg).dims[axis];
+                let known = match expected {
+                    Dim::Const(_) => Some(expected),
+                    Dim::Sym(id) => dims[id.0 as usize],
+                };
+                match (known, expected) {
+                    (Some(known), _) if !self.unify(known, given, &at, &at, &at) => return None,
+                    (None, Dim::Sym(id)) => dims[id.0 as usize] = Some(given),
+                    (Some(_), _) | (None, Dim::Const(_)) => {}
+                }
+            }
+        }
+        let dims: Vec<Dim> = dims
+            .into_iter()
+            .enumerate()
+            .map(|(k, dim)| match dim {
+                Some(dim) => self.b.current_dim(dim),
+                // Bound by a statement of `f`.
+                None => {
+                    let id = self.b.dim(&f.dims[k].name);
+                    self.computed.insert(id);
+                    Dim::Sym(id)
+                }
+            })
+            .collect();
+        Some(derive::inline(&mut self.b, f, args, &dims))
+    }
+}
+
+/// Positions of the float leaves of some parameters among the leaves of all, ascending.
+fn wrt_leaves(signature: &Signature, wrt: &[usize]) -> Vec<usize> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    for (k, param) in signature.params.iter().enumerate() {
+        for (elem, _) in param.form.leaves() {
+            if wrt.contains(&k) && elem.is_float() {
+                out.push(at);
+            }
+            at += 1;
+        }
+    }
+    out
+}
+
+fn tensor(value: &Value) -> Option<ValueId> {
+    match value {
+        Value::Tensor(v) => Some(*v),
+        Value::Lane(_) | Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
+        Value::Closure(_) | Value::Unit | Value::Poison => None,
+    }
+}
+
+/// The form of a derivative: the floats only.
+fn float_form(form: &Form) -> Option<Form> {
+    match form {
+        Form::Scalar(elem) | Form::Array { elem, .. } => elem.is_float().then(|| form.clone()),
+        Form::Tuple(parts) => {
+            let parts: Vec<Form> = parts.iter().filter_map(float_form).collect();
+            (!parts.is_empty()).then_some(Form::Tuple(parts))
+        }
+    }
+}
+
+/// A value of a form, from its leaves.
+fn of_form(form: &Form, leaves: &mut dyn Iterator<Item = ValueId>) -> Option<Value> {
+    match form {
+        Form::Scalar(_) | Form::Array { .. } => leaves.next().map(Value::Tensor),
+        Form::Tuple(parts) => parts.iter().map(|part| of_form(part, leaves)).collect::<Option<Vec<_>>>().map(Value::Tuple),
+    }
+}
