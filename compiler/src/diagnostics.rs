@@ -47,6 +47,9 @@ pub mod messages {
         NOTHING_TO_DIFFERENTIATE = "B0109", "`{0}` has no parameter of floating-point type, so there is nothing to differentiate", "give it a parameter of type `f64`, `f32` or an array of them";
         MODULE_WITHOUT_BODY = "B0110", "`#[bilevel]` needs the body of the module `{0}`", "write the module inline: `mod {0} {{ … }}`";
         NESTED_ATTRIBUTE = "B0111", "`#[differentiable]` inside a `#[bilevel]` module is not needed and not available in this version", "remove it: functions without an attribute may be called by the losses as they are";
+        REQUEST_NEEDS_NUMBER = "B0112", "`{0}` is for functions that give one number, and `{1}` gives `{2}`", "give back an `f64`, for example with `.sum()`, or remove `{0}`";
+        REQUEST_NEEDS_ARRAY = "B0113", "`{0}` is for functions that give one number or one array, and `{1}` gives `{2}`", "give back an array that holds all of it, or remove `{0}`";
+        TOO_MANY_AXES = "B0114", "`{0}` of `{1}` would have {2} axes, and arrays of `ndarray` have types up to {3}", "take or give back arrays with fewer axes, or remove `{0}`";
 
         // Signatures.
         UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";

@@ -7,6 +7,7 @@ use crate::syntax::attributes::{BilevelArgs, DifferentiableArgs};
 use crate::syntax::derivative::DerivativeCall;
 use crate::syntax::items::path_key;
 use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module};
+use crate::syntax::requests::check_requests;
 use crate::syntax::signature::{Use, parse_signature};
 use crate::syntax::{Differentiable, Items, Lowered, Place, ProblemIr, Signature, source_text};
 
@@ -20,13 +21,25 @@ pub fn read_function(args: DifferentiableArgs, item: &syn::ItemFn, items: &Items
     if wrt.is_empty() && !diags.has_errors() {
         diags.error(&signature.name, messages::NOTHING_TO_DIFFERENTIATE, &[&signature.name.to_string()]);
     }
+    let batched = args.batched.iter().filter_map(|name| position(name, &signature, diags)).collect::<Vec<_>>();
+    check_requests(&args, &signature, &wrt, &batched, diags);
     let lowered = lower(item, signature, items, diags)?;
     if diags.has_errors() {
         return None;
     }
-    let mut wrt = wrt;
+    let (mut wrt, mut batched) = (wrt, batched);
     wrt.sort_unstable();
-    Some(Differentiable { lowered, wrt, crate_path: args.crate_path.unwrap_or_else(default_crate_path) })
+    batched.sort_unstable();
+    let requests = args.requests.into_iter().map(|(request, _)| request).collect();
+    Some(Differentiable { lowered, wrt, requests, batched, crate_path: args.crate_path.unwrap_or_else(default_crate_path) })
+}
+
+fn position(name: &syn::Ident, signature: &Signature, diags: &mut Diagnostics) -> Option<usize> {
+    let position = signature.params.iter().position(|p| p.name == *name);
+    if position.is_none() {
+        diags.error(name, messages::UNKNOWN_WRT, &[&name.to_string(), &signature.name.to_string(), &signature.param_names()]);
+    }
+    position
 }
 
 /// The function in a macro such as `grad!`, and whether it stands in the item that is being expanded; `None` if there was an error or if the function is
@@ -52,14 +65,10 @@ pub fn read_derivative(
 }
 
 fn wrt_position(name: &syn::Ident, signature: &Signature, diags: &mut Diagnostics) -> Option<usize> {
-    let text = name.to_string();
-    let Some(position) = signature.params.iter().position(|p| p.name == *name) else {
-        diags.error(name, messages::UNKNOWN_WRT, &[&text, &signature.name.to_string(), &signature.param_names()]);
-        return None;
-    };
+    let position = position(name, signature, diags)?;
     let param = &signature.params[position];
     if !param.form.is_differentiable() {
-        diags.error(name, messages::WRT_NOT_FLOAT, &[&text, &source_text(&param.ty)]);
+        diags.error(name, messages::WRT_NOT_FLOAT, &[&name.to_string(), &source_text(&param.ty)]);
         return None;
     }
     Some(position)

@@ -159,6 +159,10 @@ fn loops_of_different_lengths() {
         let dots = [Random::new(2).tensor(Elem::F64, &[4]), Tensor::f64(0.8)];
         let args = [vec![x.clone()], n.clone(), h.clone(), vec![dots[0].clone()], vec![dots[1].clone()]];
         assert_batch(&forward, &args, 4, "forward mode");
+        // Reverse mode keeps rows of each turn.
+        let mut scalar = f.clone();
+        scalar.body.results.truncate(1);
+        assert_batch(&grad(&scalar, &[0, 2]).unwrap(), &args[..3], 4, "reverse mode");
 
         // Inside of a branch that not all examples take, the others run as long as one that does; the length is bound inside or outside.
         let (head, rest) = text.split_once("{\n").unwrap();

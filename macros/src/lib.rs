@@ -18,6 +18,21 @@ use proc_macro::TokenStream;
 /// | `f::hvp(a, b, a_dot, b_dot) -> (a_hvp, b_hvp)` | product of the Hessian and a vector; only if the result is one number |
 /// | `f::linearize(a, b) -> impl Fn(a_dot, b_dot) -> y_dot` | evaluate once, apply many times |
 ///
+/// and what `#[differentiable(..)]` asks for by name, since each of these is as much code as all of the above:
+///
+/// | in the attribute | item | meaning |
+/// | --- | --- | --- |
+/// | `batched(x)` | `f::batched(a, xs) -> ys` | many examples at once: the named parameters, and the result, have a leading axis |
+/// | | `f::batched_grad(a, xs) -> (a_bars, x_bars)` | the gradient of each example, along a leading axis; only if the result is one number |
+/// | `jvp_many` | `f::jvp_many(a, b, a_dots, b_dots) -> (y, y_dots)` | several tangents at once, along a leading axis |
+/// | `hvp_many` | `f::hvp_many(a, b, a_dots, b_dots) -> (a_hvps, b_hvps)` | several products with the Hessian at once |
+/// | `jacobian` | `f::jacobian(a, b) -> (y_by_a, y_by_b)` | the axes of the result, then those of the argument; only if the result is one number or array |
+/// | `hessian` | `f::hessian(a, b) -> ((aa, ab), (ba, bb))` | all second derivatives, symmetric to the last bit; only if the result is one number |
+///
+/// A batch is one program and not a loop: what does not depend on the examples is computed once, products become products of matrices, and an `if` whose
+/// condition differs between examples computes each side for the examples that take it. Parameters that are numbers become `&Array1`. Jacobians are made forwards or
+/// backwards, whichever is shorter for the shapes at hand.
+///
 /// All parameters of floating-point type are differentiated, or those in `#[differentiable(wrt(a, b))]`; with one, its derivative comes
 /// bare and not as a tuple. Integers, truth values and arrays of them are data.
 ///

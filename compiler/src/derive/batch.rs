@@ -10,12 +10,15 @@
 //!   and has finite derivatives if that one has, so that choosing gives the others zeros and not `0 * inf`. A side that no example takes is not
 //!   computed. Sides of nothing but [harmless](Op::is_harmless) operations need none of this.
 //!
-//! A length that differs between examples may be the number of turns of a loop, and nothing else: arrays are not ragged.
+//! A length that differs between examples may be the number of turns of a loop, and nothing else: arrays are not ragged. Only what such a loop keeps of each
+//! turn may be read again row by row in another such loop, as derivatives do; it has rows for the longest.
+
+use std::collections::HashSet;
 
 use super::copy::{Env, copy};
 use super::dependence::Marks;
 use super::{DeriveError, checked};
-use crate::ir::{Body, Builder, Control, Dim, DimId, Elementwise, Func, Note, Op, Shape, Stmt, Type, ValueId};
+use crate::ir::{Body, Builder, Control, Dim, DimId, Elementwise, Func, Index, Note, Op, Shape, Stmt, Type, ValueId, Window};
 use crate::ops::batch::{Batched, any, batched_type, choose, example, first, largest};
 
 /// Maps `f` over a leading axis of the parameters at the positions `batched`, the others being the same for all examples: the parameters of `f`, those
@@ -46,13 +49,19 @@ pub fn batch_some(f: &Func, batched: &[usize], results: &[usize]) -> Result<Func
     while spread(&f.body, &mut differs) {}
     let mut b = Builder::with_dims_of(format!("{}_batched", f.name), f);
     let dim = Dim::Sym(b.dim("batch"));
-    let mut pass = Pass { f, b, dim, env: Env::new(f), differs, lengths: Vec::new() };
+    let mut pass = Pass { f, b, dim, env: Env::new(f), differs, lengths: Vec::new(), turns: HashSet::new() };
+    f.body.walk(&mut |stmt| {
+        if let Op::Control(Control::For { trip, .. }) = stmt.op {
+            pass.turns.insert((stmt.bodies[0].params[0], trip));
+        }
+    });
     for &p in f.params() {
         pass.param(p);
     }
     pass.stmts(&f.body)?;
     let mut outs = Vec::with_capacity(f.results().len());
     for (k, &r) in f.results().iter().enumerate() {
+        pass.refuse_ragged_value(r)?;
         let out = match pass.operand(r) {
             operand if results.contains(&k) => {
                 let out = operand.each(&mut pass.b, dim);
@@ -74,6 +83,7 @@ fn spread(body: &Body, differs: &mut Marks) -> bool {
         match &stmt.op {
             Op::Control(Control::For { trip, .. }) => {
                 let body = &stmt.bodies[0];
+                let n_carried = stmt.args.len();
                 let carried = &body.params[1..];
                 let whole = differs.has_dim(*trip);
                 loop {
@@ -90,7 +100,8 @@ fn spread(body: &Body, differs: &mut Marks) -> bool {
                     }
                 }
                 for (k, &out) in stmt.outs.iter().enumerate() {
-                    if differs.has(body.results[k]) || carried.get(k).filter(|_| k < stmt.args.len()).is_some_and(|&p| differs.has(p)) {
+                    let is_rows = k >= n_carried;
+                    if differs.has(body.results[k]) || is_rows && whole || !is_rows && differs.has(carried[k]) {
                         changed |= differs.add(out);
                     }
                 }
@@ -175,6 +186,8 @@ struct Pass<'f> {
     differs: Marks,
     /// Of the dimensions that differ, what they are; the latest last.
     lengths: Vec<Length>,
+    /// The indices of all loops, each with the number of turns.
+    turns: HashSet<(ValueId, Dim)>,
 }
 
 impl Pass<'_> {
@@ -249,6 +262,19 @@ impl Pass<'_> {
             let note = stmt.outs.first().map(|&v| self.f.note(v).clone()).unwrap_or_default();
             return Err(self.refuse_ragged(&note, length));
         }
+        for &a in &stmt.args {
+            // The rows of turns are read in the turns of a loop that has as many.
+            let is_row = if let (Op::Index(Index::Read(window)), [rows, rest @ ..]) = (&stmt.op, &self.f.ty(a).dims[..])
+                && *window == Window::at(0)
+            {
+                self.turns.contains(&(stmt.args[1], *rows)) && rest.iter().all(|&d| self.length(d).is_none())
+            } else {
+                false
+            };
+            if !is_row {
+                self.refuse_ragged_value(a)?;
+            }
+        }
         if !self.differs.has_any(&stmt.args) {
             copy(&mut self.b, self.f, stmt, &mut self.env);
             return Ok(());
@@ -267,6 +293,13 @@ impl Pass<'_> {
     fn refuse_ragged(&self, note: &Note, length: Length) -> DeriveError {
         let name = self.f.dim_name(length.dim);
         DeriveError::new(note, format!("the length `{name}` differs between the examples of a batch, so that no array can have it"))
+    }
+
+    fn refuse_ragged_value(&self, v: ValueId) -> Result<(), DeriveError> {
+        match self.f.ty(v).dims.iter().find_map(|&d| self.length(d)) {
+            None => Ok(()),
+            Some(length) => Err(self.refuse_ragged(self.f.note(v), length)),
+        }
     }
 
     /// What a dimension of the source is that differs between examples.
@@ -299,15 +332,22 @@ impl Pass<'_> {
         let bodies = vec![self.b.close(results)];
         let outs = self.b.stmt(stmt.op.clone(), &args, bodies);
         for (k, (&out, &new)) in stmt.outs.iter().zip(&outs).enumerate() {
-            self.put(out, new);
+            self.refuse_ragged_value(out)?;
             if k >= carried.len() && self.differs.has(out) {
-                // Turns stand outside of examples, but belong inside.
-                let perm: Vec<usize> = [1, 0].into_iter().chain(2..self.b.ty(new).rank()).collect();
-                let new = self.b.permute(new, &perm);
+                self.put_rows(out, new);
+            } else {
                 self.put(out, new);
             }
         }
         Ok(())
+    }
+
+    /// What a loop keeps of each turn: turns stand outside of examples, but belong inside.
+    fn put_rows(&mut self, out: ValueId, rows: ValueId) {
+        self.put(out, rows);
+        let perm: Vec<usize> = [1, 0].into_iter().chain(2..self.b.ty(rows).rank()).collect();
+        let rows = self.b.permute(rows, &perm);
+        self.put(out, rows);
     }
 
     /// The statements of a nested body; lengths that it binds are forgotten at its end.
@@ -320,8 +360,12 @@ impl Pass<'_> {
 
     /// A loop whose number of turns differs: examples that are done keep what they carry.
     fn ragged_loop(&mut self, stmt: &Stmt, length: Length, reverse: bool) -> Result<(), DeriveError> {
-        if let Some(&rows) = stmt.outs.get(stmt.args.len()) {
-            return Err(self.refuse_ragged(self.f.note(rows), length));
+        for &out in &stmt.outs {
+            // Of rows only the first axis may differ.
+            let inner = &self.f.ty(out).dims[usize::from(!stmt.outs[..stmt.args.len()].contains(&out))..];
+            if inner.iter().any(|&d| self.length(d).is_some()) {
+                return Err(self.refuse_ragged(self.f.note(out), length));
+            }
         }
         let body = &stmt.bodies[0];
         let carried = &body.params[1..];
@@ -334,11 +378,14 @@ impl Pass<'_> {
         let turn = self.b.broadcast_scalar(self.env.get(body.params[0]), &[self.dim]);
         let runs = self.b.map(Elementwise::Lt, &[turn, length.numbers]);
         let after = self.shielded(body, runs, length.holder, carried)?;
-        let results = after.iter().zip(&before).map(|(&after, &before)| choose(&mut self.b, runs, after, before)).collect();
+        let (next, rows) = after.split_at(before.len());
+        let mut results: Vec<ValueId> =
+            next.iter().zip(&before).map(|(&after, &before)| choose(&mut self.b, runs, after, before)).collect();
+        results.extend(rows);
         let bodies = vec![self.b.close(results)];
         let outs = self.b.stmt(Control::For { trip: length.longest, reverse }, &args, bodies);
-        for (&out, &new) in stmt.outs.iter().zip(&outs) {
-            self.put(out, new);
+        for (k, (&out, &new)) in stmt.outs.iter().zip(&outs).enumerate() {
+            if k < before.len() { self.put(out, new) } else { self.put_rows(out, new) }
         }
         Ok(())
     }
@@ -397,6 +444,7 @@ impl Pass<'_> {
         let args = self.env.get_all(&stmt.args);
         let outs = self.b.stmt(stmt.op.clone(), &args, bodies);
         for (&out, &new) in stmt.outs.iter().zip(&outs) {
+            self.refuse_ragged_value(out)?;
             self.put(out, new);
         }
         Ok(())
@@ -404,6 +452,9 @@ impl Pass<'_> {
 
     /// A branch on a condition that differs between examples: both sides, and for each example the results of one.
     fn choice(&mut self, stmt: &Stmt) -> Result<(), DeriveError> {
+        for &out in &stmt.outs {
+            self.refuse_ragged_value(out)?;
+        }
         let then_taken = self.env.get(stmt.args[0]);
         let mut sides = Vec::with_capacity(2);
         for (side, body) in stmt.bodies.iter().enumerate() {

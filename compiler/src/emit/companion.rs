@@ -13,7 +13,8 @@ use crate::syntax::Differentiable;
 use crate::syntax::derivative::Derivative;
 use crate::syntax::signature::Form;
 
-/// The module of the function's name with `jvp`, `vjp` and `linearize`, and for a scalar function `grad`, `value_and_grad` and `hvp`.
+/// The module of the function's name with `jvp`, `vjp` and `linearize`, and for a scalar function `grad`, `value_and_grad` and `hvp`; and what the attribute
+/// asks for.
 ///
 /// # Errors
 /// [`DeriveError`] if the function has no exact derivative.
@@ -46,6 +47,7 @@ pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> 
         }
         Err(error) => return Err(error),
     }
+    items.extend(c.requested(&f, &wrt)?);
     let doc = format!(" Derivatives of `{name}`.");
     Ok(quote! {
         #[doc = #doc]
@@ -93,21 +95,21 @@ pub fn derivative(function: &Differentiable, kind: Derivative, module: &Ident) -
 }
 
 /// A parameter of a generated function.
-struct Param {
-    name: Ident,
-    form: Form,
-    by_ref: bool,
+pub(super) struct Param {
+    pub(super) name: Ident,
+    pub(super) form: Form,
+    pub(super) by_ref: bool,
 }
 
-struct Companion<'a> {
-    function: &'a Differentiable,
-    rt: TokenStream,
-    names: Names,
+pub(super) struct Companion<'a> {
+    pub(super) function: &'a Differentiable,
+    pub(super) rt: TokenStream,
+    pub(super) names: Names,
     /// The primal parameters.
-    primals: Vec<Param>,
+    pub(super) primals: Vec<Param>,
     /// Positions of the differentiated ones.
-    wrt: Vec<usize>,
-    output: Form,
+    pub(super) wrt: Vec<usize>,
+    pub(super) output: Form,
 }
 
 impl<'a> Companion<'a> {
@@ -132,7 +134,7 @@ impl<'a> Companion<'a> {
     }
 
     /// One tangent for each differentiated parameter, passed as that is.
-    fn tangents(&self, names: &mut Names) -> Vec<Param> {
+    pub(super) fn tangents(&self, names: &mut Names) -> Vec<Param> {
         let tangent = |&k: &usize| {
             let p = &self.primals[k];
             let form = float_form(&p.form).expect("a differentiated parameter has floats");
@@ -142,7 +144,7 @@ impl<'a> Companion<'a> {
     }
 
     /// The types of the cotangents of the differentiated parameters, and the results of that form.
-    fn cotangent_forms(&self) -> Vec<Form> {
+    pub(super) fn cotangent_forms(&self) -> Vec<Form> {
         self.wrt.iter().map(|&k| owned(&float_form(&self.primals[k].form).expect("a differentiated parameter has floats"))).collect()
     }
 
@@ -197,7 +199,7 @@ impl<'a> Companion<'a> {
     }
 
     /// A function whose parameters are the primal ones, then others. Its results come in groups, each bare if it has one value, else a tuple.
-    fn item(&self, name: &str, doc: &str, others: Vec<Param>, names: Names, f: &Func, results: &[Vec<Form>]) -> TokenStream {
+    pub(super) fn item(&self, name: &str, doc: &str, others: Vec<Param>, names: Names, f: &Func, results: &[Vec<Form>]) -> TokenStream {
         let rt = &self.rt;
         let params: Vec<&Param> = self.primals.iter().chain(&others).collect();
         let mut emitter = Emitter::new(f, rt, names, self.checks());

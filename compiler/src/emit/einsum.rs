@@ -18,6 +18,8 @@ pub(super) enum Way {
     Fold,
     /// A matrix product, the operands perhaps exchanged and transposed.
     Matrix(MatrixProduct),
+    /// A matrix product at each position of some axes.
+    Stack(StackProduct),
     /// Anything else.
     Contract([Factor; 2]),
 }
@@ -33,6 +35,19 @@ pub(super) struct MatrixProduct {
     pub(super) left: (Factor, bool),
     /// The right factor, likewise.
     pub(super) right: (Factor, bool),
+}
+
+/// Matrix products with row-major results, one after the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct StackProduct {
+    /// Labels of the axes along which the products stand, which come first in the result. A factor that lacks one is the same along it.
+    pub(super) stack: Vec<u8>,
+    /// Labels of each result's rows, of what is summed, and of each result's columns; in the factors they stand next to each other, in this order.
+    pub(super) rows: Vec<u8>,
+    pub(super) sums: Vec<u8>,
+    pub(super) cols: Vec<u8>,
+    pub(super) left: Factor,
+    pub(super) right: Factor,
 }
 
 /// Chooses the kernel for an einsum statement. `definition` gives the statement that defines a value, if any.
@@ -69,7 +84,49 @@ pub(super) fn way<'f>(func: &Func, stmt: &Stmt, einsum: &Einsum, definition: imp
     if vector {
         return Way::Fold;
     }
-    Way::Contract(factors)
+    match stack_product(&factors, out, &batch) {
+        Some(product) => Way::Stack(product),
+        None => Way::Contract(factors),
+    }
+}
+
+/// The product as a stack of matrix products, with as few axes in the stack as possible; none if an axis of the matrices is several that do not stand next to each
+/// other.
+fn stack_product(factors: &[Factor; 2], out: &[u8], shared: &[u8]) -> Option<StackProduct> {
+    let [a, b] = factors;
+    for n_stack in 0..out.len() {
+        let (stack, rest) = out.split_at(n_stack);
+        if shared.iter().any(|l| !stack.contains(l)) {
+            continue;
+        }
+        for (left, right) in [(a, b), (b, a)] {
+            let n_rows = rest.iter().take_while(|l| left.labels.contains(l)).count();
+            let (rows, cols) = rest.split_at(n_rows);
+            let sums: Vec<u8> = left.labels.iter().copied().filter(|l| !out.contains(l)).collect();
+            let fits = cols.iter().all(|l| right.labels.contains(l))
+                && left.stands_together(rows)
+                && left.stands_together(&sums)
+                && right.stands_together(&sums)
+                && right.stands_together(cols);
+            if fits {
+                let (stack, rows, cols) = (stack.to_vec(), rows.to_vec(), cols.to_vec());
+                return Some(StackProduct { stack, rows, sums, cols, left: left.clone(), right: right.clone() });
+            }
+        }
+    }
+    None
+}
+
+impl Factor {
+    /// Whether the labels stand next to each other in this order.
+    fn stands_together(&self, labels: &[u8]) -> bool {
+        labels.is_empty() || self.labels.windows(labels.len()).any(|window| window == labels)
+    }
+
+    /// The axis of a label.
+    pub(super) fn axis(&self, label: u8) -> Option<usize> {
+        self.labels.iter().position(|&l| l == label)
+    }
 }
 
 /// Whether the labels are first `rows`, then `cols` (false), or the other way round (true).
@@ -136,7 +193,31 @@ mod tests {
         assert_eq!(way_of("ij,ij->i", "n, d", "n, d", "n"), Way::Fold);
         assert_eq!(way_of("ij,ij->", "n, d", "n, d", ""), Way::Fold);
         assert_eq!(way_of("bij,bj->bi", "b, n, d", "b, d", "b, n"), Way::Fold);
-        assert!(matches!(way_of("bij,bjk->bik", "b, n, d", "b, d, c", "b, n, c"), Way::Contract(_)));
-        assert!(matches!(way_of("ijk,jl->ilk", "n, d, e", "d, c", "n, c, e"), Way::Contract(_)));
+        assert!(matches!(way_of("ijk,ljk->il", "n, d, e", "c, d, e", "n, c"), Way::Matrix(_)));
+        assert!(matches!(way_of("ijk,lkj->il", "n, d, e", "c, e, d", "n, c"), Way::Contract(_)));
+    }
+
+    #[test]
+    fn stacks_of_products() {
+        let labels = |way: Way| match way {
+            Way::Stack(p) => {
+                let text = |labels: &[u8]| labels.iter().map(|l| char::from(b'a' + l)).collect::<String>();
+                let exchanged = p.left.value.0 == 1;
+                (text(&p.stack), text(&p.rows), text(&p.sums), text(&p.cols), exchanged)
+            }
+            other => panic!("{other:?}"),
+        };
+        let of = |spec: &str, a: &str, b: &str, out: &str| labels(way_of(spec, a, b, out));
+        let as_text = |stack: &str, rows: &str, sums: &str, cols: &str, exchanged: bool| {
+            (stack.to_owned(), rows.to_owned(), sums.to_owned(), cols.to_owned(), exchanged)
+        };
+        assert_eq!(of("bij,bjk->bik", "b, n, d", "b, d, c", "b, n, c"), as_text("b", "i", "j", "k", false));
+        assert_eq!(of("bij,bjk->bki", "b, n, d", "b, d, c", "b, c, n"), as_text("b", "k", "j", "i", true));
+        // An operand that all examples share.
+        assert_eq!(of("ij,bjk->bik", "n, d", "b, d, c", "b, n, c"), as_text("b", "i", "j", "k", false));
+        // The stack is an inner axis of an operand.
+        assert_eq!(of("ibj,bjk->bik", "n, b, d", "b, d, c", "b, n, c"), as_text("b", "i", "j", "k", false));
+        assert_eq!(of("ijk,jl->ilk", "n, d, e", "d, c", "n, c, e"), as_text("i", "l", "j", "k", true));
+        assert_eq!(of("bijk,bljk->bil", "b, n, d, e", "b, c, d, e", "b, n, c"), as_text("b", "i", "jk", "l", false));
     }
 }

@@ -20,6 +20,7 @@ pub mod names;
 mod plan;
 mod positions;
 mod problem;
+mod requests;
 mod rust;
 
 pub use companion::{companion, derivative};

@@ -170,6 +170,7 @@ impl<'f> Planner<'f> {
                 Way::Elementwise => all(Use::Elementwise(stmt.outs[0])),
                 Way::Fold => all(Use::Reduced(stmt.outs[0])),
                 Way::Matrix(m) => vec![(m.left.0.value, Use::Memory), (m.right.0.value, Use::Memory)],
+                Way::Stack(p) => vec![(p.left.value, Use::Memory), (p.right.value, Use::Memory)],
                 Way::Contract(factors) => factors.iter().map(|f| (f.value, Use::Memory)).collect(),
             },
         }
@@ -252,7 +253,7 @@ impl<'f> Planner<'f> {
                     let one_loop = !demand.viewed && demand.roots.len() == 1;
                     demand.memory || demand.captured || (demand.repeated && !one_loop && !self.is_cheap(value))
                 }
-                Way::Fold | Way::Matrix(_) | Way::Contract(_) => true,
+                Way::Fold | Way::Matrix(_) | Way::Stack(_) | Way::Contract(_) => true,
             },
             Op::Index(Index::Read(window)) => match Part::of(window, self.func.ty(stmt.args[0]).rank()) {
                 Part::Strided => demand.memory,

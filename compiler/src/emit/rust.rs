@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::access::{Length, identity, length};
-use super::einsum::{MatrixProduct, Way, way};
+use super::einsum::{Factor, MatrixProduct, StackProduct, Way, way};
 use super::emitter::{Destination, Emitter, Open};
 use super::expr::Expr;
 use super::fuse::Loop;
@@ -112,6 +112,7 @@ impl<'f> Emitter<'f> {
                 Way::Elementwise => self.map(out),
                 Way::Fold => self.fold_product(stmt, einsum),
                 Way::Matrix(product) => self.matrix_product(out, &product),
+                Way::Stack(product) => self.stack_product(out, &product),
                 Way::Contract([lhs, rhs]) => self.contraction(out, einsum, &lhs, &rhs),
             },
             Op::Reduce(reduce @ Reduce::LogSumExp { .. }) => self.log_sum_exp(stmt.args[0], reduce.axes(), out),
@@ -186,6 +187,36 @@ impl<'f> Emitter<'f> {
         let right = matrix(self, product.right.0.value, product.right.1, &sums, &cols);
         let dest = self.destination(out);
         quote!(#rt::product(#dest, #left, #right))
+    }
+
+    /// `rt::products(…)`
+    fn stack_product(&mut self, out: ValueId, product: &StackProduct) -> TokenStream {
+        let rt = self.rt.clone();
+        let StackProduct { stack, rows, sums, cols, left, right } = product;
+        let dims_of =
+            |factor: &Factor, axes: std::ops::RangeFrom<usize>| -> Length { length(self.func.ty(factor.value).dims[axes].iter().copied()) };
+        let dim = |l: &u8| {
+            let (factor, axis) = [left, right].iter().find_map(|f| Some((*f, f.axis(*l)?))).expect("a label of a factor");
+            self.func.ty(factor.value).dims[axis]
+        };
+        // From one position to the next, along the last of labels that stand together.
+        let step = |factor: &Factor, labels: &[u8]| match labels.last().map(|&l| factor.axis(l)) {
+            Some(Some(axis)) => self.length(&dims_of(factor, axis + 1..)),
+            Some(None) => quote!(0),
+            None => quote!(1),
+        };
+        let operand = |factor: &Factor, rows: &[u8], cols: &[u8]| {
+            let x = self.memory(factor.value);
+            let steps = stack.iter().map(|&l| step(factor, &[l]));
+            let (row, col) = (step(factor, rows), step(factor, cols));
+            quote!(#rt::stack(#x, [#(#steps),*], [#row, #col]))
+        };
+        let (a, b) = (operand(left, rows, sums), operand(right, sums, cols));
+        let lens = stack.iter().map(|l| self.dim(dim(l)));
+        let sizes = [rows, sums, cols].map(|labels| self.length(&length(labels.iter().map(dim))));
+        let call = quote!([#(#lens),*], [#(#sizes),*], #a, #b);
+        let dest = self.destination(out);
+        quote!(#rt::products(#dest, #call))
     }
 
     /// The expression of a number that a statement gives.

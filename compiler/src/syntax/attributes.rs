@@ -14,8 +14,39 @@ use crate::diagnostics::{Diagnostics, messages};
 pub struct DifferentiableArgs {
     /// The parameters to differentiate; all of floating-point type where it is `None`.
     pub wrt: Option<Vec<Ident>>,
+    /// What is generated only because it is named here, and where it is named.
+    pub requests: Vec<(Request, Ident)>,
+    /// The parameters that `batched` has for each example; `batched` is requested if there are any.
+    pub batched: Vec<Ident>,
     /// Where the crate `bilevel` is found, if not at `::bilevel`.
     pub crate_path: Option<syn::Path>,
+}
+
+/// An item of a companion module that is generated on request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Request {
+    /// Forward mode along several directions at once.
+    JvpMany,
+    /// Hessian-vector products along several directions at once.
+    HvpMany,
+    /// The derivative of every element of the result by every element of the arguments.
+    Jacobian,
+    /// All second derivatives.
+    Hessian,
+}
+
+impl Request {
+    const ALL: [Request; 4] = [Request::JvpMany, Request::HvpMany, Request::Jacobian, Request::Hessian];
+
+    /// Its name in the attribute, which is that of the item.
+    pub fn name(self) -> &'static str {
+        match self {
+            Request::JvpMany => "jvp_many",
+            Request::HvpMany => "hvp_many",
+            Request::Jacobian => "jacobian",
+            Request::Hessian => "hessian",
+        }
+    }
 }
 
 /// What `#[bilevel(..)]` says.
@@ -27,11 +58,16 @@ pub struct BilevelArgs {
 
 /// Reads the arguments of `#[differentiable]`.
 pub fn parse_differentiable(tokens: TokenStream, diags: &mut Diagnostics) -> DifferentiableArgs {
-    const UNDERSTOOD: &str = "`#[differentiable]`, `#[differentiable(wrt(a, b))]` or `#[differentiable(crate = path)]`";
+    const UNDERSTOOD: &str = "`#[differentiable]`, with any of `wrt(a, b)`, `batched(x, y)`, `jvp_many`, `hvp_many`, `jacobian`, `hessian` and \
+                              `crate = path` in parentheses";
     let mut args = DifferentiableArgs::default();
     for meta in parse_metas(tokens, diags) {
         if meta.path().is_ident("wrt") {
             args.wrt = Some(parse_names(&meta, diags));
+        } else if meta.path().is_ident("batched") {
+            args.batched = parse_names(&meta, diags);
+        } else if let Some(request) = request(&meta) {
+            args.requests.push(request);
         } else if let Some(path) = crate_path(&meta) {
             args.crate_path = Some(path);
         } else {
@@ -130,6 +166,14 @@ fn parse_names(meta: &Meta, diags: &mut Diagnostics) -> Vec<Ident> {
         }
     }
     names
+}
+
+/// The item that is requested by its bare name.
+fn request(meta: &Meta) -> Option<(Request, Ident)> {
+    let Meta::Path(path) = meta else { return None };
+    let name = path.get_ident()?;
+    let request = Request::ALL.into_iter().find(|request| name == request.name())?;
+    Some((request, name.clone()))
 }
 
 /// The path in `crate = path`.

@@ -7,6 +7,7 @@ pub mod derivative;
 pub mod items;
 pub mod problem;
 pub mod question;
+pub mod requests;
 pub mod shapes;
 pub mod signature;
 mod source;

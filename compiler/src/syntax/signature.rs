@@ -4,6 +4,7 @@ use std::fmt;
 
 use quote::ToTokens;
 
+use super::attributes::Request;
 use super::source_text;
 use crate::diagnostics::{Diagnostics, Message, messages};
 use crate::ir::{Elem, Func};
@@ -55,6 +56,10 @@ pub struct Differentiable {
     pub lowered: Lowered,
     /// Positions of the parameters to differentiate, ascending; there is at least one.
     pub wrt: Vec<usize>,
+    /// What is generated on request.
+    pub requests: Vec<Request>,
+    /// Positions of the parameters that `batched` has for each example, ascending; none if it is not requested.
+    pub batched: Vec<usize>,
     /// Where generated code finds this crate.
     pub crate_path: syn::Path,
 }
@@ -62,17 +67,19 @@ pub struct Differentiable {
 impl Differentiable {
     /// Positions in `lowered.func` of the leaves of the parameters to differentiate, ascending. Leaves that are not floats are left out.
     pub fn wrt_leaves(&self) -> Vec<usize> {
-        let mut out = Vec::new();
-        let mut at = 0;
-        for (k, param) in self.lowered.signature.params.iter().enumerate() {
-            for (elem, _) in param.form.leaves() {
-                if self.wrt.contains(&k) && elem.is_float() {
-                    out.push(at);
-                }
-                at += 1;
-            }
-        }
-        out
+        self.leaves_where(|k, elem| self.wrt.contains(&k) && elem.is_float())
+    }
+
+    /// Positions in `lowered.func` of the leaves of the parameters that `batched` has for each example, ascending.
+    pub fn batched_leaves(&self) -> Vec<usize> {
+        self.leaves_where(|k, _| self.batched.contains(&k))
+    }
+
+    /// Positions in `lowered.func` of the leaves for which `is_meant` holds, given the position of their parameter and their element type.
+    fn leaves_where(&self, is_meant: impl Fn(usize, Elem) -> bool) -> Vec<usize> {
+        let params = self.lowered.signature.params.iter().enumerate();
+        let leaves = params.flat_map(|(k, param)| param.form.leaves().into_iter().map(move |(elem, _)| (k, elem)));
+        leaves.enumerate().filter(|(_, (k, elem))| is_meant(*k, *elem)).map(|(at, _)| at).collect()
     }
 }
 

@@ -19,6 +19,7 @@ mod matrix;
 mod narrow;
 mod operand;
 mod product;
+mod products;
 mod reduce;
 mod variant;
 
@@ -38,4 +39,5 @@ pub use matrix::{Matrix, column, matrix};
 pub(crate) use narrow::Narrow;
 pub use operand::{lane, position, splat, strided};
 pub use product::product;
+pub use products::{Stack, products, stack};
 pub use reduce::{Max, Min, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};
