@@ -61,7 +61,10 @@ pub fn read_derivative(
     let wrt: Vec<Option<usize>> = call.wrt.iter().map(|name| wrt_position(name, &signature, diags)).collect();
     let lowered = lower_found(found, signature, items, diags)?;
     let wrt = wrt.into_iter().collect::<Option<Vec<usize>>>()?;
-    Some((Differentiable { lowered, wrt, crate_path: crate_path.clone() }, found.place.is_here()))
+    Some((
+        Differentiable { lowered, wrt, requests: Vec::new(), batched: Vec::new(), crate_path: crate_path.clone() },
+        found.place.is_here(),
+    ))
 }
 
 fn wrt_position(name: &syn::Ident, signature: &Signature, diags: &mut Diagnostics) -> Option<usize> {
