@@ -92,7 +92,7 @@ fn differentiable(name: &str, p: &Program) -> Differentiable {
     let output = if results.len() == 1 { results.remove(0) } else { Form::Tuple(results) };
     let signature = Signature { name: quote::format_ident!("{name}"), vis: parse_quote!(pub), params: params.collect(), output };
     let lowered = Lowered { func: p.func.clone(), signature, assumed: Vec::new() };
-    Differentiable { lowered, wrt: p.wrt.clone(), crate_path: parse_quote!(::bilevel) }
+    Differentiable { lowered, wrt: p.wrt.clone(), requests: Vec::new(), batched: Vec::new(), crate_path: parse_quote!(::bilevel) }
 }
 
 /// A tensor as an argument: numbers by value, arrays by reference.
