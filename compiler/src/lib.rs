@@ -14,6 +14,7 @@
 
 pub mod derive;
 pub mod diagnostics;
+pub mod dump;
 pub mod emit;
 mod expand;
 pub mod ir;
@@ -31,12 +32,12 @@ use syntax::question::{Entry, Question};
 
 /// `#[differentiable(attr)]` on `item`: the item, and beside it the module with its derivatives, or errors.
 pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
-    expand::begin(Question::new(Entry::Differentiable, attr, item))
+    dump::item(&item.clone(), || expand::begin(Question::new(Entry::Differentiable, attr, item)))
 }
 
 /// `#[bilevel(attr)]` on `item`: the module, with the `Problem` and its kernels added, or errors.
 pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
-    expand::begin(Question::new(Entry::Bilevel, attr, item))
+    dump::item(&item.clone(), || expand::begin(Question::new(Entry::Bilevel, attr, item)))
 }
 
 /// `grad!` and its kin where no attribute has taken them for derivatives: an error.
@@ -46,5 +47,5 @@ pub fn derivative_outside(name: &str, tokens: TokenStream) -> TokenStream {
 
 /// Goes on with an expansion that asked for the tokens of another item, now that a [carrier](syntax::carrier) has put them behind its state.
 pub fn resume(state: TokenStream) -> TokenStream {
-    expand::resume(state)
+    dump::item(&state.clone(), || expand::resume(state))
 }

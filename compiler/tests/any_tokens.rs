@@ -1,6 +1,11 @@
-//! No tokens make the compiler panic, and the user's item always comes back.
+//! No tokens make the compiler panic, and the user's item always comes back. `cargo run --release -p bilevel-compiler --example fuzz` goes on with new
+//! seeds until it is stopped.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use std::path::Path;
+
+use bilevel_compiler::testing::Random;
+use bilevel_compiler::testing::tokens::{PANICKED, annotated, expansion, mutate, pool, tokens};
+use proc_macro2::TokenStream;
 
 /// Programs that go through, to be broken.
 const CORPUS: &[&str] = &[
@@ -34,70 +39,10 @@ const CORPUS: &[&str] = &[
     }",
 ];
 
-/// The code of the message that a panic becomes.
-const PANICKED: &str = "B0901";
-
-/// Tokens to put in.
-const POOL: &str = "+ - * / % = == != < > <= >= && || ! & | .. ..= . , ; : :: -> => ? # @ 'a $ _ 0 1 2 1.5 1e308 99999999999999999999 1f32 2usize 0x7f
-    true false \"s\" 'c' b\"b\" x w a y f mut let for in if else while loop return break continue fn const unsafe async match move ref as crate self Self
-    super struct impl dyn f64 f32 usize i64 bool Array1 Array2 ArrayD ArrayView1 Axis Vec Option dot sum mean exp t row mapv unwrap sum_axis zeros eye PI
-    cross_entropy softmax log_sum_exp mse inner outer minimize differentiable wrt () {} [] (0) [0] {x} (x, y) |v| &mut x.0 x[0]";
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % n.max(1)
-    }
-}
-
-/// The tokens with one change at a random place, at a random depth.
-fn mutate(tokens: TokenStream, pool: &[TokenTree], random: &mut Random) -> TokenStream {
-    let mut tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    let groups: Vec<usize> = (0..tokens.len()).filter(|&k| matches!(tokens[k], TokenTree::Group(_))).collect();
-    // Most tokens are deep inside.
-    if !groups.is_empty() && random.below(8) > 0 {
-        let at = groups[random.below(groups.len())];
-        if let TokenTree::Group(group) = &tokens[at] {
-            let delimiter = match random.below(40) {
-                0 => [Delimiter::Parenthesis, Delimiter::Brace, Delimiter::Bracket, Delimiter::None][random.below(4)],
-                _ => group.delimiter(),
-            };
-            tokens[at] = TokenTree::Group(Group::new(delimiter, mutate(group.stream(), pool, random)));
-        }
-        return tokens.into_iter().collect();
-    }
-    let at = random.below(tokens.len());
-    let new = pool[random.below(pool.len())].clone();
-    match random.below(5) {
-        0 if !tokens.is_empty() => {
-            tokens.remove(at);
-        }
-        1 if !tokens.is_empty() => tokens[at] = new,
-        2 if !tokens.is_empty() => {
-            let other = random.below(tokens.len());
-            tokens.swap(at, other);
-        }
-        3 if !tokens.is_empty() => {
-            let copy = tokens[at].clone();
-            tokens.insert(at, copy);
-        }
-        _ => tokens.insert(at.min(tokens.len()), new),
-    }
-    tokens.into_iter().collect()
-}
-
-fn tokens(source: &str) -> TokenStream {
-    source.parse().unwrap_or_else(|e| panic!("{e}: {source}"))
-}
-
 #[test]
 fn mutated_programs_never_panic() {
-    let pool: Vec<TokenTree> = tokens(POOL).into_iter().collect();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let pool = pool();
+    let mut random = Random::new(1);
     let unbroken = [
         bilevel_compiler::bilevel(TokenStream::new(), tokens(CORPUS[0])),
         bilevel_compiler::differentiable(TokenStream::new(), tokens(CORPUS[1])),
@@ -126,12 +71,41 @@ fn mutated_programs_never_panic() {
     assert!(n_accepted > 50, "{n_accepted}");
 }
 
+/// What the tests of the whole crate differentiate, broken.
+#[test]
+fn real_programs_broken_never_panic() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    let mut corpus = Vec::new();
+    let mut folders = vec![tests];
+    while let Some(folder) = folders.pop() {
+        let mut entries: Vec<_> = std::fs::read_dir(&folder).expect("the folder of tests").map(|e| e.expect("an entry").path()).collect();
+        entries.sort();
+        for path in entries {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                corpus.extend(annotated(&std::fs::read_to_string(&path).expect("a readable file")));
+            }
+        }
+    }
+    assert!(corpus.len() > 150, "{} programs", corpus.len());
+    let pool = pool();
+    let mut random = Random::new(11);
+    for k in 0..4000 {
+        let (problem, item) = &corpus[k % corpus.len()];
+        let item = (0..1 + random.below(2)).fold(item.clone(), |item, _| mutate(item, &pool, &mut random));
+        if let Err(out) = expansion(*problem, &TokenStream::new(), &item) {
+            panic!("{item}\n{out}");
+        }
+    }
+}
+
 #[test]
 fn arbitrary_tokens_never_panic() {
-    let pool: Vec<TokenTree> = tokens(POOL).into_iter().collect();
-    let mut random = Random(7);
+    let pool = pool();
+    let mut random = Random::new(7);
     for _ in 0..2000 {
-        let body: TokenStream = (0..random.below(12)).map(|_| pool[random.below(pool.len())].clone()).collect();
+        let body: TokenStream = (0..random.below(12)).map(|_| random.pick(&pool).clone()).collect();
         let item: TokenStream = match random.below(3) {
             0 => body,
             1 => quote::quote!(fn f(x: f64, a: &Array2<f64>) -> f64 { #body }),
@@ -170,9 +144,41 @@ fn the_item_comes_back_on_error_and_attributes_of_the_crate_do_not() {
     assert_eq!(out.matches("compile_error").count(), 2, "{out}");
 }
 
+/// Whatever is wrong, the user's item is there for rustc and for editors: the function as it was written, without attributes that only the macro knows.
 #[test]
-fn half_typed_code_is_given_back_in_silence() {
-    let item = "fn f(x: f64) -> f64 { x. __ra_fixup }";
-    let out = bilevel_compiler::differentiable(TokenStream::new(), tokens(item)).to_string();
-    assert_eq!(out, tokens(item).to_string());
+fn items_come_back_whatever_the_error() {
+    let cases = [
+        // Syntax that only a later version will know, a wrong attribute, errors while lowering, errors while deriving.
+        ("", "fn f(#[shape(n)] x: &Array1<f64>) -> f64 { x.nothing() }"),
+        ("what", "fn f(x: &Array1<f64>) -> f64 { x.sum() }"),
+        ("wrt(nobody)", "fn f(x: &Array1<f64>) -> f64 { x.sum() }"),
+        ("", "fn f(x: &mut Array1<f64>) -> f64 { x.sum() }"),
+        ("", "fn f(x: &Array1<f64>) -> f64 { x.sum() + unknown(x) + other }"),
+        ("", "async fn f<T>(x: &Array1<f64>, t: T) -> f64 { x.sum() }"),
+    ];
+    for (attr, item) in cases {
+        let out = bilevel_compiler::differentiable(tokens(attr), tokens(item)).to_string();
+        // Tokens that `syn` has read may stand closer together.
+        let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+        assert!(out.contains("compile_error"), "{item}");
+        assert!(squeezed(&out).contains(&squeezed(&item.replace("#[shape(n)] ", ""))), "{item}\nis not in\n{out}");
+    }
+}
+
+/// Editors send the name `__ra_fixup` where an expression is missing.
+#[test]
+fn half_typed_code_is_not_lectured() {
+    for item in [
+        "fn f(x: f64) -> f64 { x. __ra_fixup }",
+        "fn f(x: f64) -> f64 { let y = __ra_fixup; y }",
+        "fn f(x: &Array1<f64>) -> f64 { if __ra_fixup {} x.nothing() }",
+        "fn f(x: &Array1<f64>) -> f64 { x.mapv(|v| __ra_fixup).sum() }",
+        "fn f(x: __ra_fixup) -> f64 { 1.0 }",
+    ] {
+        let out = bilevel_compiler::differentiable(TokenStream::new(), tokens(item)).to_string();
+        assert_eq!(out, tokens(item).to_string());
+        let module = format!("mod m {{ {item} #[inner(minimize = w)] fn g(w: f64) -> f64 {{ w }} }}");
+        let out = bilevel_compiler::bilevel(TokenStream::new(), tokens(&module)).to_string();
+        assert!(!out.contains("compile_error"), "{out}");
+    }
 }

@@ -10,6 +10,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0101", "", "struct S;"),
     ("B0102", "with(a)", "fn f(a: f64) -> f64 { a }"),
     ("B0104", "wrt(a + 1)", "fn f(a: f64) -> f64 { a }"),
+    ("B0105", "", "fn f(a: f64, a: f64) -> f64 { a }"),
     ("B0105", "wrt(a, a)", "fn f(a: f64) -> f64 { a }"),
     ("B0107", "wrt(b)", "fn f(a: f64) -> f64 { a }"),
     ("B0108", "wrt(n)", "fn f(a: f64, n: usize) -> f64 { a }"),

@@ -51,6 +51,9 @@ use proc_macro::TokenStream;
 ///
 /// Anything else is an error at its place that says what to write instead.
 ///
+/// `#[shape(n, d)]` on a parameter names the lengths of its axes, or gives them as numbers, with `_` for an axis that is left open: equal names are
+/// equal lengths, which is checked at the entry, and code that would join two different ones is an error at the expression that does.
+///
 /// `#[differentiable(crate = path)]` says where this crate is found, if not at `::bilevel`.
 #[proc_macro_attribute]
 pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {

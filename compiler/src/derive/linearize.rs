@@ -2,6 +2,7 @@
 
 use super::split::{self, Lengths, Split};
 use super::{DeriveError, jvp};
+use crate::dump;
 use crate::ir::{Func, Note};
 use crate::optimize::optimize;
 
@@ -28,7 +29,10 @@ pub fn linearize(f: &Func, wrt: &[usize]) -> Result<Linearized, DeriveError> {
     let Split { mut known, mut unknown, n_residuals } = split::split(&jvp, &params, &results)?;
     known.name = format!("{}_primal", f.name);
     unknown.name = format!("{}_linear", f.name);
-    Ok(Linearized { primal: optimize(&known), linear: optimize(&unknown), n_residuals })
+    let (primal, linear) = (optimize(&known), optimize(&unknown));
+    dump::ir("linearized", &primal);
+    dump::ir("linearized", &linear);
+    Ok(Linearized { primal, linear, n_residuals })
 }
 
 /// [`linearize`] for callers that put both parts into one function (see [`split::divide`]), with a choice of the notes on tangents.
@@ -41,5 +45,6 @@ pub(super) fn split_tangents(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) 
 fn forward(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> (Func, Vec<usize>, Vec<usize>) {
     // What is shared here is one residual instead of two.
     let jvp = optimize(&jvp::labelled(f, wrt, label));
+    dump::ir("forward", &jvp);
     (jvp, (0..f.params().len()).collect(), (0..f.results().len()).collect())
 }

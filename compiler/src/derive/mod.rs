@@ -34,6 +34,7 @@ mod transpose;
 
 use std::fmt;
 
+use crate::dump;
 use crate::ir::verify::debug_verify;
 use crate::ir::{Builder, Dim, Func, Note, Type, ValueId};
 use crate::optimize::optimize;
@@ -143,7 +144,9 @@ pub fn hvp(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
     // The results are the value, the gradient, and the tangents of both.
     hvp.body.results.drain(..wrt.len() + 2);
     hvp.name = format!("{}_hvp", f.name);
-    Ok(optimize(&hvp))
+    let optimized = optimize(&hvp);
+    dump::ir("optimized", &optimized);
+    Ok(optimized)
 }
 
 /// The results of `f` and the cotangents of the parameters in `wrt`, for cotangents of the float results that `seed` makes from their types and
@@ -156,6 +159,8 @@ fn reverse(
 ) -> Result<Func, DeriveError> {
     // The cotangent of `x` comes from transposing the tangent of `x`; with the note of `x` on both it is named after `x`.
     let parts = linearize::split_tangents(f, wrt, Note::clone)?;
+    dump::ir("linearized_known", &parts.known);
+    dump::ir("linearized_linear", &parts.unknown);
     let mut b = Builder::with_dims_of(name, &parts.unknown);
     let args: Vec<ValueId> = f.params().iter().map(|&p| b.param(f.ty(p).clone(), f.note(p).clone())).collect();
     let floats = f.results().iter().filter(|&&r| f.ty(r).elem.is_float());
@@ -163,7 +168,11 @@ fn reverse(
     let mut results = copy::splice(&mut b, &parts.known, &args);
     let residuals = results.split_off(f.results().len());
     results.extend(transpose::pull_back(&mut b, &parts.unknown, &residuals, &bars));
-    Ok(optimize(&b.finish(results)))
+    let transposed = b.finish(results);
+    dump::ir("transposed", &transposed);
+    let optimized = optimize(&transposed);
+    dump::ir("optimized", &optimized);
+    Ok(optimized)
 }
 
 /// `f`, verified in debug builds.

@@ -7,6 +7,7 @@ use super::emitter::{Checks, Emitter, declare_buffers, ident};
 use super::forms::{Dims, Leaf, assemble, bare_or_tuple, float_form, leaves, owned, owned_results, type_of};
 use super::names::Names;
 use crate::derive::{self, DeriveError, Reason};
+use crate::dump;
 use crate::ir::{DimId, Func, ValueId};
 use crate::optimize::optimize;
 use crate::syntax::Differentiable;
@@ -20,13 +21,16 @@ use crate::syntax::signature::Form;
 /// [`DeriveError`] if the function has no exact derivative.
 pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> {
     let f = optimize(&function.lowered.func);
+    dump::ir("optimized", &f);
     let wrt = function.wrt_leaves();
     let c = Companion::new(function);
     let name = &function.lowered.signature.name;
     let vis = &function.lowered.signature.vis;
     let crate_path = &function.crate_path;
     let is_scalar = matches!(function.lowered.signature.output, Form::Scalar(elem) if elem.is_float());
-    let mut items = vec![c.jvp(&optimize(&derive::jvp(&f, &wrt)?))];
+    let jvp = optimize(&derive::jvp(&f, &wrt)?);
+    dump::ir("optimized", &jvp);
+    let mut items = vec![c.jvp(&jvp)];
     match derive::vjp(&f, &wrt) {
         Ok(vjp) => {
             items.push(c.vjp(&optimize(&vjp)));

@@ -40,6 +40,7 @@ use syn::visit::Visit;
 pub use dependence::depends_on;
 
 use crate::diagnostics::{Diagnostics, Message, messages};
+use crate::dump;
 use crate::ir::builder::TypeError;
 use crate::ir::{Builder, Dim, DimId, Elem, Elementwise, Literal, Note, Op, Shape, Type, ValueId};
 use crate::syntax::items::Found;
@@ -87,6 +88,7 @@ fn lower_at(
     }
     let assumed = std::mem::take(&mut lowering.assumed);
     let func = lowering.b.finish(results);
+    dump::ir("lowered", &func);
     Some(Lowered { func, signature, assumed })
 }
 

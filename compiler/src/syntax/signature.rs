@@ -224,6 +224,11 @@ pub fn parse_signature(item: &syn::ItemFn, purpose: Use, diags: &mut Diagnostics
             syn::FnArg::Typed(typed) => params.extend(parse_param(typed, diags)),
         }
     }
+    for (k, param) in params.iter().enumerate() {
+        if params[..k].iter().any(|p: &Param| p.name == param.name) {
+            diags.error(&param.name, messages::NAMED_TWICE, &[&param.name.to_string()]);
+        }
+    }
     let output = match &sig.output {
         syn::ReturnType::Type(_, ty) if names_generic(ty, &sig.generics) => None,
         syn::ReturnType::Type(..) | syn::ReturnType::Default => parse_output(sig, purpose, diags),

@@ -10,6 +10,7 @@ pub mod program;
 pub mod random;
 pub mod regression;
 pub mod shrink;
+pub mod tokens;
 
 pub use program::{Limits, Program, program};
 pub use random::Random;
