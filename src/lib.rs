@@ -60,7 +60,10 @@ pub use bilevel_macros::{bilevel, differentiable, grad, hvp, jvp, value_and_grad
 pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
 pub use bilevel_runtime::{functions, linear, methods, ndarray, params, report, solve, solver, vector};
 
-pub use bilevel_runtime::functions::{cross_entropy, log_sum_exp, mse, softmax, stop_gradient};
+pub use bilevel_runtime::functions::{
+    argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, log_sum_exp, max_axis, min_axis, mse, norm, outer,
+    select, softmax, stop_gradient,
+};
 
 #[doc(hidden)]
 pub use bilevel_macros::__resume;
@@ -71,10 +74,16 @@ pub use bilevel_runtime::rt;
 pub mod prelude {
     pub use bilevel_macros::{bilevel, differentiable, grad, hvp, jvp, value_and_grad};
 
-    pub use bilevel_runtime::functions::{ArrayFunctions, ScalarFunctions, cross_entropy, log_sum_exp, mse, softmax, stop_gradient};
+    pub use bilevel_runtime::functions::{
+        ArrayFunctions, ScalarFunctions, argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, log_sum_exp,
+        max_axis, min_axis, mse, norm, outer, select, softmax, stop_gradient,
+    };
     pub use bilevel_runtime::methods::{Differences, Implicit};
     pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};
     pub use bilevel_runtime::{BilevelProblem, ProblemExt, Report};
 
-    pub use bilevel_runtime::ndarray::{self, Array0, Array1, Array2, ArrayView0, ArrayView1, ArrayView2, Axis, array, s};
+    pub use bilevel_runtime::ndarray::{
+        self, Array, Array0, Array1, Array2, Array3, Array4, ArrayView0, ArrayView1, ArrayView2, ArrayView3,
+    };
+    pub use bilevel_runtime::ndarray::{ArrayView4, Axis, Zip, array, azip, concatenate, s, stack};
 }

@@ -4,83 +4,12 @@
 #![allow(clippy::type_complexity, clippy::op_ref, reason = "the spellings are what is tested")]
 
 mod common;
+#[macro_use]
+#[path = "common/harness.rs"]
+mod harness;
 
 use bilevel::prelude::*;
-use bilevel_compiler::derive;
-use bilevel_compiler::diagnostics::Diagnostics;
-use bilevel_compiler::ir::Func;
-use bilevel_compiler::ir::eval::{Tensor, eval};
-use bilevel_compiler::program::read_function;
-use bilevel_compiler::syntax::Items;
 use common::{Argument, Outcome, matrix, vector};
-
-/// The function of the source, lowered, and the leaves that it is differentiated in.
-fn lowered(source: &str) -> (Func, Vec<usize>) {
-    let item: syn::ItemFn = syn::parse_str(source).unwrap_or_else(|e| panic!("{e}: {source}"));
-    let mut diags = Diagnostics::new();
-    let function = read_function(Default::default(), &item, &Items::default(), &mut diags);
-    let errors = diags.texts().join("\n");
-    assert!(diags.finish().is_ok(), "{errors}\n{source}");
-    let function = function.expect("no errors, so a function");
-    let wrt = function.wrt_leaves();
-    (function.lowered.func, wrt)
-}
-
-/// What the evaluator gives for a derived function.
-fn reference(func: Result<Func, derive::DeriveError>, args: &[&[Tensor]], source: &str) -> Vec<f64> {
-    let func = func.unwrap_or_else(|e| panic!("{e}: {source}"));
-    let results = eval(&func, &args.concat()).unwrap_or_else(|e| panic!("{e:?}\n{func}"));
-    results.iter().flat_map(Tensor::to_f64).collect()
-}
-
-#[track_caller]
-fn compare(what: &str, emitted: &[f64], reference: &[f64], tolerance: f64, source: &str) {
-    assert_eq!(emitted.len(), reference.len(), "{what} of {source}");
-    assert!(reference.iter().any(|v| *v != 0.0), "{what} shows something: {source}");
-    let largest = reference.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
-    for (e, r) in emitted.iter().zip(reference) {
-        assert!((e - r).abs() <= tolerance * largest, "{what}: emitted {emitted:?}\nreference {reference:?}\n{source}");
-    }
-}
-
-/// `name: (primals), (tangents), cotangent, { function }`, with `scalar` before the name where the function has a gradient.
-macro_rules! agree {
-    ($($(#$scalar:tt)? $name:ident: ($($p:expr),*), ($($t:expr),*), $y_bar:expr, $tolerance:expr, { fn f $($function:tt)* })*) => { $(
-        #[test]
-        fn $name() {
-            #[differentiable]
-            fn f $($function)*
-            let source = stringify!(fn f $($function)*);
-            let (func, wrt) = lowered(source);
-            let primals: Vec<Tensor> = [$(Argument::tensors(&$p)),*].concat();
-            let tangents: Vec<Tensor> = [$(Argument::tensors(&$t)),*].concat();
-            let cotangents: Vec<Tensor> = Argument::tensors(&$y_bar);
-            let check = |what: &str, emitted: Vec<f64>, reference: Vec<f64>| compare(what, &emitted, &reference, $tolerance, source);
-
-            let value = f($($p),*).numbers();
-            let (y, y_dot) = f::jvp($($p,)* $($t),*);
-            check("value", y.numbers(), value.clone());
-            check("jvp", [value.clone(), y_dot.numbers()].concat(), reference(derive::jvp(&func, &wrt), &[&primals, &tangents], source));
-            check("linearize", f::linearize($($p),*)($($t),*).numbers(), y_dot.numbers());
-            let (y, bars) = f::vjp($($p,)* $y_bar);
-            check("vjp", [y.numbers(), bars.numbers()].concat(), reference(derive::vjp(&func, &wrt), &[&primals, &cotangents], source));
-            agree!(@$($scalar)? check, func, wrt, primals, tangents, source, ($($p),*), ($($t),*));
-        }
-    )* };
-    (@[scalar] $check:ident, $func:ident, $wrt:ident, $primals:ident, $tangents:ident, $source:ident, ($($p:expr),*), ($($t:expr),*)) => {
-        let (y, bars) = f::value_and_grad($($p),*);
-        $check("gradient", [y.numbers(), bars.numbers()].concat(), reference(derive::grad(&$func, &$wrt), &[&$primals], $source));
-        assert_eq!(f::grad($($p),*).numbers(), bars.numbers(), "{}", $source);
-        let products = f::hvp($($p,)* $($t),*).numbers();
-        let expected = reference(derive::hvp(&$func, &$wrt), &[&$primals, &$tangents], $source);
-        if expected.iter().any(|v| *v != 0.0) {
-            $check("hvp", products, expected);
-        } else {
-            assert_eq!(products, expected, "{}", $source);
-        }
-    };
-    (@ $($unused:tt)*) => {};
-}
 
 fn positive(n: usize) -> Array1<f64> {
     vector(n).mapv(|v| v * v + 0.2)

@@ -135,7 +135,7 @@ pub mod messages {
         CONDITION = "B0706", "a condition must be one truth value, found {0}", "compare numbers, or reduce the array first, for example with `.sum()`";
         BRANCH_TYPES = "B0707", "the branches of `if` give {0} and {1}", "both must have one type and shape";
         IF_WITHOUT_ELSE = "B0708", "an `if` that gives a value needs an `else`", "add `else {{ … }}`";
-        ELEMENT_LOOP = "B0709", "a loop inside an element-wise closure is not available in this version", "move the loop outside of `mapv` and use whole-array operations";
+        ELEMENT_LOOP = "B0709", "a loop inside an element-wise closure is not available in this version", "move the loop outside of the closure, or go through the lanes by `map_axis`";
         ARRAY_IN_CLOSURE = "B0710", "`{0}` is an array, and a closure over elements combines numbers", "use whole-array operations instead of `mapv` here";
 
         CONDITION_CHANGES = "B0711", "the condition of a loop changes the variable `{0}`", "compute the condition without changing variables, and change them in the body";

@@ -48,7 +48,6 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0405", "", "fn f(a: f64) -> f64 { let b: f64; b = a; b }"),
     ("B0406", "", "fn f(a: &Array1<f64>) -> f64 { let mut b = a.clone(); b[0] += 1.0; b.sum() }"),
     ("B0407", "", "fn f(a: f64) -> f64 { let c = 'c'; a }"),
-    ("B0408", "", "fn f(a: f64) -> f64 { a % 2.0 }"),
     ("B0408", "", "fn f(a: f64, n: usize) -> f64 { a * (n ^ 1) as f64 }"),
     ("B0409", "", "fn f(a: f64) -> f64 { a as u8 }"),
     ("B0411", "", "fn f(a: f64) -> f64 { #[cfg(test)] let a = 2.0 * a; a }"),
@@ -88,7 +87,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0706", "", "fn f(a: f64) -> f64 { if a { a } else { 0.0 } }"),
     ("B0707", "", "fn f(a: &Array1<f64>) -> f64 { let b = if a[0] > 0.0 { a.sum() } else { a.clone() }; b }"),
     ("B0708", "", "fn f(a: f64) -> f64 { if a > 0.0 { a } }"),
-    ("B0709", "", "fn f(a: &Array1<f64>) -> f64 { a.mapv(|v| { for i in 0..3 { } v }).sum() }"),
+    ("B0709", "", "fn f(a: &Array2<f64>) -> f64 { a.fold_axis(Axis(0), 1.0, |&p, &v| { for i in 0..3 { } p * v }).sum() }"),
     ("B0710", "", "fn f(a: &Array1<f64>) -> f64 { a.mapv(|v| v * a).sum() }"),
     ("B0711", "", "fn f(a: f64) -> f64 { let mut s = a; while { s += 1.0; s < 3.0 } { s += 1.0; } s }"),
     ("B0712", "", "fn f(a: f64) -> f64 { #[bound(3)] for i in 0..3 { } a }"),
@@ -214,7 +213,7 @@ fn independent_errors_appear_together_and_dependent_ones_not_at_all() {
     let item = "fn f(a: &Array1<f64>) -> f64 {
         let b = a.gamma();
         let c = b.exp() * a + b.whatever();
-        let d = g(&c) + a.cbrt();
+        let d = g(&c) + a.digamma();
         if d > 0.0 { c.sum() } else { unknown }
     }";
     let out = bilevel_compiler::differentiable(TokenStream::new(), tokens(item)).to_string();

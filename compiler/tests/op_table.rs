@@ -47,6 +47,9 @@ const PLACES: &[&str] = &[
     "reduce_max",
     "reduce_min",
     "log_sum_exp",
+    "reduce_prod",
+    "arg_max",
+    "arg_min",
     "einsum",
     "broadcast",
     "permute",
@@ -83,6 +86,9 @@ fn place_in_table(op: &Op) -> &'static str {
         Op::Reduce(Reduce::Max { .. }) => "reduce_max",
         Op::Reduce(Reduce::Min { .. }) => "reduce_min",
         Op::Reduce(Reduce::LogSumExp { .. }) => "log_sum_exp",
+        Op::Reduce(Reduce::Prod { .. }) => "reduce_prod",
+        Op::Reduce(Reduce::ArgMax { .. }) => "arg_max",
+        Op::Reduce(Reduce::ArgMin { .. }) => "arg_min",
         Op::Einsum(_) => "einsum",
         Op::Shape(Shape::Broadcast { .. }) => "broadcast",
         Op::Shape(Shape::Permute { .. }) => "permute",
@@ -122,10 +128,9 @@ fn operands(op: Elementwise, random: &mut Random) -> Vec<Tensor> {
     columns
         .into_iter()
         .zip(intervals)
-        .map(|(column, i)| match (op, i.is_empty()) {
-            (_, true) => random.tensor(Elem::Bool, &[N]),
-            (Elementwise::Rem, false) => Tensor::usizes(&[N], column.iter().map(|x| (10.0 * x) as usize).collect()),
-            (_, false) => Tensor::f64s(&[N], column),
+        .map(|(column, i)| match i.is_empty() {
+            true => random.tensor(Elem::Bool, &[N]),
+            false => Tensor::f64s(&[N], column),
         })
         .collect()
 }
@@ -185,6 +190,14 @@ fn elementwise_rows(random: &mut Random) -> Vec<Row> {
         let product = b.mul(same, counted);
         vec![b.mul(product, cut)]
     }));
+    let x = random.tensor(Elem::F64, &[4]);
+    let (i, j) = (Tensor::usizes(&[4], vec![7, 3, 12, 5]), Tensor::usizes(&[4], vec![4, 5, 5, 1]));
+    rows.push(row("Rem of integers", vec![x, i, j], |b, p| {
+        let elem = b.ty(p[0]).elem;
+        let rest = b.map(Elementwise::Rem, &[p[1], p[2]]);
+        let rest = b.map(Elementwise::Cast(elem), &[rest]);
+        vec![b.mul(rest, p[0])]
+    }));
     let x = random.tensor(Elem::F64, &[]);
     rows.push(row("Const", vec![x], |b, p| {
         let elem = b.ty(p[0]).elem;
@@ -209,6 +222,7 @@ fn reduce_rows(random: &mut Random) -> Vec<Row> {
     for axes in [vec![], vec![0], vec![1], vec![2], vec![0, 2], vec![0, 1, 2]] {
         for op in [
             Reduce::Sum { axes: axes.clone() },
+            Reduce::Prod { axes: axes.clone() },
             Reduce::Max { axes: axes.clone() },
             Reduce::Min { axes: axes.clone() },
             Reduce::LogSumExp { axes: axes.clone() },
@@ -216,6 +230,26 @@ fn reduce_rows(random: &mut Random) -> Vec<Row> {
             rows.push(row(format!("{op:?}"), vec![apart(random, &[2, 3, 2])], move |b, p| vec![b.op(op.clone(), p)]));
         }
     }
+    rows
+}
+
+fn position_rows(random: &mut Random) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for axis in 0..3 {
+        for op in [Reduce::ArgMax { axis }, Reduce::ArgMin { axis }] {
+            // The position scales the elements that are left.
+            rows.push(row(format!("{op:?}"), vec![apart(random, &[2, 3, 2])], move |b, p| {
+                let elem = b.ty(p[0]).elem;
+                let position = b.op(op.clone(), p);
+                let scale = b.map(Elementwise::Cast(elem), &[position]);
+                let rest = b.sum(p[0], &[axis]);
+                vec![b.mul(scale, rest)]
+            }));
+        }
+    }
+    // A product with zeros among its factors: one, several, and none.
+    let x = Tensor::f64s(&[3, 4], vec![0.0, 1.5, -0.7, 2.0, 0.0, 0.6, 0.0, -1.1, 0.9, 1.2, -0.8, 1.3]);
+    rows.push(row("Prod with zeros", vec![x], |b, p| vec![b.op(Reduce::Prod { axes: vec![1] }, p)]));
     rows
 }
 
@@ -429,7 +463,7 @@ fn while_rows(random: &mut Random) -> Vec<Row> {
 
 fn table() -> Vec<Row> {
     let mut random = Random::new(2024);
-    let families = [elementwise_rows, reduce_rows, product_rows, shape_rows, index_rows, control_rows, while_rows];
+    let families = [elementwise_rows, reduce_rows, position_rows, product_rows, shape_rows, index_rows, control_rows, while_rows];
     families.into_iter().flat_map(|rows| rows(&mut random)).collect()
 }
 

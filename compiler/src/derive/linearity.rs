@@ -212,7 +212,14 @@ fn combine(op: &Op, kinds: &[Kind]) -> Result<Kind, &'static str> {
             | E::Not => coefficient(kinds),
         },
         Op::Reduce(Reduce::Sum { .. }) => Ok(kinds[0]),
-        Op::Reduce(Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }) => coefficient(kinds),
+        Op::Reduce(
+            Reduce::Prod { .. }
+            | Reduce::Max { .. }
+            | Reduce::Min { .. }
+            | Reduce::LogSumExp { .. }
+            | Reduce::ArgMax { .. }
+            | Reduce::ArgMin { .. },
+        ) => coefficient(kinds),
         Op::Einsum(_) => product(kinds),
         Op::Shape(shape) => match shape {
             Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. } => Ok(kinds[0]),

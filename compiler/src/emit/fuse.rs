@@ -285,7 +285,8 @@ impl Emitter<'_> {
             Reduce::Sum { .. } => quote!(#rt::Sum),
             Reduce::Max { .. } => quote!(#rt::Max),
             Reduce::Min { .. } => quote!(#rt::Min),
-            Reduce::LogSumExp { .. } => unreachable!("a kernel of its own"),
+            Reduce::Prod { .. } => quote!(#rt::Prod),
+            Reduce::LogSumExp { .. } | Reduce::ArgMax { .. } | Reduce::ArgMin { .. } => unreachable!("a kernel of its own"),
         };
         let dims = self.func.ty(x).dims.clone();
         let (kept, reduced): (Vec<usize>, Vec<usize>) = (0..dims.len()).partition(|axis| !reduce.axes().contains(axis));
@@ -357,6 +358,17 @@ impl Emitter<'_> {
             let (n, outer, len) = (part(self, &all), part(self, &kept), part(self, axes));
             quote!(#rt::log_sum_exp(#dest, #rt::map(buffers.#field.fit(#n), #shape, #operands, #closure), [#outer, #len, 1]))
         };
+        if scalar { quote!(#call[0]) } else { call }
+    }
+
+    /// The positions of extremes along an axis.
+    pub(super) fn extreme_positions(&mut self, x: ValueId, reduce: &Reduce, out: ValueId) -> TokenStream {
+        let rt = self.rt.clone();
+        let order = if matches!(reduce, Reduce::ArgMax { .. }) { quote!(#rt::Largest) } else { quote!(#rt::Smallest) };
+        let (values, shape) = (self.memory(x), self.around(x, reduce.axes()[0]));
+        let scalar = self.func.ty(out).rank() == 0;
+        let dest = if scalar { quote!(&mut [0]) } else { self.destination(out) };
+        let call = quote!(#rt::extreme_positions(#order, #dest, #values, #shape));
         if scalar { quote!(#call[0]) } else { call }
     }
 

@@ -52,6 +52,8 @@ pub fn describe(op: &Op) -> &'static str {
         Op::Reduce(Reduce::Max { .. }) => "largest",
         Op::Reduce(Reduce::Min { .. }) => "smallest",
         Op::Reduce(Reduce::LogSumExp { .. }) => "log_sum_exp",
+        Op::Reduce(Reduce::Prod { .. }) => "product",
+        Op::Reduce(Reduce::ArgMax { .. } | Reduce::ArgMin { .. }) => "position",
         Op::Einsum(_) => "product",
         Op::Shape(Shape::Broadcast { .. }) => "repeated",
         Op::Shape(Shape::Permute { .. }) => "transposed",

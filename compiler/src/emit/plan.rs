@@ -155,8 +155,10 @@ impl<'f> Planner<'f> {
             }
             Op::Index(Index::PutAlong { .. }) => all(Use::Elementwise(stmt.outs[0])),
             Op::Shape(Shape::BindDim { .. }) => all(Use::Memory),
-            Op::Reduce(Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. }) => all(Use::Reduced(stmt.outs[0])),
-            Op::Reduce(Reduce::LogSumExp { .. }) => all(Use::Memory),
+            Op::Reduce(Reduce::Sum { .. } | Reduce::Prod { .. } | Reduce::Max { .. } | Reduce::Min { .. }) => {
+                all(Use::Reduced(stmt.outs[0]))
+            }
+            Op::Reduce(Reduce::LogSumExp { .. } | Reduce::ArgMax { .. } | Reduce::ArgMin { .. }) => all(Use::Memory),
             Op::Index(
                 Index::Read(_)
                 | Index::Add(_)

@@ -116,7 +116,10 @@ impl<'f> Emitter<'f> {
                 Way::Contract([lhs, rhs]) => self.contraction(out, einsum, &lhs, &rhs),
             },
             Op::Reduce(reduce @ Reduce::LogSumExp { .. }) => self.log_sum_exp(stmt.args[0], reduce.axes(), out),
-            Op::Reduce(reduce @ (Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. })) => self.fold(stmt.args[0], reduce, out),
+            Op::Reduce(reduce @ (Reduce::ArgMax { .. } | Reduce::ArgMin { .. })) => self.extreme_positions(stmt.args[0], reduce, out),
+            Op::Reduce(reduce @ (Reduce::Sum { .. } | Reduce::Prod { .. } | Reduce::Max { .. } | Reduce::Min { .. })) => {
+                self.fold(stmt.args[0], reduce, out)
+            }
             Op::Index(Index::Read(window)) => self.read(stmt, window),
             Op::Index(Index::Gather { axis }) => self.gather(stmt, *axis),
             Op::Index(Index::TakeAlong { axis }) => {

@@ -87,7 +87,7 @@ pub enum Elementwise {
     Mul,
     /// `x / y` (floats and integers)
     Div,
-    /// `x % y`, integers only
+    /// `x % y`, with the sign of `x` (floats and integers); the derivative where it jumps is that of the piece that holds the value
     Rem,
     /// `x` to the power `y`; the derivative in `y` is taken as zero where `x` is not positive
     Powf,
@@ -125,6 +125,11 @@ pub enum Reduce {
         /// reduced axes
         axes: Vec<usize>,
     },
+    /// Product; one over an empty axis. The derivative by an element is the product of the others, also where elements are zero.
+    Prod {
+        /// reduced axes
+        axes: Vec<usize>,
+    },
     /// Largest element; ties share the derivative equally.
     Max {
         /// reduced axes
@@ -139,6 +144,16 @@ pub enum Reduce {
     LogSumExp {
         /// reduced axes
         axes: Vec<usize>,
+    },
+    /// The position of the largest element as a `usize`, the first of several; of the first NaN, if there is one. The axis is not empty.
+    ArgMax {
+        /// the axis along which the position is counted, and which the result no longer has
+        axis: usize,
+    },
+    /// The position of the smallest element, likewise.
+    ArgMin {
+        /// the axis
+        axis: usize,
     },
 }
 

@@ -236,7 +236,7 @@ impl Lowering<'_> {
                 }
             },
             Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
-            Value::Closure(_) | Value::Unit | Value::Poison => None,
+            Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
         }
     }
 

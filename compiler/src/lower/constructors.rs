@@ -1,11 +1,37 @@
 //! Arrays made of nothing: `Array1::zeros(n)` and its peers.
 
+use super::iterators::{Item, Iter};
 use super::operators::Operand;
 use super::value::{Number, Value};
 use super::{Lowering, text};
 use crate::diagnostics::messages;
-use crate::ir::{Dim, Elem, Elementwise, Literal, Op, Shape, ValueId};
+use crate::ir::{Dim, Elem, Elementwise, Index, Literal, Op, Shape, Type, ValueId};
 use crate::syntax::signature::elem_named;
+
+/// The constructors that lower, and what to.
+pub(super) const NAMES: &[(&str, &str)] = &[
+    ("zeros", "`broadcast` of zero"),
+    ("ones", "`broadcast` of one"),
+    ("from_elem", "`broadcast`"),
+    ("eye", "a comparison of positions"),
+    ("from_diag", "`put_along` at equal positions"),
+    ("from_diag_elem", "`put_along` at equal positions"),
+    ("linspace", "`start + i (end - start) / (n - 1)`"),
+    ("from_shape_fn", "the operations of the closure on all positions at once, or in a loop"),
+    ("from_iter", "an array of one axis"),
+];
+
+/// Constructors that do not lower, with what to write instead.
+const INSTEAD: &[(&str, &str)] = &[
+    ("range", "write `linspace`, or `from_shape_fn(n, |i| start + step * i as f64)`: the length must not depend on floats"),
+    ("logspace", "write `linspace` and `.mapv(|e| base.powf(e))`"),
+    ("geomspace", "write `linspace` of the logarithms and `.exp()`"),
+    ("from_shape_vec", "write `Array1::from_vec(..)` and `into_shape_with_order`"),
+    ("uninit", "write `zeros`"),
+    ("default", "write `zeros`"),
+    ("random", "draw outside and pass the array as a parameter: a derivative needs the same numbers each time"),
+    ("random_using", "draw outside and pass the array as a parameter: a derivative needs the same numbers each time"),
+];
 
 impl Lowering<'_> {
     /// An expression that may be a constructor, whose element type the annotation of the `let` around it can tell.
@@ -26,7 +52,7 @@ impl Lowering<'_> {
         self.expr(e)
     }
 
-    /// `Array1::<f64>::zeros(n)`, `Array2::ones((m, n))`, `Array1::from_elem(n, value)`, `Array2::eye(n)`
+    /// `Array1::<f64>::zeros(n)` and its peers.
     pub(super) fn constructor(
         &mut self,
         whole: &syn::Expr,
@@ -36,50 +62,175 @@ impl Lowering<'_> {
         args: &[&syn::Expr],
         annotated: Option<Elem>,
     ) -> Value {
-        let rank = array.strip_prefix("Array").and_then(|n| n.parse::<usize>().ok());
-        let elem = turbofish(path).or(annotated);
-        let n_args = if constructor == "from_elem" { 2 } else { 1 };
-        if !["zeros", "ones", "from_elem", "eye"].contains(&constructor) {
-            for arg in args {
-                self.expr(arg);
+        let n_args = match constructor {
+            "zeros" | "ones" | "eye" | "from_diag" | "from_iter" => 1,
+            "from_elem" | "from_diag_elem" | "from_shape_fn" => 2,
+            "linspace" => 3,
+            _ => {
+                for arg in args.iter().filter(|a| !matches!(a, syn::Expr::Closure(_) | syn::Expr::Macro(_))) {
+                    self.expr(arg);
+                }
+                let other = INSTEAD.iter().find(|i| i.0 == constructor).map(|i| i.1);
+                let help = other.unwrap_or("write one of the constructors that the language page lists, or pass the array as a parameter");
+                return self.fail(path, messages::UNKNOWN_FUNCTION, &[&text(path), help]);
             }
-            let help = "write `zeros`, `ones`, `from_elem` or `eye`, or pass the array as a parameter";
-            return self.fail(path, messages::UNKNOWN_FUNCTION, &[&text(path), help]);
-        }
+        };
         if args.len() != n_args {
-            let takes = if n_args == 1 { "one argument" } else { "two arguments" };
+            let takes = ["no arguments", "one argument", "two arguments", "three arguments"][n_args];
             return self.fail(path, messages::ARGUMENT_COUNT, &[&text(path), takes, &args.len().to_string()]);
         }
+        let rank = array.strip_prefix("Array").and_then(|n| n.parse::<usize>().ok());
+        let elem = turbofish(path).or(annotated);
+        match constructor {
+            "zeros" | "ones" | "from_elem" => self.filled(whole, rank, elem, constructor, args),
+            "eye" | "from_diag_elem" => self.scaled_identity(whole, rank, elem, args),
+            "from_diag" => self.from_diag(whole, args[0]),
+            "linspace" => self.linspace(whole, elem, args),
+            "from_shape_fn" => self.from_shape_fn(rank, args),
+            _ => self.from_iter(whole, args[0]),
+        }
+    }
+
+    /// Checks that a shape has as many lengths as the array has axes.
+    fn expect_rank(&mut self, rank: Option<usize>, dims: &[Dim], at: &syn::Expr) -> bool {
+        if rank.is_none_or(|r| r == dims.len()) {
+            return true;
+        }
+        let expected = format!("{} lengths", rank.unwrap_or(0));
+        let found = dims.len().to_string();
+        self.error(at, messages::EXPECTED_KIND, &[&expected, &found, "write one length for each axis: `(n, m)`"]);
+        false
+    }
+
+    /// `zeros`, `ones`, `from_elem`
+    fn filled(&mut self, whole: &syn::Expr, rank: Option<usize>, elem: Option<Elem>, constructor: &str, args: &[&syn::Expr]) -> Value {
+        let dims = self.lengths(args[0]);
+        let value = args.get(1).map(|v| self.expr(v));
+        let Some(dims) = dims else { return Value::Poison };
+        if !self.expect_rank(rank, &dims, args[0]) {
+            return Value::Poison;
+        }
+        let default = elem.unwrap_or(self.default_float);
+        let scalar = match value {
+            Some(value) => self.number(value, default, args[1]),
+            None => self.unit(default, constructor == "ones", whole),
+        };
+        match scalar {
+            Some(scalar) => Operand::wrap(self.emit(whole, Shape::Broadcast { axes: Vec::new(), dims }, &[scalar]), false),
+            None => Value::Poison,
+        }
+    }
+
+    /// A value as one number.
+    fn number(&mut self, value: Value, elem: Elem, at: &syn::Expr) -> Option<ValueId> {
+        let x = self.operand(value, elem, at)?;
+        if x.lane || self.b.ty(x.value).rank() > 0 {
+            let found = self.describe(&Operand::wrap(Some(x.value), x.lane));
+            self.error(at, messages::EXPECTED_KIND, &["a number", &found, "give one number for all elements"]);
+            return None;
+        }
+        Some(x.value)
+    }
+
+    /// `Array2::eye(n)`, `Array2::from_diag_elem(n, value)`
+    fn scaled_identity(&mut self, whole: &syn::Expr, rank: Option<usize>, elem: Option<Elem>, args: &[&syn::Expr]) -> Value {
         let dims = self.lengths(args[0]);
         let value = args.get(1).map(|v| self.expr(v));
         let Some(mut dims) = dims else { return Value::Poison };
-        if constructor == "eye" {
-            if rank != Some(2) || dims.len() != 1 {
-                let found = format!("{} lengths", dims.len());
-                return self.fail(args[0], messages::EXPECTED_KIND, &["one length", &found, "write `Array2::eye(n)`"]);
-            }
-            dims.push(dims[0]);
+        if rank.is_some_and(|r| r != 2) || dims.len() != 1 {
+            let found = format!("{} lengths", dims.len());
+            return self.fail(args[0], messages::EXPECTED_KIND, &["one length", &found, "write `Array2::eye(n)`"]);
         }
-        if rank.is_some_and(|r| r != dims.len()) {
-            let expected = format!("{} lengths", rank.unwrap_or(0));
-            let found = dims.len().to_string();
-            return self.fail(args[0], messages::EXPECTED_KIND, &[&expected, &found, "write one length for each axis: `(n, m)`"]);
-        }
+        dims.push(dims[0]);
         let default = elem.unwrap_or(self.default_float);
-        let scalar = match (constructor, value) {
-            ("from_elem", Some(value)) => self.operand(value, default, args[1]).map(|x| x.value),
-            (_, _) => self.unit(default, constructor == "ones", whole),
+        let Some(value) = value else { return Operand::wrap(self.eye(whole, default, &dims), false) };
+        let Some(value) = self.number(value, default, args[1]) else { return Value::Poison };
+        let Some(dim) = self.part(whole, Shape::Broadcast { axes: Vec::new(), dims: dims[..1].to_vec() }, &[value]) else {
+            return Value::Poison;
         };
-        let Some(scalar) = scalar else { return Value::Poison };
-        if self.b.ty(scalar).rank() > 0 {
-            let found = self.describe(&Value::Tensor(scalar));
-            let at = args.last().copied().unwrap_or(whole);
-            return self.fail(at, messages::EXPECTED_KIND, &["a number", &found, "give one number for all elements"]);
+        self.diagonal(whole, dim, args[1])
+    }
+
+    /// `Array2::from_diag(&v)`
+    fn from_diag(&mut self, whole: &syn::Expr, arg: &syn::Expr) -> Value {
+        match self.expr(arg) {
+            Value::Tensor(v) if self.b.ty(v).rank() == 1 => self.diagonal(whole, v, arg),
+            Value::Poison => Value::Poison,
+            other => {
+                let found = self.describe(&other);
+                self.fail(arg, messages::EXPECTED_KIND, &["a vector", &found, "give the elements of the diagonal"])
+            }
         }
-        if constructor == "eye" {
-            return Operand::wrap(self.eye(whole, default, &dims), false);
+    }
+
+    /// The matrix with a vector on its diagonal.
+    fn diagonal(&mut self, whole: &syn::Expr, v: ValueId, arg: &syn::Expr) -> Value {
+        let ty = self.b.ty(v).clone();
+        if !ty.elem.is_float() {
+            let found = self.describe(&Value::Tensor(v));
+            return self.fail(arg, messages::EXPECTED_KIND, &["floats", &found, "convert it first: `.mapv(|v| v as f64)`"]);
         }
-        Operand::wrap(self.emit(whole, Shape::Broadcast { axes: Vec::new(), dims }, &[scalar]), false)
+        let dim = ty.dims[0];
+        let Some(positions) = self.part(whole, Shape::Iota { dim }, &[]) else { return Value::Poison };
+        Operand::wrap(self.emit(whole, Index::PutAlong { axis: 1, dim }, &[v, positions]), false)
+    }
+
+    /// `Array1::linspace(start, end, n)`: `start + i (end - start) / (n - 1)`.
+    fn linspace(&mut self, whole: &syn::Expr, elem: Option<Elem>, args: &[&syn::Expr]) -> Value {
+        let (start, end) = (self.expr(args[0]), self.expr(args[1]));
+        let dims = self.lengths(args[2]);
+        let hint = elem.or(self.elem_of(&start)).or(self.elem_of(&end)).unwrap_or(self.default_float);
+        let (start, end) = (self.number(start, hint, args[0]), self.number(end, hint, args[1]));
+        let (Some(start), Some(end), Some(dims)) = (start, end, dims) else { return Value::Poison };
+        if dims.len() != 1 {
+            let found = format!("{} lengths", dims.len());
+            return self.fail(args[2], messages::EXPECTED_KIND, &["one length", &found, "give the number of elements"]);
+        }
+        let (start_elem, end_elem) = (self.b.ty(start).elem, self.b.ty(end).elem);
+        if start_elem != end_elem || !start_elem.is_float() {
+            let particulars = [&text(args[0]), start_elem.name(), &text(args[1]), end_elem.name()];
+            return self.fail(whole, messages::ELEMENT_MISMATCH, &particulars);
+        }
+        let value = self.compose(whole, |c| {
+            let ty = Type::tensor(start_elem, dims.clone());
+            let n = c.b.count(&ty, &[0]);
+            let one = c.b.float(start_elem, 1.0);
+            let gaps = c.b.sub(n, one);
+            // One element is the start, and no step is taken.
+            let gaps = c.b.map(Elementwise::Max, &[gaps, one]);
+            let distance = c.b.sub(end, start);
+            let step = c.b.div(distance, gaps);
+            let positions = c.b.op(Shape::Iota { dim: dims[0] }, &[]);
+            let positions = c.b.map(Elementwise::Cast(start_elem), &[positions]);
+            let (start, step) = (c.b.broadcast_scalar(start, &dims), c.b.broadcast_scalar(step, &dims));
+            let way = c.b.mul(step, positions);
+            c.b.add(start, way)
+        });
+        Value::Tensor(value)
+    }
+
+    /// `Array2::from_shape_fn((n, m), |(i, j)| ..)`
+    fn from_shape_fn(&mut self, rank: Option<usize>, args: &[&syn::Expr]) -> Value {
+        let Some(dims) = self.lengths(args[0]) else { return Value::Poison };
+        if !self.expect_rank(rank, &dims, args[0]) {
+            return Value::Poison;
+        }
+        let positions = Iter { dims: dims.clone(), item: Item::Position, is_zip: false };
+        let Some(item) = self.mapped(args[1], &positions) else { return Value::Poison };
+        Operand::wrap(self.collected(&Iter { dims, item, is_zip: false }, args[1]), false)
+    }
+
+    /// `Array1::from_iter(iterator)`
+    fn from_iter(&mut self, whole: &syn::Expr, arg: &syn::Expr) -> Value {
+        match self.expr(arg) {
+            Value::Iter(iter) if iter.dims.len() == 1 => Operand::wrap(self.collected(&iter, whole), false),
+            Value::Tensor(x) if self.b.ty(x).rank() == 1 => Value::Tensor(x),
+            Value::Poison => Value::Poison,
+            other => {
+                let found = self.describe(&other);
+                self.fail(arg, messages::EXPECTED_KIND, &["an iterator over one axis", &found, "write `x.iter()`, or a range"])
+            }
+        }
     }
 
     /// Zero or one of an element type.
@@ -105,7 +256,7 @@ impl Lowering<'_> {
     }
 
     /// The lengths that a shape argument gives: a number, a tuple, `x.dim()`, `x.raw_dim()`.
-    fn lengths(&mut self, e: &syn::Expr) -> Option<Vec<Dim>> {
+    pub(super) fn lengths(&mut self, e: &syn::Expr) -> Option<Vec<Dim>> {
         let parts = match self.expr(e) {
             Value::Lengths(dims) => return Some(dims.into_iter().map(|d| self.b.current_dim(d)).collect()),
             Value::Tuple(parts) => parts,

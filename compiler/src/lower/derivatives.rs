@@ -233,7 +233,7 @@ fn tensor(value: &Value) -> Option<ValueId> {
     match value {
         Value::Tensor(v) => Some(*v),
         Value::Lane(_) | Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
-        Value::Closure(_) | Value::Unit | Value::Poison => None,
+        Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
     }
 }
 

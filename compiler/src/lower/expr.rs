@@ -2,14 +2,12 @@
 
 use std::rc::Rc;
 
-use quote::ToTokens;
 use syn::ext::IdentExt;
 
 use super::value::{Number, Value};
 use super::{Lowering, text};
 use crate::diagnostics::messages;
 use crate::ir::{Elem, Elementwise, Index, Pick, Type, Window};
-use crate::syntax::derivative::Derivative;
 use crate::syntax::items::{Found, path_key};
 use crate::syntax::signature::elem_named;
 use crate::syntax::{Assumed, Origin};
@@ -60,7 +58,7 @@ impl Lowering<'_> {
             syn::Expr::Closure(closure) => Value::Closure(Rc::new((closure.clone(), self.scope.clone()))),
             syn::Expr::Macro(m) => self.macro_call(&m.mac),
             syn::Expr::Match(m) => self.match_at(m, false),
-            syn::Expr::Range(_) => refuse(self, "a range outside of `for`", "`for i in a..b`"),
+            syn::Expr::Range(range) => self.range_iterator(range),
             syn::Expr::Array(_) | syn::Expr::Repeat(_) => {
                 refuse(self, "a fixed array", "the array as a parameter of type `&Array1<f64>`, or `Array1::from_elem(n, value)`")
             }
@@ -336,7 +334,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn literal_axis(&mut self, e: &syn::Expr) -> Option<usize> {
+    pub(super) fn literal_axis(&mut self, e: &syn::Expr) -> Option<usize> {
         match self.literal_int(e)? {
             Ok(i) if i >= 0 => Some(i as usize),
             Ok(_) | Err(()) => {
@@ -364,28 +362,6 @@ impl Lowering<'_> {
         match call.args.first() {
             Some(k) if call.args.len() == 1 => self.literal_axis(k).map_or(Value::Poison, Value::Axis),
             _ => self.fail(call, messages::ARGUMENT_COUNT, &["Axis", "one number", &call.args.len().to_string()]),
-        }
-    }
-
-    /// A macro in the place of a statement or an expression.
-    pub(super) fn macro_call(&mut self, mac: &syn::Macro) -> Value {
-        let name = mac.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
-        if let Some(kind) = Derivative::named(&name) {
-            return self.derivative(kind, mac);
-        }
-        match name.as_str() {
-            // Assertions say what must hold and compute nothing. They run in the function itself.
-            "assert" | "assert_eq" | "assert_ne" | "debug_assert" | "debug_assert_eq" | "debug_assert_ne" => Value::Unit,
-            "println" | "print" | "eprintln" | "eprint" | "dbg" => {
-                self.fail(mac, messages::UNSUPPORTED_MACRO, &[&name, "remove it, and print in the code that calls the function"])
-            }
-            "array" | "arr1" | "arr2" | "vec" => {
-                self.fail(mac, messages::UNSUPPORTED_MACRO, &[&name, "make the array outside and pass it as a parameter"])
-            }
-            "panic" | "todo" | "unimplemented" | "unreachable" => {
-                self.fail(mac, messages::UNSUPPORTED_MACRO, &[&name, "check the arguments before the call, or with `assert!`"])
-            }
-            _ => self.fail(&mac.path.to_token_stream(), messages::UNSUPPORTED_MACRO, &[&name, "write out what it stands for"]),
         }
     }
 }

@@ -6,19 +6,26 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
 
+use super::instead::closest;
 use super::methods::Call;
 use super::operators::Operand;
-use super::value::{Value, describe_rank};
-use super::{Lowering, spellings, text};
+use super::spellings::{self, Meaning};
+use super::value::Value;
+use super::{Lowering, own_functions, text};
 use crate::diagnostics::messages;
-use crate::ir::{Elem, Elementwise, Index, Reduce, ValueId};
+use crate::ir::Elementwise;
 use crate::syntax::items::{Found, path_key};
 use crate::syntax::shapes::shapes;
 use crate::syntax::signature::{Use, elem_named, parse_signature};
 use crate::syntax::{Assumed, Origin};
 
-/// The crate's own functions, with how many arguments each takes.
-const OWN: &[(&str, usize)] = &[("log_sum_exp", 1), ("softmax", 1), ("cross_entropy", 2), ("mse", 2)];
+/// The functions that lower, and what to, beside those of this crate.
+pub(super) const NAMES: &[(&str, &str)] = &[
+    ("stop_gradient", "`stop_gradient`: the value, held"),
+    ("from", "`cast`, as in `f64::from(x)`"),
+    ("Zip::from", "the elements of arrays of one shape, side by side"),
+    ("Zip::indexed", "the same, with the positions in front"),
+];
 
 impl Lowering<'_> {
     /// `f(args)`
@@ -43,12 +50,13 @@ impl Lowering<'_> {
             }
             ["stop_gradient"] | ["bilevel", "stop_gradient"] => self.stop_gradient(&whole, path, &args),
             [.., "Axis"] => self.axis_call(e),
-            [name] if OWN.iter().any(|o| o.0 == name) => {
+            [name] if let Some(own) = own_functions::find(name) => {
                 let assumed = path.path.segments.iter().map(|s| Assumed { name: s.ident.clone(), origin: Origin::OwnFunction });
                 self.assumed.extend(assumed);
-                self.own_function(&whole, name, &args)
+                self.call_own(own, &whole, &args)
             }
-            ["bilevel", .., name] if OWN.iter().any(|o| o.0 == name) => self.own_function(&whole, name, &args),
+            ["bilevel", .., name] if let Some(own) = own_functions::find(name) => self.call_own(own, &whole, &args),
+            [.., "Zip", from @ ("from" | "indexed")] if args.len() == 1 => self.zip_from(args[0], from == "indexed"),
             [.., ty, "from"] if elem_named(ty).is_some() && args.len() == 1 => self.convert(&whole, ty, args[0]),
             [.., ty, _] if elem_named(ty).is_some() => self.method_as_function(&whole, path, &args),
             [.., ty, constructor] if ty.starts_with("Array") => self.constructor(&whole, path, ty, constructor, &args, None),
@@ -137,8 +145,8 @@ impl Lowering<'_> {
                 return Value::Poison;
             }
         }
-        let known = OWN.iter().map(|o| o.0).chain(self.items.function_names(self.place));
-        let help = match spellings::closest(name, known.chain(self.scope.names())) {
+        let known = own_functions::OWN.iter().map(|o| o.name).chain(self.items.function_names(self.place));
+        let help = match closest(name, known.chain(self.scope.names())) {
             Some(close) => format!("a function with a similar name is `{close}`"),
             None => "write it as a free function with `#[differentiable]`, or write out its body here".to_owned(),
         };
@@ -157,12 +165,19 @@ impl Lowering<'_> {
             if let Some(found) = path_key(&path.path).and_then(|key| self.items.function(self.place, &key)) {
                 return self.inline(f, found, args, arg_exprs);
             }
-            if let ([.., ty, _], Some(segment), [first, ..]) = (&segments[..], path.path.segments.last(), arg_exprs)
+            if let ([.., ty, name], Some(segment), [first, ..]) = (&segments[..], path.path.segments.last(), arg_exprs)
                 && elem_named(ty).is_some()
-                && args.len() == 1
             {
-                let receiver = args.into_iter().next().unwrap_or(Value::Poison);
-                return self.call_method(Call { whole: f, name: &segment.ident, receiver: first, args: &[] }, receiver);
+                let call = Call { whole: f, name: &segment.ident, receiver: first, args: &[] };
+                let mut args = args.into_iter();
+                let meaning = spellings::method(name, false).map(|method| (method, method.meaning));
+                return match (args.next(), args.next(), args.next(), meaning) {
+                    (Some(receiver), None, None, _) => self.call_method(call, receiver),
+                    (Some(x), Some(y), None, Some((method, Meaning::Binary(binary)))) => {
+                        self.binary_method(call, method, binary, (x, arg_exprs[0]), (y, arg_exprs[1]))
+                    }
+                    _ => self.unknown_function(path, &segments.join("::")),
+                };
             }
             return self.unknown_function(path, &segments.join("::"));
         }
@@ -170,7 +185,7 @@ impl Lowering<'_> {
         self.apply_value(f, value, args, arg_exprs)
     }
 
-    fn apply_value(&mut self, f: &syn::Expr, value: Value, args: Vec<Value>, arg_exprs: &[&syn::Expr]) -> Value {
+    pub(super) fn apply_value(&mut self, f: &syn::Expr, value: Value, args: Vec<Value>, arg_exprs: &[&syn::Expr]) -> Value {
         let Value::Closure(closure) = value else {
             if value.is_poisoned() {
                 return Value::Poison;
@@ -296,103 +311,5 @@ impl Lowering<'_> {
             return Value::Poison;
         };
         value
-    }
-
-    /// The crate's own functions of arrays.
-    fn own_function(&mut self, whole: &syn::Expr, name: &str, args: &[&syn::Expr]) -> Value {
-        let n_args = OWN.iter().find(|o| o.0 == name).map_or(0, |o| o.1);
-        let arrays: Vec<Option<ValueId>> = args.iter().map(|a| self.array_argument(name, a)).collect();
-        if args.len() != n_args {
-            let takes = if n_args == 1 { "one argument" } else { "two arguments" };
-            return self.fail(whole, messages::ARGUMENT_COUNT, &[name, takes, &args.len().to_string()]);
-        }
-        let Some(arrays) = arrays.into_iter().collect::<Option<Vec<_>>>() else { return Value::Poison };
-        let value = match name {
-            "log_sum_exp" => self.log_sum_exp(whole, arrays[0]),
-            "softmax" => self.softmax(whole, arrays[0]),
-            "cross_entropy" => self.cross_entropy(whole, arrays[0], arrays[1], args),
-            _ => self.mse(whole, arrays[0], arrays[1], args),
-        };
-        Operand::wrap(value, false)
-    }
-
-    fn array_argument(&mut self, function: &str, e: &syn::Expr) -> Option<ValueId> {
-        match self.expr(e) {
-            Value::Tensor(v) if self.b.ty(v).rank() > 0 => Some(v),
-            Value::Poison => None,
-            other => {
-                let found = self.describe(&other);
-                let expected = format!("an array as an argument of `{function}`");
-                self.error(e, messages::EXPECTED_KIND, &[&expected, &found, "pass an array"]);
-                None
-            }
-        }
-    }
-
-    /// `ln(sum(exp(x)))` over the last axis.
-    fn log_sum_exp(&mut self, whole: &syn::Expr, x: ValueId) -> Option<ValueId> {
-        let axis = self.b.ty(x).rank() - 1;
-        self.emit(whole, Reduce::LogSumExp { axes: vec![axis] }, &[x])
-    }
-
-    /// `exp(x - log_sum_exp(x))` over the last axis.
-    fn softmax(&mut self, whole: &syn::Expr, x: ValueId) -> Option<ValueId> {
-        let ty = self.b.ty(x).clone();
-        let axes: Vec<usize> = (0..ty.rank() - 1).collect();
-        let normalizer = self.part(whole, Reduce::LogSumExp { axes: vec![ty.rank() - 1] }, &[x])?;
-        let normalizer = self.part(whole, crate::ir::Shape::Broadcast { axes, dims: ty.dims }, &[normalizer])?;
-        let shifted = self.part(whole, Elementwise::Sub, &[x, normalizer])?;
-        self.emit(whole, Elementwise::Exp, &[shifted])
-    }
-
-    /// The mean over rows of `log_sum_exp(row) - row[label]`.
-    fn cross_entropy(&mut self, whole: &syn::Expr, logits: ValueId, labels: ValueId, args: &[&syn::Expr]) -> Option<ValueId> {
-        let (x, y) = (self.b.ty(logits).clone(), self.b.ty(labels).clone());
-        if (x.rank(), y.rank()) != (2, 1) {
-            let (m, n) = (describe_rank(x.rank()), describe_rank(y.rank()));
-            let help = "the logits are a matrix with one row per sample, the labels a vector";
-            self.error(whole, messages::RANK_MISMATCH, &[&text(args[0]), &m, &text(args[1]), &n, &text(whole), help]);
-            return None;
-        }
-        if y.elem != Elem::Usize || !x.elem.is_float() {
-            let (at, v, expected, help) = if y.elem != Elem::Usize {
-                (args[1], labels, "labels of type `usize`", "convert them outside: `labels.mapv(|l| l as usize)`")
-            } else {
-                (args[0], logits, "logits that are floats", "pass the scores before `softmax`")
-            };
-            let found = self.describe(&Value::Tensor(v));
-            self.error(at, messages::EXPECTED_KIND, &[expected, &found, help]);
-            return None;
-        }
-        if !self.unify(x.dims[0], y.dims[0], whole, args[0], args[1]) {
-            return None;
-        }
-        let normalizer = self.part(whole, Reduce::LogSumExp { axes: vec![1] }, &[logits])?;
-        let picked = self.part(whole, Index::TakeAlong { axis: 1 }, &[logits, labels])?;
-        let losses = self.part(whole, Elementwise::Sub, &[normalizer, picked])?;
-        self.mean_value(whole, losses, vec![0])
-    }
-
-    /// The mean over all elements of the squared difference.
-    fn mse(&mut self, whole: &syn::Expr, a: ValueId, b: ValueId, args: &[&syn::Expr]) -> Option<ValueId> {
-        let (x, y) = (self.b.ty(a).clone(), self.b.ty(b).clone());
-        if x.rank() != y.rank() {
-            let (m, n) = (describe_rank(x.rank()), describe_rank(y.rank()));
-            let help = "both must have one shape";
-            self.error(whole, messages::RANK_MISMATCH, &[&text(args[0]), &m, &text(args[1]), &n, &text(whole), help]);
-            return None;
-        }
-        if x.elem != y.elem || !x.elem.is_float() {
-            self.error(whole, messages::ELEMENT_MISMATCH, &[&text(args[0]), x.elem.name(), &text(args[1]), y.elem.name()]);
-            return None;
-        }
-        for (&m, &n) in x.dims.iter().zip(&y.dims) {
-            if !self.unify(m, n, whole, args[0], args[1]) {
-                return None;
-            }
-        }
-        let difference = self.part(whole, Elementwise::Sub, &[a, b])?;
-        let square = self.part(whole, Elementwise::Mul, &[difference, difference])?;
-        self.mean_value(whole, square, (0..x.rank()).collect())
     }
 }

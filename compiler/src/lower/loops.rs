@@ -222,6 +222,16 @@ impl Lowering<'_> {
         Some(Range { trip, start: Some(a), reverse: false, untyped: false })
     }
 
+    /// How many turns an iterator over a range has, and what it starts with if that is not zero.
+    pub(super) fn turns_of(&mut self, e: &syn::Expr) -> Option<(Dim, Option<ValueId>)> {
+        let range = self.range(e)?;
+        if range.untyped {
+            self.error(e, messages::INTEGER_TYPE, &[&text(e)]);
+            return None;
+        }
+        Some((range.trip, range.start))
+    }
+
     fn usize_value(&mut self, value: Value, at: &syn::Expr) -> Option<ValueId> {
         match value {
             Value::Number(n @ Number::Int(_)) => self.constant(n, Elem::Usize, at),
@@ -293,7 +303,7 @@ fn tensors(value: &Value) -> Vec<ValueId> {
     let ids = value.leaves().unwrap_or_default().into_iter().filter_map(|leaf| match leaf {
         Value::Tensor(v) | Value::Lane(v) => Some(v),
         Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
-        Value::Closure(_) | Value::Unit | Value::Poison => None,
+        Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
     });
     ids.collect()
 }

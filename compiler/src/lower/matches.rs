@@ -96,7 +96,7 @@ impl Lowering<'_> {
             Value::Tensor(value) => Some(Operand { value, lane: false }),
             Value::Lane(value) => Some(Operand { value, lane: true }),
             Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
-            Value::Closure(_) | Value::Unit | Value::Poison => None,
+            Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
         }
     }
 

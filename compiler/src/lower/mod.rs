@@ -10,18 +10,29 @@
 //! An error makes its expression [`Value::Poison`], which silences what depends on it; everything independent is still read, so that all errors
 //! appear together.
 
+mod array_functions;
+mod axes;
 mod branches;
+mod compositions;
 mod constructors;
 mod counters;
 mod dependence;
 mod derivatives;
+mod elements;
 mod exits;
 mod expr;
+mod folds;
 mod functions;
+mod instead;
+mod iterators;
 mod loops;
+mod macros;
 mod matches;
 mod methods;
+mod methods_table;
 mod operators;
+mod own_functions;
+mod reductions;
 mod scope;
 mod shapes;
 mod spellings;
@@ -38,6 +49,7 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 
 pub use dependence::depends_on;
+pub use spellings::{Category, On, Spelling, refused_spellings, spellings};
 
 use crate::diagnostics::{Diagnostics, Message, messages};
 use crate::dump;
@@ -221,7 +233,7 @@ impl Lowering<'_> {
             match leaf {
                 Value::Tensor(v) | Value::Lane(v) => results.push(v),
                 Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => return None,
-                Value::Closure(_) | Value::Unit | Value::Poison => return None,
+                Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => return None,
             }
         }
         Some(results)
@@ -389,7 +401,8 @@ impl Lowering<'_> {
                 }
             }
             Value::Option(inner, _) => self.name(inner, name),
-            Value::Number(_) | Value::Tuple(_) | Value::Lengths(_) | Value::Axis(_) | Value::Closure(_) | Value::Unit | Value::Poison => {}
+            Value::Number(_) | Value::Tuple(_) | Value::Lengths(_) | Value::Axis(_) => {}
+            Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => {}
         }
     }
 
@@ -404,6 +417,8 @@ impl Lowering<'_> {
             Value::Option(..) => "an `Option`".to_owned(),
             Value::Lengths(_) => "a shape".to_owned(),
             Value::Axis(_) => "an axis".to_owned(),
+            Value::Iter(iter) if iter.is_zip => "a `Zip`".to_owned(),
+            Value::Iter(_) => "an iterator".to_owned(),
             Value::Closure(_) => "a closure".to_owned(),
             Value::Unit => "nothing".to_owned(),
             Value::Poison => "an expression with an error".to_owned(),

@@ -79,10 +79,6 @@ impl Lowering<'_> {
                 return self.fail(expr, messages::CONDITION, &[&describe_type(ty)]);
             }
         }
-        if op == Elementwise::Rem && a_ty.elem.is_float() {
-            let help = "write `x - (x / y).floor() * y` where neither is negative";
-            return self.fail(e, messages::UNSUPPORTED_OPERATOR, &["%", "floats", help]);
-        }
         let integers = [(a, literals[0]), (b, literals[1])].map(|(x, is_literal)| (!is_literal).then_some(x.value));
         // Integers have no infinity: what a branch not taken computes must not leave their range.
         let b = match op {
@@ -133,7 +129,7 @@ impl Lowering<'_> {
                 None
             }
             Value::Poison => None,
-            Value::Tuple(_) | Value::Lengths(_) | Value::Axis(_) | Value::Closure(_) | Value::Unit => {
+            Value::Tuple(_) | Value::Lengths(_) | Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit => {
                 let found = self.describe(&value);
                 self.error(at, messages::EXPECTED_KIND, &["a number or an array", &found, "combine numbers and arrays"]);
                 None
@@ -147,7 +143,7 @@ impl Lowering<'_> {
             Value::Tensor(v) | Value::Lane(v) => Some(self.b.ty(*v).elem),
             Value::Number(Number::Int(_)) => None,
             Value::Number(Number::Float(..)) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) => None,
-            Value::Axis(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
+            Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
         }
     }
 

@@ -116,7 +116,7 @@ impl Lowering<'_> {
                     return value;
                 }
             }
-            Value::Lengths(_) | Value::Axis(_) | Value::Closure(_) | Value::Unit | Value::Poison => {}
+            Value::Lengths(_) | Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => {}
         }
         let found = self.describe(&value);
         self.fail(init, messages::ANNOTATION, &[&text(pat), &describe_form(form), &found])

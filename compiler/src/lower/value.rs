@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::ir::{Dim, Elem, Type, ValueId};
 
+use super::iterators::Iter;
 use super::scope::Scope;
 
 /// What an expression stands for. References are erased: `&x` is `x`.
@@ -23,6 +24,8 @@ pub(super) enum Value {
     Lengths(Vec<Dim>),
     /// `Axis(k)`.
     Axis(usize),
+    /// An iterator, or a `Zip`.
+    Iter(Rc<Iter>),
     /// A closure with what it sees.
     Closure(Rc<(syn::ExprClosure, Scope<Value>)>),
     /// Nothing: `()`.
@@ -53,7 +56,7 @@ impl Value {
                 Some(out)
             }
             Value::Unit => Some(Vec::new()),
-            Value::Option(..) | Value::Lengths(_) | Value::Axis(_) | Value::Closure(_) | Value::Poison => None,
+            Value::Option(..) | Value::Lengths(_) | Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Poison => None,
         }
     }
 
@@ -63,7 +66,7 @@ impl Value {
             Value::Tensor(_) | Value::Lane(_) | Value::Number(_) => leaves.next().unwrap_or(Value::Poison),
             Value::Tuple(parts) => Value::Tuple(parts.iter().map(|p| p.with_leaves(leaves)).collect()),
             Value::Unit => Value::Unit,
-            Value::Option(..) | Value::Lengths(_) | Value::Axis(_) | Value::Closure(_) | Value::Poison => self.clone(),
+            Value::Option(..) | Value::Lengths(_) | Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Poison => self.clone(),
         }
     }
 
@@ -73,9 +76,8 @@ impl Value {
             Value::Poison => true,
             Value::Tuple(parts) => parts.iter().any(Value::is_poisoned),
             Value::Option(inner, _) => inner.is_poisoned(),
-            Value::Tensor(_) | Value::Lane(_) | Value::Number(_) | Value::Lengths(_) | Value::Axis(_) | Value::Closure(_) | Value::Unit => {
-                false
-            }
+            Value::Tensor(_) | Value::Lane(_) | Value::Number(_) | Value::Lengths(_) | Value::Axis(_) => false,
+            Value::Iter(_) | Value::Closure(_) | Value::Unit => false,
         }
     }
 
@@ -89,6 +91,7 @@ impl Value {
             (Value::Lengths(a), Value::Lengths(b)) => a == b,
             (Value::Axis(a), Value::Axis(b)) => a == b,
             (Value::Closure(a), Value::Closure(b)) => Rc::ptr_eq(a, b),
+            (Value::Iter(a), Value::Iter(b)) => Rc::ptr_eq(a, b),
             (Value::Unit, Value::Unit) | (Value::Poison, Value::Poison) => true,
             _ => false,
         }

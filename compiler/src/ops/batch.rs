@@ -149,7 +149,10 @@ impl Op {
                 | E::Atan2 => false,
             },
             Op::Reduce(Reduce::Sum { .. }) => !of_integers,
-            Op::Reduce(Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }) => false,
+            Op::Reduce(Reduce::Prod { .. }) => !of_integers,
+            Op::Reduce(
+                Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. } | Reduce::ArgMax { .. } | Reduce::ArgMin { .. },
+            ) => false,
             Op::Einsum(_) => true,
             Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. } | Shape::DimSize { .. }) => true,
             // These check lengths.

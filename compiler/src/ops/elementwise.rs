@@ -55,8 +55,9 @@ impl Elementwise {
             | E::Powi(_)
             | E::Powf
             | E::Atan2 => all(Elem::is_float, "floats")?,
-            E::Neg | E::Abs | E::Sign | E::Add | E::Sub | E::Mul | E::Div | E::Max | E::Min => all(|e| e != Elem::Bool, "numbers")?,
-            E::Rem => all(Elem::is_integer, "integers")?,
+            E::Neg | E::Abs | E::Sign | E::Add | E::Sub | E::Mul | E::Div | E::Rem | E::Max | E::Min => {
+                all(|e| e != Elem::Bool, "numbers")?
+            }
             E::Lt | E::Le => {
                 all(|e| e != Elem::Bool, "numbers")?;
                 Elem::Bool
@@ -114,6 +115,18 @@ impl Elementwise {
                     }
                 };
                 Some(b.mul(r, numerator))
+            }
+            E::Rem => {
+                // x - whole * y, where the whole number of times that y goes into x is constant.
+                let q = dots[1].map(|dot| {
+                    let whole = whole_quotient(b, x, args[1], out);
+                    b.mul(whole, dot)
+                });
+                match (dots[0], q) {
+                    (Some(p), Some(q)) => Some(b.sub(p, q)),
+                    (Some(p), None) => Some(p),
+                    (None, q) => q.map(|q| b.neg(q)),
+                }
             }
             E::Powf => {
                 let p = dots[0].map(|dot| {
@@ -195,7 +208,7 @@ impl Elementwise {
                 let c = self.derivative(b, x, out)?;
                 Some(b.mul(c, dot))
             }
-            E::Sign | E::Floor | E::StopGradient | E::Rem | E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => None,
+            E::Sign | E::Floor | E::StopGradient | E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => None,
         }
     }
 
@@ -203,7 +216,7 @@ impl Elementwise {
     pub(super) fn is_flat(self) -> bool {
         use Elementwise as E;
         match self {
-            E::Sign | E::Floor | E::StopGradient | E::Powi(0) | E::Rem | E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => true,
+            E::Sign | E::Floor | E::StopGradient | E::Powi(0) | E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not => true,
             E::Neg
             | E::Exp
             | E::ExpM1
@@ -228,6 +241,7 @@ impl Elementwise {
             | E::Sub
             | E::Mul
             | E::Div
+            | E::Rem
             | E::Powf
             | E::Atan2
             | E::Max
@@ -447,6 +461,14 @@ fn arc_derivative(b: &mut Builder, x: ValueId) -> ValueId {
     let inside = b.map(Elementwise::Relu, &[square]);
     let root = b.map(Elementwise::Sqrt, &[inside]);
     shielded_reciprocal(b, root)
+}
+
+/// How often `y` goes into `x`, given the rest: `(x - rest) / y`, which is a whole number up to rounding.
+fn whole_quotient(b: &mut Builder, x: ValueId, y: ValueId, rest: ValueId) -> ValueId {
+    let (r, multiple, half) = (shielded_reciprocal(b, y), b.sub(x, rest), b.constant_like(x, 0.5));
+    let quotient = b.mul(multiple, r);
+    let above = b.add(quotient, half);
+    b.map(Elementwise::Floor, &[above])
 }
 
 /// The derivative of `x^y` in `x`: `y * x^(y - 1)`, and zero where that is infinite or `0 * inf`, namely where `x = 0` and `y < 1`, and where

@@ -80,6 +80,7 @@ macro_rules! real {
                     E::Div => x / y,
                     E::Powf => x.powf(y),
                     E::Atan2 => x.atan2(y),
+                    E::Rem => x % y,
                     E::Max => x.max(y),
                     E::Min => x.min(y),
                     E::Neg
@@ -105,7 +106,6 @@ macro_rules! real {
                     | E::Floor
                     | E::StopGradient
                     | E::Powi(_)
-                    | E::Rem
                     | E::Lt
                     | E::Le
                     | E::Eq

@@ -4,17 +4,18 @@ use super::batch::Batched;
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
 use crate::ir::eval::{Data, EvalError, Tensor, ill_formed, places, strides};
-use crate::ir::{Builder, Elem, Elementwise, Reduce, Type, ValueId};
+use crate::ir::{Builder, Control, Elem, Elementwise, Index, Note, Reduce, Type, ValueId, Window};
 
 impl Reduce {
     /// The axes that the operation removes.
     pub fn axes(&self) -> &[usize] {
         match self {
-            Reduce::Sum { axes } | Reduce::Max { axes } | Reduce::Min { axes } | Reduce::LogSumExp { axes } => axes,
+            Reduce::Sum { axes } | Reduce::Prod { axes } | Reduce::Max { axes } | Reduce::Min { axes } | Reduce::LogSumExp { axes } => axes,
+            Reduce::ArgMax { axis } | Reduce::ArgMin { axis } => std::slice::from_ref(axis),
         }
     }
 
-    /// Type rule: the operand's type without the axes; sums and extremes of numbers, log-sum-exp of floats.
+    /// Type rule: the operand's type without the axes; sums, products and extremes of numbers, log-sum-exp of floats; positions are `usize`.
     pub(super) fn infer(&self, types: &[&Type]) -> Result<Type, TypeError> {
         let [x] = exactly(types)?;
         let axes = self.axes();
@@ -22,14 +23,19 @@ impl Reduce {
             return mismatch(format!("axes {axes:?} are not ascending axes of a tensor of rank {}", x.rank()));
         }
         let fits = match self {
-            Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. } => x.elem != Elem::Bool,
+            Reduce::Sum { .. } | Reduce::Prod { .. } | Reduce::Max { .. } | Reduce::Min { .. } => x.elem != Elem::Bool,
+            Reduce::ArgMax { .. } | Reduce::ArgMin { .. } => x.elem != Elem::Bool,
             Reduce::LogSumExp { .. } => x.elem.is_float(),
         };
         if !fits {
             return mismatch(format!("cannot reduce elements of type {}", x.elem));
         }
         let dims: Vec<_> = x.dims.iter().enumerate().filter(|(k, _)| !axes.contains(k)).map(|(_, &d)| d).collect();
-        Ok(x.with_dims(dims))
+        let elem = match self {
+            Reduce::Sum { .. } | Reduce::Prod { .. } | Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. } => x.elem,
+            Reduce::ArgMax { .. } | Reduce::ArgMin { .. } => Elem::Usize,
+        };
+        Ok(Type::tensor(elem, dims))
     }
 
     /// Linear rule.
@@ -38,6 +44,7 @@ impl Reduce {
         let ty = b.ty(x).clone();
         match self {
             Reduce::Sum { axes } => Some(b.sum(dot, axes)),
+            Reduce::Prod { axes } => Some(product_tangent(b, x, dot, axes)),
             Reduce::Max { axes } | Reduce::Min { axes } => {
                 // The sum over the elements that attain the extreme, divided by their number.
                 let extreme = b.broadcast_over(out, axes, &ty.dims);
@@ -58,6 +65,7 @@ impl Reduce {
                 let weighted = b.mul(softmax, dot);
                 Some(b.sum(weighted, axes))
             }
+            Reduce::ArgMax { .. } | Reduce::ArgMin { .. } => None,
         }
     }
 
@@ -65,7 +73,16 @@ impl Reduce {
     pub(super) fn transpose(&self, b: &mut Builder, args: &[Operand], bar: ValueId) -> Vec<Option<ValueId>> {
         match (self, args) {
             (Reduce::Sum { axes }, [Operand::Linear(ty)]) => vec![Some(b.broadcast_over(bar, axes, &ty.dims))],
-            (Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }, _) => {
+            (
+                Reduce::Sum { .. }
+                | Reduce::Prod { .. }
+                | Reduce::Max { .. }
+                | Reduce::Min { .. }
+                | Reduce::LogSumExp { .. }
+                | Reduce::ArgMax { .. }
+                | Reduce::ArgMin { .. },
+                _,
+            ) => {
                 unreachable!("{self:?} is not linear in {args:?}")
             }
         }
@@ -74,9 +91,12 @@ impl Reduce {
 
 impl Reduce {
     /// The same reduction of other axes.
-    fn with_axes(&self, axes: Vec<usize>) -> Reduce {
+    pub(crate) fn with_axes(&self, axes: Vec<usize>) -> Reduce {
         match self {
             Reduce::Sum { .. } => Reduce::Sum { axes },
+            Reduce::Prod { .. } => Reduce::Prod { axes },
+            Reduce::ArgMax { .. } => Reduce::ArgMax { axis: axes[0] },
+            Reduce::ArgMin { .. } => Reduce::ArgMin { axis: axes[0] },
             Reduce::Max { .. } => Reduce::Max { axes },
             Reduce::Min { .. } => Reduce::Min { axes },
             Reduce::LogSumExp { .. } => Reduce::LogSumExp { axes },
@@ -102,6 +122,18 @@ impl Reduce {
         fn each<T: Copy>(x: &[T], starts: &[usize], members: &[usize], f: impl Fn(&[T]) -> T) -> Vec<T> {
             starts.iter().map(|&s| f(&members.iter().map(|&m| x[s + m]).collect::<Vec<T>>())).collect()
         }
+        if let Reduce::ArgMax { .. } | Reduce::ArgMin { .. } = self {
+            let positions: Result<Vec<i64>, EvalError> = starts
+                .iter()
+                .map(|&s| match &x.data {
+                    Data::F64(x) => self.position(members.iter().map(|&m| x[s + m])),
+                    Data::F32(x) => self.position(members.iter().map(|&m| x[s + m])),
+                    Data::Int(_, x) => self.position(members.iter().map(|&m| x[s + m])),
+                    Data::Bool(_) => ill_formed("extreme of bool"),
+                })
+                .collect();
+            return Ok(Tensor { shape: lens(&kept), data: Data::Int(Elem::Usize, positions?) });
+        }
         let data = match &x.data {
             Data::F64(x) => Data::F64(each(x, &starts, &members, |group| self.reduce_f64(group))),
             Data::F32(x) => Data::F32(each(x, &starts, &members, |group| self.reduce_f32(group))),
@@ -114,16 +146,61 @@ impl Reduce {
         Ok(Tensor { shape: lens(&kept), data })
     }
 
+    /// Where the first extreme of a group is, or its first NaN.
+    fn position<T: PartialOrd>(&self, group: impl Iterator<Item = T>) -> Result<i64, EvalError> {
+        let mut best: Option<(i64, T)> = None;
+        for (k, x) in (0..).zip(group) {
+            let replaces = best.as_ref().is_none_or(|(_, b)| {
+                let is_nan = |x: &T| x.partial_cmp(x).is_none();
+                let beyond = if matches!(self, Reduce::ArgMax { .. }) { x > *b } else { x < *b };
+                !is_nan(b) && (is_nan(&x) || beyond)
+            });
+            if replaces {
+                best = Some((k, x));
+            }
+        }
+        best.map(|(k, _)| k).ok_or(EvalError::EmptyExtreme)
+    }
+
     fn reduce_int(&self, mut group: impl Iterator<Item = i64>) -> Result<i64, EvalError> {
         match self {
             Reduce::Sum { .. } => group
                 .try_fold(0i64, i64::checked_add)
                 .ok_or_else(|| EvalError::Arithmetic("a sum of integers leaves the range of its type".into())),
+            Reduce::Prod { .. } => group
+                .try_fold(1i64, i64::checked_mul)
+                .ok_or_else(|| EvalError::Arithmetic("a product of integers leaves the range of its type".into())),
             Reduce::Max { .. } => group.max().ok_or(EvalError::EmptyExtreme),
             Reduce::Min { .. } => group.min().ok_or(EvalError::EmptyExtreme),
             Reduce::LogSumExp { .. } => ill_formed("log-sum-exp of integers"),
+            Reduce::ArgMax { .. } | Reduce::ArgMin { .. } => group.max().ok_or(EvalError::EmptyExtreme),
         }
     }
+}
+
+/// The tangent of a product over axes, by the product rule: a loop that carries the product so far and its tangent. Nothing is divided, so that zeros
+/// among the elements do no harm, and what passes make of the loop is again only products.
+fn product_tangent(b: &mut Builder, x: ValueId, dot: ValueId, axes: &[usize]) -> ValueId {
+    let (mut product, mut tangent) = (x, dot);
+    for &axis in axes.iter().rev() {
+        let dims = b.ty(product).dims.clone();
+        let to_front: Vec<usize> = std::iter::once(axis).chain((0..dims.len()).filter(|&k| k != axis)).collect();
+        let (rows, row_tangents) = (b.permute(product, &to_front), b.permute(tangent, &to_front));
+        let row = b.ty(product).with_dims(to_front[1..].iter().map(|&k| dims[k]).collect::<Vec<_>>());
+        let (one, zero) = (b.constant(&row, 1.0), b.zeros(&row));
+        b.open();
+        let i = b.param(Type::scalar(Elem::Usize), Note::default());
+        let (so_far, its_tangent) = (b.param(row.clone(), Note::default()), b.param(row, Note::default()));
+        let factor = b.op(Index::Read(Window::at(0)), &[rows, i]);
+        let factor_tangent = b.op(Index::Read(Window::at(0)), &[row_tangents, i]);
+        let next = b.mul(so_far, factor);
+        let (p, q) = (b.mul(factor, its_tangent), b.mul(so_far, factor_tangent));
+        let next_tangent = b.add(p, q);
+        let body = b.close(vec![next, next_tangent]);
+        let outs = b.stmt(Control::For { trip: dims[axis], reverse: false }, &[one, zero], vec![body]);
+        (product, tangent) = (outs[0], outs[1]);
+    }
+    tangent
 }
 
 macro_rules! reduce_float {
@@ -136,8 +213,10 @@ macro_rules! reduce_float {
                 };
                 match self {
                     Reduce::Sum { .. } => group.iter().fold(0.0, |a, b| a + b),
+                    Reduce::Prod { .. } => group.iter().fold(1.0, |a, b| a * b),
                     Reduce::Max { .. } => extreme(<$float>::max, <$float>::NEG_INFINITY),
                     Reduce::Min { .. } => extreme(<$float>::min, <$float>::INFINITY),
+                    Reduce::ArgMax { .. } | Reduce::ArgMin { .. } => unreachable!("positions are no floats"),
                     Reduce::LogSumExp { .. } => {
                         let largest = extreme(<$float>::max, <$float>::NEG_INFINITY);
                         if largest.is_finite() {

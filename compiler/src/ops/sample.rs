@@ -51,7 +51,8 @@ impl Elementwise {
             E::Powi(n) => of(&[if n < 0 { NOT_ZERO } else { AROUND_ZERO }], 0.0),
             E::Add | E::Sub | E::Mul => of(&[AROUND_ZERO, AROUND_ZERO], 0.0),
             E::Div => of(&[AROUND_ZERO, NOT_ZERO], 0.0),
-            E::Rem => of(&[POSITIVE, POSITIVE], 0.0),
+            // The quotient lies between two whole numbers.
+            E::Rem => of(&[&[(-0.75, -0.2), (0.2, 0.75), (2.2, 2.7)], &[(1.0, 1.05)]], 0.0),
             E::Powf => of(&[POSITIVE, AROUND_ZERO], 0.0),
             E::Atan2 => of(&[NOT_ZERO, NOT_ZERO], 0.0),
             E::Max | E::Min | E::Lt | E::Le | E::Eq | E::Ne => of(&[AROUND_ZERO, AROUND_ZERO], 0.2),

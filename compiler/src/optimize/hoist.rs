@@ -170,7 +170,11 @@ fn may_fail(func: &Func, stmt: &Stmt) -> bool {
         // A `while` loop may not end.
         Op::Control(Control::While | Control::Check { .. }) => true,
         Op::Control(Control::For { .. } | Control::If) => stmt.bodies.iter().any(|b| b.stmts.iter().any(|s| may_fail(func, s))),
-        Op::Reduce(Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }) => of_integers(),
+        Op::Reduce(Reduce::Sum { .. } | Reduce::Prod { .. } | Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }) => {
+            of_integers()
+        }
+        // An empty axis has no extreme.
+        Op::Reduce(Reduce::ArgMax { .. } | Reduce::ArgMin { .. }) => true,
         Op::Elementwise(op) => match op {
             Elementwise::Add
             | Elementwise::Sub

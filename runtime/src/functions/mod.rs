@@ -3,12 +3,14 @@
 //! The compiler knows each of them by name and differentiates it by its formula; these are what the user's function calls when it runs as it stands.
 //! All are stable over the whole range of floats. Like `ndarray`, they panic with a clear message on shapes that do not fit.
 
+mod arrays;
 mod elementwise;
 mod held;
 mod losses;
 mod rows;
 pub(crate) mod witness;
 
+pub use arrays::{argmax, argmax_axis, argmin, argmin_axis, batched_dot, cumsum, max_axis, min_axis, norm, outer, select};
 pub use elementwise::{ArrayFunctions, ScalarFunctions};
 pub use held::stop_gradient;
 pub use losses::{cross_entropy, mse};

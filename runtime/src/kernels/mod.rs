@@ -12,6 +12,7 @@
 mod buffer;
 mod contract;
 mod entry;
+mod extremes;
 mod index;
 mod map;
 mod math;
@@ -26,6 +27,7 @@ mod variant;
 pub use buffer::{Buffer, copy, elements, fill, to_array, view_elements};
 pub use contract::contract;
 pub use entry::{ANY, FailedCheck, check_index, check_indices, check_nonempty, check_or_panic, check_turns, dims, dims_or_panic, fixed};
+pub use extremes::{Largest, Smallest, extreme_positions};
 pub use index::{
     add, at, check_reshape, concat, first, fold, from, gather, part, read, row, row_mut, scatter_add, take_along, windows, write,
 };
@@ -40,4 +42,4 @@ pub(crate) use narrow::Narrow;
 pub use operand::{lane, position, splat, strided};
 pub use product::product;
 pub use products::{Stack, products, stack};
-pub use reduce::{Max, Min, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};
+pub use reduce::{Max, Min, Prod, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};

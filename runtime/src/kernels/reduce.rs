@@ -27,6 +27,10 @@ pub trait Reduction<T>: Copy {
 #[derive(Clone, Copy, Debug)]
 pub struct Sum;
 
+/// Multiplication; one if there is nothing to multiply.
+#[derive(Clone, Copy, Debug)]
+pub struct Prod;
+
 /// The largest, or NaN if there is one; `-inf` (or the least integer) if there is nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Max;
@@ -36,7 +40,7 @@ pub struct Max;
 pub struct Min;
 
 macro_rules! reductions {
-    ($($T:ident: $zero:expr, $least:expr, $largest:expr, |$x:ident| $is_nan:expr;)*) => { $(
+    ($($T:ident: $zero:expr, $one:expr, $least:expr, $largest:expr, |$x:ident| $is_nan:expr;)*) => { $(
         impl Reduction<$T> for Sum {
             #[inline(always)]
             fn identity(self) -> $T {
@@ -46,6 +50,18 @@ macro_rules! reductions {
             #[inline(always)]
             fn combine(self, a: $T, b: $T) -> $T {
                 a + b
+            }
+        }
+
+        impl Reduction<$T> for Prod {
+            #[inline(always)]
+            fn identity(self) -> $T {
+                $one
+            }
+
+            #[inline(always)]
+            fn combine(self, a: $T, b: $T) -> $T {
+                a * b
             }
         }
 
@@ -77,10 +93,10 @@ macro_rules! reductions {
     )* };
 }
 reductions! {
-    f64: 0.0, f64::NEG_INFINITY, f64::INFINITY, |x| x.is_nan();
-    f32: 0.0, f32::NEG_INFINITY, f32::INFINITY, |x| x.is_nan();
-    usize: 0, usize::MIN, usize::MAX, |_x| false;
-    i64: 0, i64::MIN, i64::MAX, |_x| false;
+    f64: 0.0, 1.0, f64::NEG_INFINITY, f64::INFINITY, |x| x.is_nan();
+    f32: 0.0, 1.0, f32::NEG_INFINITY, f32::INFINITY, |x| x.is_nan();
+    usize: 0, 1, usize::MIN, usize::MAX, |_x| false;
+    i64: 0, 1, i64::MIN, i64::MAX, |_x| false;
 }
 
 /// All items `f(operands at i)` of the iteration space combined.

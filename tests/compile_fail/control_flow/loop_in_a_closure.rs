@@ -1,9 +1,9 @@
 use bilevel::prelude::*;
 
 #[differentiable]
-fn f(x: &Array1<f64>) -> f64 {
-    let y = x.mapv(|v| {
-        let mut p = 1.0;
+fn f(x: &Array2<f64>) -> f64 {
+    let y = x.fold_axis(Axis(0), 1.0, |&p, &v| {
+        let mut p = p;
         for _ in 0..3 {
             p *= v;
         }

@@ -3,7 +3,7 @@ use bilevel::prelude::*;
 #[differentiable]
 fn f(x: f64, n: usize) -> f64 {
     let k = n >> 1;
-    x % 2.0 + x * k as f64
+    x * (k ^ 1) as f64
 }
 
 fn main() {}

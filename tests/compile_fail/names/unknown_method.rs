@@ -2,8 +2,8 @@ use bilevel::prelude::*;
 
 #[differentiable]
 fn f(x: &Array1<f64>) -> f64 {
-    let y = x.cbrt();
-    let z = x.iter().sum::<f64>();
+    let y = x.partition(2, Axis(0));
+    let z = x.iter().skip(1).sum::<f64>();
     y.sum() + z
 }
 

@@ -315,6 +315,9 @@ impl<'t> Parser<'t> {
             "reduce_sum" => Reduce::Sum { axes: self.numbers()? }.into(),
             "reduce_max" => Reduce::Max { axes: self.numbers()? }.into(),
             "reduce_min" => Reduce::Min { axes: self.numbers()? }.into(),
+            "reduce_prod" => Reduce::Prod { axes: self.numbers()? }.into(),
+            "arg_max" => Reduce::ArgMax { axis: self.axis()? }.into(),
+            "arg_min" => Reduce::ArgMin { axis: self.axis()? }.into(),
             "log_sum_exp" => Reduce::LogSumExp { axes: self.numbers()? }.into(),
             "einsum" => {
                 self.expect("[")?;

@@ -114,6 +114,9 @@ fn sum_of_products(r: &mut Rewriter, op: &Einsum, lhs: ValueId, rhs: ValueId) ->
 }
 
 pub(super) fn rewrite_reduce(r: &mut Rewriter, op: &Reduce, x: ValueId) -> Option<ValueId> {
+    if let Reduce::ArgMax { .. } | Reduce::ArgMin { .. } = op {
+        return None;
+    }
     let axes = op.axes();
     let dims = r.ty(x).dims.clone();
     let kept: Vec<usize> = (0..dims.len()).filter(|k| !axes.contains(k)).collect();
@@ -127,7 +130,7 @@ pub(super) fn rewrite_reduce(r: &mut Rewriter, op: &Reduce, x: ValueId) -> Optio
         let mut before: Vec<usize> = axes.iter().map(|&k| perm[k]).collect();
         before.sort_unstable();
         let left: Vec<usize> = (0..dims.len()).filter(|k| !before.contains(k)).collect();
-        let value = r.emit(with_axes(op, before), &[inner]);
+        let value = r.emit(op.with_axes(before), &[inner]);
         let perm = kept.iter().map(|&k| left.iter().position(|&l| l == perm[k]).expect("a kept axis")).collect();
         return Some(r.emit(Shape::Permute { perm }, &[value]));
     }
@@ -139,7 +142,7 @@ pub(super) fn rewrite_reduce(r: &mut Rewriter, op: &Reduce, x: ValueId) -> Optio
             let left: Vec<usize> = (0..r.ty(args[0]).rank()).filter(|k| !first.axes().contains(k)).collect();
             let mut all: Vec<usize> = first.axes().iter().copied().chain(axes.iter().map(|&k| left[k])).collect();
             all.sort_unstable();
-            Some(r.emit(with_axes(op, all), &args))
+            Some(r.emit(op.with_axes(all), &args))
         }
         (Op::Index(Index::PutAlong { axis, .. }), args) if matches!(op, Reduce::Sum { .. }) && axes.contains(&axis) => {
             let rest = axes.iter().filter(|&&k| k != axis).map(|&k| k - usize::from(k > axis)).collect();
@@ -152,23 +155,23 @@ pub(super) fn rewrite_reduce(r: &mut Rewriter, op: &Reduce, x: ValueId) -> Optio
     }
 }
 
-/// The same reduction over other axes.
-fn with_axes(op: &Reduce, axes: Vec<usize>) -> Reduce {
-    match op {
-        Reduce::Sum { .. } => Reduce::Sum { axes },
-        Reduce::Max { .. } => Reduce::Max { axes },
-        Reduce::Min { .. } => Reduce::Min { axes },
-        Reduce::LogSumExp { .. } => Reduce::LogSumExp { axes },
-    }
-}
-
 /// Whether the second reduction after the first is one over the axes of both.
 fn is_associative(second: &Reduce, first: &Reduce) -> bool {
     match (second, first) {
         (Reduce::Sum { .. }, Reduce::Sum { .. }) | (Reduce::Max { .. }, Reduce::Max { .. }) | (Reduce::Min { .. }, Reduce::Min { .. }) => {
             true
         }
-        (Reduce::Sum { .. } | Reduce::Max { .. } | Reduce::Min { .. } | Reduce::LogSumExp { .. }, _) => false,
+        // The order of factors is kept: rounding of products is not licensed to change.
+        (
+            Reduce::Sum { .. }
+            | Reduce::Prod { .. }
+            | Reduce::Max { .. }
+            | Reduce::Min { .. }
+            | Reduce::LogSumExp { .. }
+            | Reduce::ArgMax { .. }
+            | Reduce::ArgMin { .. },
+            _,
+        ) => false,
     }
 }
 
@@ -182,14 +185,14 @@ fn reduced_broadcast(r: &mut Rewriter, op: &Reduce, inner: ValueId, of_inner: &[
     }
     let mut value = inner;
     if !own.is_empty() {
-        value = r.emit(with_axes(op, own), &[value]);
+        value = r.emit(op.with_axes(own), &[value]);
     }
     let own_kept: Vec<usize> = kept.iter().copied().filter(|k| of_inner.contains(k)).collect();
     if !new.is_empty() {
         let space: Vec<usize> = (0..dims.len()).filter(|k| own_kept.contains(k) || new.contains(k)).collect();
         let places = |axes: &[usize]| axes.iter().map(|k| space.binary_search(k).expect("an axis of the space")).collect::<Vec<_>>();
         value = r.emit(Shape::Broadcast { axes: places(&own_kept), dims: space.iter().map(|&k| dims[k]).collect() }, &[value]);
-        value = r.emit(with_axes(op, places(&new)), &[value]);
+        value = r.emit(op.with_axes(places(&new)), &[value]);
     }
     let axes = own_kept.iter().map(|k| kept.binary_search(k).expect("a kept axis")).collect();
     Some(r.emit(Shape::Broadcast { axes, dims: kept.iter().map(|&k| dims[k]).collect() }, &[value]))

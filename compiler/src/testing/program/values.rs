@@ -1,7 +1,7 @@
 //! Operations on values: element-wise ones, reductions, products, conditions.
 
 use super::Draw;
-use crate::ir::{Dim, Elementwise, Reduce, ValueId};
+use crate::ir::{Dim, Elementwise, Reduce, Shape, ValueId};
 
 impl Draw {
     pub(super) fn unary(&mut self) {
@@ -45,11 +45,16 @@ impl Draw {
         let (y, y_bound) = self.float();
         let dims = self.dims_of(x);
         let y = self.coerce(y, &dims);
-        let ops = [E::Add, E::Sub, E::Mul, E::Mul, E::Div, E::Powf, E::Atan2, E::Max, E::Min];
+        let ops = [E::Add, E::Sub, E::Mul, E::Mul, E::Div, E::Rem, E::Powf, E::Atan2, E::Max, E::Min];
         let (z, bound) = match *self.random.pick(&ops) {
             E::Div => {
                 let (d, _) = self.positive((y, y_bound));
                 (self.b.div(x, d), 2.5 * x_bound)
+            }
+            E::Rem => {
+                let (divisor, bound) = self.positive((y, y_bound));
+                let x = self.shifted(x);
+                (self.b.map(E::Rem, &[x, divisor]), bound)
             }
             E::Powf => {
                 let (base, bound) = self.positive((x, x_bound));
@@ -67,8 +72,18 @@ impl Draw {
     }
 
     pub(super) fn reduce(&mut self) {
+        if self.random.one_in(8) {
+            return self.position_of_extreme();
+        }
         let (x, bound) = self.float();
         let axes: Vec<usize> = (0..self.b.ty(x).rank()).filter(|_| self.random.one_in(2)).collect();
+        if self.random.one_in(6) {
+            // Of numbers below one, so that the product is too.
+            let x = self.squashed(x, 0.99);
+            let y = self.b.op(Reduce::Prod { axes }, &[x]);
+            self.put((y, 1.0));
+            return;
+        }
         // The extreme of nothing is infinite.
         let kinds = if axes.iter().any(|&k| self.empty.contains(&self.b.ty(x).dims[k])) { 2 } else { 5 };
         let (op, bound) = match self.random.below(kinds) {
@@ -79,6 +94,26 @@ impl Draw {
         };
         let y = self.b.op(op, &[x]);
         self.put((y, bound));
+    }
+
+    /// The position of an extreme, as a number. What grows along the axis keeps elements apart that are equal but for rounding.
+    fn position_of_extreme(&mut self) {
+        let (x, _) = self.float();
+        let dims = self.dims_of(x);
+        let axes: Vec<usize> = (0..dims.len()).filter(|&k| !self.empty.contains(&dims[k])).collect();
+        if axes.is_empty() {
+            return;
+        }
+        let axis = *self.random.pick(&axes);
+        let places = self.b.op(Shape::Iota { dim: dims[axis] }, &[]);
+        let places = self.b.map(Elementwise::Cast(self.elem), &[places]);
+        let places = self.b.broadcast(places, &[axis], &dims);
+        let shift = self.scaled(places, 0.1371);
+        let apart = self.b.add(x, shift);
+        let op = if self.random.one_in(2) { Reduce::ArgMax { axis } } else { Reduce::ArgMin { axis } };
+        let position = self.b.op(op, &[apart]);
+        let number = self.b.map(Elementwise::Cast(self.elem), &[position]);
+        self.put((number, 3.0));
     }
 
     pub(super) fn einsum(&mut self) {
