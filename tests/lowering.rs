@@ -16,8 +16,8 @@ use bilevel_compiler::diagnostics::Diagnostics;
 use bilevel_compiler::ir::eval::{Tensor, eval};
 use bilevel_compiler::ir::verify::verify;
 use bilevel_compiler::lower::lower;
-use bilevel_compiler::syntax::Items;
 use bilevel_compiler::syntax::signature::{Use, parse_signature};
+use bilevel_compiler::syntax::{Items, Place, TypeNames};
 use common::{Argument, Outcome, matrix, vector};
 
 /// Lowers the last function of the source and runs it.
@@ -26,7 +26,9 @@ fn run(source: &str, args: &[Tensor]) -> Vec<f64> {
     let items = Items::of(&file.items);
     let Some(syn::Item::Fn(f)) = file.items.last() else { panic!("the last item is the function: {source}") };
     let mut diags = Diagnostics::new();
-    let lowered = parse_signature(f, Use::Differentiated, &mut diags).and_then(|signature| lower(f, signature, &items, &mut diags));
+    let names = TypeNames::new(&items, Place::HERE);
+    let signature = parse_signature(f, Use::Differentiated, &names, &mut diags);
+    let lowered = signature.and_then(|signature| lower(f, signature, &items, &mut diags));
     let errors = diags.texts().join("\n");
     assert!(diags.finish().is_ok(), "{errors}\n{source}");
     let lowered = lowered.expect("no errors, so a result");

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use bilevel_compiler::ir::eval::{Data, Tensor, eval};
 use bilevel_compiler::ir::{Elem, Func, Type};
-use bilevel_compiler::syntax::signature::{Form, Param, Signature};
 use bilevel_compiler::syntax::{Differentiable, Lowered};
+use bilevel_compiler::syntax::{Form, Param, Signature};
 use bilevel_compiler::testing::{Limits, Program, Random, program};
 use bilevel_compiler::{derive, emit};
 use syn::parse_quote;
@@ -90,7 +90,8 @@ fn differentiable(name: &str, p: &Program) -> Differentiable {
     });
     let mut results: Vec<Form> = p.func.result_types().map(form).collect();
     let output = if results.len() == 1 { results.remove(0) } else { Form::Tuple(results) };
-    let signature = Signature { name: quote::format_ident!("{name}"), vis: parse_quote!(pub), params: params.collect(), output };
+    let (name, generics) = (quote::format_ident!("{name}"), syn::Generics::default());
+    let signature = Signature { name, vis: parse_quote!(pub), generics, params: params.collect(), output };
     let lowered = Lowered { func: p.func.clone(), signature, assumed: Vec::new() };
     Differentiable { lowered, wrt: p.wrt.clone(), requests: Vec::new(), batched: Vec::new(), crate_path: parse_quote!(::bilevel) }
 }

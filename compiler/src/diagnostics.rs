@@ -50,6 +50,7 @@ pub mod messages {
         REQUEST_NEEDS_NUMBER = "B0112", "`{0}` is for functions that give one number, and `{1}` gives `{2}`", "give back an `f64`, for example with `.sum()`, or remove `{0}`";
         REQUEST_NEEDS_ARRAY = "B0113", "`{0}` is for functions that give one number or one array, and `{1}` gives `{2}`", "give back an array that holds all of it, or remove `{0}`";
         TOO_MANY_AXES = "B0114", "`{0}` of `{1}` would have {2} axes, and arrays of `ndarray` have types up to {3}", "take or give back arrays with fewer axes, or remove `{0}`";
+        REQUEST_OF_STRUCT = "B0115", "`{0}` of `{1}` would be several values of a struct, which no struct is", "take and give back the arrays themselves, or remove `{0}`";
 
         // Signatures.
         UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";
@@ -57,7 +58,7 @@ pub mod messages {
         MUTABLE_PARAMETER = "B0203", "`{0}` is a parameter that the function may change, and a derivative needs a function without side effects", "take it by `&` and give the new value back as the result";
         PATTERN_PARAMETER = "B0204", "the pattern `{0}` cannot stand for a parameter", "give the parameter a plain name and take it apart in the body: `let {0} = name;`";
         SELF_PARAMETER = "B0205", "methods cannot be differentiated", "write a free function and pass what it needs by name";
-        GENERIC_FUNCTION = "B0206", "`{0}` is generic, which is not available in this version", "write concrete types, such as `f64`";
+        GENERIC_FUNCTION = "B0206", "`{0}` is generic over a type, which is not available in this version", "write concrete types, such as `f64`";
         QUALIFIED_FUNCTION = "B0207", "a function to differentiate cannot be `{0}`", "remove `{0}`";
         MISSING_RESULT = "B0208", "`{0}` gives nothing back, so it has no derivative", "give back the value: `-> f64`";
         RESULT_BY_REFERENCE = "B0209", "the result `{0}` is a reference", "give back an owned value: `{1}`";
@@ -66,6 +67,14 @@ pub mod messages {
         UNUSED_WHERE = "B0212", "a `where` clause on `{0}` has nothing to constrain", "remove it";
         SHAPE_ATTRIBUTE = "B0213", "`{0}` is not understood", "write a name or a number for each axis, or `_` to leave one open: `#[shape(n, 3)]`";
         SHAPE_RANK = "B0214", "`{0}` speaks of {1}, but `{2}` is {3}", "write one name or number for each axis of an array";
+        STRUCT_WITHOUT_PARAMS = "B0215", "the struct `{0}` does not derive `Params`", "write `#[derive(Params)]` above its definition";
+        RECURSIVE_STRUCT = "B0216", "the struct `{0}` contains itself", "give it a fixed depth: a field for each part, or an array with one more axis";
+        GENERIC_STRUCT = "B0217", "the struct `{0}` is generic, which is not available in this version", "write concrete types, such as `Array2<f64>`";
+        BORROWED_FIELD = "B0218", "the field `{0}` of type `{1}` borrows what it holds", "own it, as in `Array2<f64>`, or pass it as a parameter of its own";
+        FIXED_LENGTH = "B0219", "the length `{0}` of a fixed array is not one that the macro can compute", "write a number, a `const` of the same `#[bilevel]` module, or a constant parameter of the function";
+        CONST_PARAMETER = "B0220", "nothing that is passed says what `{0}` is", "use it as the length of a fixed array in a parameter, `x: &[f64; {0}]`, or pass a `usize`";
+        STRUCT_WITHOUT_FLOATS = "B0221", "no field of `{0}` is a float, an array of floats, or a struct of such", "leave the derive out: integers and truth values are data, and are passed by themselves";
+        MIXED_FIELDS = "B0222", "`{0}` holds `{2}` in `{1}` and `{3}` here; its elements are one vector, and of one type", "write `{2}`";
 
         // Problems.
         ROLE_MISSING = "B0301", "the problem `{0}` has no `#[{1}]` function", "put `#[{1}(minimize = …)]` on the function that computes the {1} loss";
@@ -83,6 +92,8 @@ pub mod messages {
         BOTH_ROLES = "B0313", "`{0}` is both an inner and an outer variable", "name different parameters in `#[inner]` and `#[outer]`";
         MIXED_PRECISION = "B0314", "`{0}` is of type `{1}`, but the variables and losses before it are made of `{2}`", "use one float type for both losses and all variables";
         ONE_FUNCTION_BOTH_ROLES = "B0315", "`{0}` is both the inner and the outer loss", "write two functions";
+        VARIABLE_FIELD_READ = "B0316", "`{0}` is a `{1}` within an {2} variable, and a loss cannot depend on it", "pass it as a parameter of its own";
+        GENERIC_LOSS = "B0317", "the {0} loss is generic, and a problem is for one float type and its own lengths", "write concrete types, such as `f64` and `[f64; 3]`; functions that it calls may be generic";
 
         // The language.
         UNSUPPORTED_EXPRESSION = "B0401", "{0} cannot be differentiated in this version", "write {1}";
@@ -105,6 +116,7 @@ pub mod messages {
         ARGUMENT_COUNT = "B0505", "`{0}` takes {1}, found {2}", "give it {1}";
         METHOD_ON_NUMBER = "B0506", "`{0}` is a method of arrays, and its receiver `{1}` is {2}", "call it on an array, or leave it out";
         CALL = "B0507", "`{0}` cannot be called like this: {1}", "compare the types, shapes and constants of the arguments with what the body of `{0}` does with them";
+        UNKNOWN_STRUCT = "B0508", "the struct `{0}` is not known here: its definition is outside of what the macro sees", "write a struct with `#[derive(Params)]`, or a tuple";
         DERIVATIVE_SYNTAX = "B0510", "`{0}!` is not written like this: {1}", "write `{2}`";
         ARGUMENT_NOT_IN_SCOPE = "B0511", "`{0}` has a parameter `{1}`, and nothing of that name is in sight", "name the arguments: `{2}!({0}(..), ..)`";
         DERIVATIVE_OUTSIDE = "B0512", "`{0}!` stands outside of what is differentiated", "use it in functions with `#[differentiable]` and in `#[bilevel]` modules; elsewhere call the generated function, `f::{0}(..)`";
@@ -125,6 +137,7 @@ pub mod messages {
         INTEGER_TYPE = "B0613", "the type of the integer `{0}` is not said, and the macro cannot see what Rust makes of it", "give the literal a suffix: `0_usize` or `0_i64`";
         OPERANDS = "B0614", "the operands of `{0}` do not fit: {1}", "compare the types and shapes of the operands";
         INDEX_TYPE = "B0615", "`{0}` may be negative: nothing says that `{1}` is a `usize`, and then Rust makes it an `i32`", "compute it in floats, with `{1} as f64`, or give a bound of the range a suffix: `0_usize`";
+        UNKNOWN_FIELD = "B0616", "`{1}` has no field `{0}`", "its fields are {2}";
 
         // Control flow.
         RETURN_IN_A_LOOP = "B0701", "`return` inside of a loop leaves more than the loop", "set a `let mut` and `break`, and `return` after the loop";

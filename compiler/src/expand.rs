@@ -16,8 +16,10 @@ use crate::syntax::bounds::without_bounds;
 use crate::syntax::carrier::{carrier, faulty_carrier};
 use crate::syntax::derivative::{CarriedCall, DerivativeUse, derivative_uses, owner, with_calls};
 use crate::syntax::items::{Item, Items};
+use crate::syntax::params::parse_params_struct;
 use crate::syntax::question::{Answered, Entry, Question};
 use crate::syntax::shapes::{strip_function, strip_items};
+use crate::syntax::structs::missing_structs;
 use crate::syntax::witness::{carried_witness, name_checks, witness};
 use crate::{derive, emit, program, syntax};
 
@@ -28,18 +30,23 @@ const MAX_NESTING: usize = 100;
 /// it is.
 pub(crate) fn begin(mut expansion: Question) -> TokenStream {
     let item = expansion.item.clone();
+    // A derive stands beside its item, the other macros replace it.
+    let original = if expansion.entry == Entry::Params { TokenStream::new() } else { item.clone() };
     let mut half_typed = false;
     let nesting = nesting(item.clone(), &mut half_typed).max(nesting(expansion.attr.clone(), &mut half_typed));
     if half_typed {
-        return item;
+        return original;
     }
     let mut diags = Diagnostics::new();
     let tokens = if nesting > MAX_NESTING {
         diags.error(first_token(&item), messages::TOO_DEEP, &[]);
-        item
+        original
     } else {
-        read(&item, &mut diags, item.clone(), |mut parsed, diags| {
+        read(&item, &mut diags, original, |mut parsed, diags| {
             let generated = generate(&mut expansion, &mut parsed, diags);
+            if expansion.entry == Entry::Params {
+                return generated;
+            }
             call_derivatives(&mut parsed, &expansion.crate_path, diags.has_errors());
             with_generated(parsed, generated)
         })
@@ -207,6 +214,7 @@ fn generate(expansion: &mut Question, item: &mut syn::Item, diags: &mut Diagnost
         (Entry::Differentiable, syn::Item::Fn(f)) => function(expansion, f, &items, diags),
         (Entry::Differentiable, syn::Item::Const(c)) => constant(expansion, c, &items, diags),
         (Entry::Bilevel, syn::Item::Mod(module)) => problem(expansion, module, &items, diags),
+        (Entry::Params, item) => return params(expansion, item, &items, diags),
         (Entry::Differentiable, other) => wrong_item(other, "differentiable", "a function", diags),
         (Entry::Bilevel, other) => wrong_item(other, "bilevel", "an inline module", diags),
     };
@@ -257,6 +265,18 @@ fn constant(expansion: &mut Question, item: &syn::ItemConst, items: &Items, diag
     }
 }
 
+/// Beside a struct: what makes it a variable, and its carrier, for which those of the structs in its fields are asked first.
+fn params(expansion: &mut Question, item: &syn::Item, items: &Items, diags: &mut Diagnostics) -> TokenStream {
+    let is_first = expansion.paths.is_empty();
+    let parsed = parse_params_struct(item, program::default_crate_path(), diags);
+    let (Some(of), syn::Item::Struct(item)) = (parsed, item) else { return without_body(item) };
+    expansion.crate_path = of.crate_path.clone();
+    let implementation = is_first.then(|| emit::params(&of));
+    expansion.pending = missing_structs(item, items);
+    let carrier = if expansion.pending.is_empty() { carrier(&Item::Struct(item.clone()), items) } else { expansion.ask() };
+    quote!(#implementation #carrier)
+}
+
 /// Inside of a module: the `Problem` and its kernels.
 fn problem(expansion: &mut Question, module: &mut syn::ItemMod, items: &Items, diags: &mut Diagnostics) -> TokenStream {
     let args = parse_bilevel(expansion.attr.clone(), diags);
@@ -281,6 +301,7 @@ fn without_body(item: &syn::Item) -> TokenStream {
     match item {
         syn::Item::Fn(f) if f.sig.receiver().is_none() => faulty_carrier(&Item::Function(f.clone())),
         syn::Item::Const(c) => faulty_carrier(&Item::Const(c.clone())),
+        syn::Item::Struct(s) => faulty_carrier(&Item::Struct(s.clone())),
         _ => TokenStream::new(),
     }
 }

@@ -45,6 +45,11 @@ pub fn derivative_outside(name: &str, tokens: TokenStream) -> TokenStream {
     expand::derivative_outside(name, &tokens)
 }
 
+/// `#[derive(Params)]` on `item`: what makes the struct a variable, and its carrier, or errors.
+pub fn derive_params(item: TokenStream) -> TokenStream {
+    expand::begin(Question::new(Entry::Params, TokenStream::new(), item))
+}
+
 /// Goes on with an expansion that asked for the tokens of another item, now that a [carrier](syntax::carrier) has put them behind its state.
 pub fn resume(state: TokenStream) -> TokenStream {
     dump::item(&state.clone(), || expand::resume(state))

@@ -1,7 +1,7 @@
 //! From the tokens under an attribute to what is to be generated: reads, checks and lowers functions and problems.
 
 use crate::diagnostics::{Diagnostics, messages};
-use crate::ir::Func;
+use crate::ir::{Func, ValueId};
 use crate::lower::{depends_on, lower, lower_found};
 use crate::syntax::attributes::{BilevelArgs, DifferentiableArgs};
 use crate::syntax::derivative::DerivativeCall;
@@ -9,11 +9,11 @@ use crate::syntax::items::path_key;
 use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module};
 use crate::syntax::requests::check_requests;
 use crate::syntax::signature::{Use, parse_signature};
-use crate::syntax::{Differentiable, Items, Lowered, Place, ProblemIr, Signature, source_text};
+use crate::syntax::{Differentiable, Items, Lowered, Place, ProblemIr, Signature, TypeNames, source_text};
 
 /// The function under `#[differentiable(args)]`, which sees `items`; `None` if there was an error or if an item is missing, which is then in `diags`.
 pub fn read_function(args: DifferentiableArgs, item: &syn::ItemFn, items: &Items, diags: &mut Diagnostics) -> Option<Differentiable> {
-    let signature = parse_signature(item, Use::Differentiated, diags)?;
+    let signature = parse_signature(item, Use::Differentiated, &TypeNames::new(items, Place::HERE), diags)?;
     let wrt = match &args.wrt {
         Some(names) => names.iter().filter_map(|name| wrt_position(name, &signature, diags)).collect(),
         None => (0..signature.params.len()).filter(|&k| signature.params[k].form.is_differentiable()).collect::<Vec<_>>(),
@@ -57,7 +57,7 @@ pub fn read_derivative(
         }
         return None;
     };
-    let signature = parse_signature(found.item, Use::Differentiated, diags)?;
+    let signature = parse_signature(found.item, Use::Differentiated, &TypeNames::new(items, found.place), diags)?;
     let wrt: Vec<Option<usize>> = call.wrt.iter().map(|name| wrt_position(name, &signature, diags)).collect();
     let lowered = lower_found(found, signature, items, diags)?;
     let wrt = wrt.into_iter().collect::<Option<Vec<usize>>>()?;
@@ -89,9 +89,11 @@ pub fn read_problem(args: BilevelArgs, item: syn::ItemMod, items: &Items, diags:
 
 fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &mut Diagnostics) -> Option<ProblemIr> {
     let before = diags.n_errors();
+    let names = TypeNames::new(items, Place::HERE);
     // Both losses are read and lowered whatever the errors in the other, so that all errors appear together.
     let signature = |loss: &Option<Loss>, diags: &mut Diagnostics| {
-        loss.as_ref().and_then(|loss| parse_signature(&loss.item, Use::Differentiated, diags).map(|signature| (loss.clone(), signature)))
+        loss.as_ref()
+            .and_then(|loss| parse_signature(&loss.item, Use::Differentiated, &names, diags).map(|signature| (loss.clone(), signature)))
     };
     let inner = signature(&module.inner, diags);
     let outer = signature(&module.outer, diags);
@@ -135,6 +137,7 @@ fn check_dependence(
         let Some(first) = first else { return false };
         (0..variable.param.form.leaves().len()).any(|k| depends_on(func, func.params()[first + k]))
     };
+    refuse_reading_other_fields(inner, outer, inner_variables, outer_variables, diags);
     // The attribute is where the variable was named; the error stands there.
     let named = |loss: &Option<Loss>, variable: &Variable| {
         let names = loss.iter().flat_map(|l| &l.minimize);
@@ -155,7 +158,34 @@ fn check_dependence(
     }
 }
 
-/// Where this crate is found if the attribute does not say it.
+/// What a struct has beside floats comes along with a variable; solvers do not look at it, so that the losses must not depend on it.
+fn refuse_reading_other_fields(
+    inner: &Lowered,
+    outer: &Lowered,
+    inner_variables: &[Variable],
+    outer_variables: &[Variable],
+    diags: &mut Diagnostics,
+) {
+    for (role, variables) in [("inner", inner_variables), ("outer", outer_variables)] {
+        for v in variables {
+            let labels = v.param.form.labels(&v.param.name.to_string());
+            for (k, (elem, _)) in v.param.form.leaves().into_iter().enumerate().filter(|(_, (elem, _))| !elem.is_float()) {
+                let read = |loss: &Lowered, first: Option<usize>| first.is_some_and(|at| is_read(&loss.func, loss.func.params()[at + k]));
+                if read(inner, v.in_inner) || read(outer, v.in_outer) {
+                    diags.error(&v.param.name, messages::VARIABLE_FIELD_READ, &[&labels[k], elem.name(), role]);
+                }
+            }
+        }
+    }
+}
+
+fn is_read(func: &Func, value: ValueId) -> bool {
+    let mut read = func.results().contains(&value);
+    func.body.walk(&mut |stmt| read |= stmt.args.contains(&value) || stmt.bodies.iter().any(|b| b.results.contains(&value)));
+    read
+}
+
+/// Where generated code finds this crate if no attribute says otherwise.
 pub fn default_crate_path() -> syn::Path {
     syn::parse_quote!(::bilevel)
 }

@@ -40,6 +40,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0213", "", "fn f(#[shape(n + 1)] a: &Array1<f64>) -> f64 { a.sum() }"),
     ("B0214", "", "fn f(#[shape(n, m)] a: &Array1<f64>) -> f64 { a.sum() }"),
     ("B0602", "", "fn f(#[shape(n)] a: &Array1<f64>, #[shape(m)] b: &Array1<f64>) -> f64 { (a * b).sum() }"),
+    ("B0219", "", "fn f(a: &[f64; WIDTH]) -> f64 { a[0] }"),
+    ("B0220", "", "fn f<const N: usize>(a: f64) -> f64 { a * N as f64 }"),
     ("B0401", "", "fn f(a: f64) -> f64 { if let x = a { x } else { a } }"),
     ("B0402", "", "fn f(a: f64) -> f64 { struct S; a }"),
     ("B0402", "", "fn f(a: f64) -> f64 { let mut s = a; let add = |v: f64| { s += v; s }; add(a) }"),
@@ -61,10 +63,14 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0506", "", "fn f(a: f64) -> f64 { a.sum() }"),
     ("B0510", "", "fn f(a: f64) -> f64 { grad!(a + 1.0, a) }"),
     ("B0510", "", "fn f(a: f64) -> f64 { jvp!(g, a) }"),
+    ("B0501", "", "fn f(a: &[f64; 3]) -> f64 { a.sum() }"),
+    ("B0508", "", "fn f(a: f64) -> f64 { let s = Special::Pair { a, b: a }; s.a }"),
     ("B0601", "", "fn f(a: &Array2<f64>, b: &Array3<f64>) -> f64 { a.dot(b).sum() }"),
     ("B0602", "", "fn f(a: f64) -> f64 { (Array1::from_elem(3, a) + Array1::from_elem(4, a)).sum() }"),
     ("B0603", "", "fn f(a: f64, b: f32) -> f64 { a + b }"),
     ("B0604", "", "fn f(a: f64) -> f64 { a + (a, a) }"),
+    ("B0604", "", "fn f(a: &[f64; 3]) -> f64 { let b = 2.0 * a; b[0] }"),
+    ("B0606", "", "fn f(a: f64) -> [f64; 3] { [a; 2] }"),
     ("B0605", "", "fn f(a: &Array1<f64>) -> f64 { let b: Array2<f64> = a.clone(); b.sum() }"),
     ("B0606", "", "fn f(a: &Array1<f64>) -> f64 { a.exp() }"),
     ("B0607", "", "fn f(a: &Array1<f64>) -> f64 { a.mean() * 2.0 }"),
@@ -165,6 +171,40 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
         "fn h(x: f64) -> f64 { x } #[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l * grad!(h, x) } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
     ),
     (
+        "B0215",
+        "",
+        "struct S { a: f64 } #[inner(minimize = w)] fn f(w: &S, l: &f64) -> f64 { w.a * l } #[outer(minimize = l)] fn g(l: &f64) -> f64 { *l }",
+    ),
+    (
+        "B0216",
+        "",
+        "#[derive(Params)] struct S { a: f64, s: S }
+         #[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64, s: &S) -> f64 { *w }",
+    ),
+    (
+        "B0218",
+        "",
+        "#[derive(Params)] struct S<'a> { a: ArrayView1<'a, f64> }
+         #[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64, s: &S) -> f64 { *w }",
+    ),
+    (
+        "B0316",
+        "",
+        "#[derive(Params)] pub struct S { a: f64, n: usize }
+         #[inner(minimize = w)] fn f(w: &S, l: &f64) -> f64 { w.a * l * w.n as f64 } #[outer(minimize = l)] fn g(w: &S) -> f64 { w.a }",
+    ),
+    (
+        "B0317",
+        "",
+        "#[inner(minimize = w)] fn f<const N: usize>(w: &[f64; N], l: &f64) -> f64 { w[0] * l } #[outer(minimize = l)] fn g(l: &f64) -> f64 { *l }",
+    ),
+    (
+        "B0616",
+        "",
+        "#[derive(Params)] pub struct S { a: f64 }
+         #[inner(minimize = w)] fn f(w: &S, l: &f64) -> f64 { w.b * l } #[outer(minimize = l)] fn g(w: &S) -> f64 { w.a }",
+    ),
+    (
         "B0504",
         "",
         "fn a(x: f64) -> f64 { b(x) } fn b(x: f64) -> f64 { a(x) }
@@ -172,8 +212,22 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// Structs under `#[derive(Params)]`.
+const STRUCTS: &[(&str, &str)] = &[
+    ("B0101", "enum Choice { A, B }"),
+    ("B0102", "#[params(name = a)] struct S { a: f64 }"),
+    ("B0201", "struct S { a: Vec<f64>, b: f64 }"),
+    ("B0201", "struct S { a: [Layer; 3], b: f64 }"),
+    ("B0202", "struct S { a: ArrayD<f64> }"),
+    ("B0217", "struct S<T> { a: Array1<T> }"),
+    ("B0218", "struct S { a: ArrayView1<'static, f64> }"),
+    ("B0218", "struct S { a: &'static Array1<f64> }"),
+    ("B0221", "struct S { n: usize, labels: Array1<usize> }"),
+    ("B0222", "struct S { a: f64, b: (usize, Array1<f32>) }"),
+];
+
 /// Messages that no short program gives: nesting of any depth has a test of its own, the others stand behind checks that come first.
-const ELSEWHERE: &[&str] = &["B0110", "B0410", "B0507", "B0512", "B0614", "B0801", "B0901"];
+const ELSEWHERE: &[&str] = &["B0110", "B0115", "B0410", "B0507", "B0512", "B0614", "B0801", "B0901"];
 
 fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap_or_else(|e| panic!("{e}: {source}"))
@@ -196,6 +250,11 @@ fn every_message_has_its_program() {
     for &(code, attr, items) in PROBLEMS {
         let out = bilevel_compiler::bilevel(tokens(attr), tokens(&format!("mod problem {{ {items} }}"))).to_string();
         assert_eq!(codes(&out), [code], "{items}\n{out}");
+        seen.insert(code);
+    }
+    for &(code, item) in STRUCTS {
+        let out = bilevel_compiler::derive_params(tokens(item)).to_string();
+        assert_eq!(codes(&out), [code], "{item}\n{out}");
         seen.insert(code);
     }
     let table: BTreeSet<&str> = messages::ALL.iter().map(|m| m.code).collect();

@@ -60,6 +60,17 @@ pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
     bilevel_compiler::differentiable(attr.into(), item.into()).into()
 }
 
+/// Makes a struct one variable: its gradient is a value of the same struct, and solvers see its elements as one vector.
+///
+/// Implements `bilevel::Params` for a struct whose fields are floats, arrays and fixed arrays of floats, tuples of such, or structs that derive `Params`
+/// as well. All floats are of one type. Fields that are no floats, such as a `usize`, come along unchanged.
+///
+/// `#[params(crate = path)]` says where this crate is found, if not at `::bilevel`.
+#[proc_macro_derive(Params, attributes(params))]
+pub fn derive_params(item: TokenStream) -> TokenStream {
+    bilevel_compiler::derive_params(item.into()).into()
+}
+
 /// Generates a bilevel problem from an inline module.
 ///
 /// One function of the module is the inner loss, `#[inner(minimize = w)]`, and one the outer loss, `#[outer(minimize = lambda)]`; several variables

@@ -12,16 +12,16 @@ pub trait BilevelProblem {
     /// `f64` or `f32`.
     type Float: Float;
     /// The inner variable, in the user's form.
-    type Inner: Params<Self::Float>;
+    type Inner: Params<Float = Self::Float>;
     /// The outer variable, in the user's form.
-    type Outer: Params<Self::Float>;
+    type Outer: Params<Float = Self::Float>;
     /// Dimensions, contiguous data and buffers.
     type Workspace;
 
-    /// The name of the inner variable, for messages.
-    const INNER_NAME: &'static str = "inner variable";
-    /// The name of the outer variable, for messages.
-    const OUTER_NAME: &'static str = "outer variable";
+    /// The names of the inner variable's leaves in order, for messages; the last stands for all further leaves.
+    const INNER_NAMES: &'static [&'static str] = &["inner variable"];
+    /// The names of the outer variable's leaves in order, for messages; the last stands for all further leaves.
+    const OUTER_NAMES: &'static [&'static str] = &["outer variable"];
 
     /// Checks the data and the shapes of the variables against each other and makes the memory that the kernels use.
     ///

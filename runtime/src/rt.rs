@@ -1,6 +1,6 @@
 //! Exactly what generated code names, and nothing else. Not for use by hand: it changes with the compiler.
 
-pub use ndarray::{Array, Array0, Array1, Array2, Array3, Array4, Array5, Array6};
+pub use ndarray::{Array, Array0, Array1, Array2, Array3, Array4, Array5, Array6, arr0};
 pub use ndarray::{ArrayView0, ArrayView1, ArrayView2, ArrayView3, ArrayView4, ArrayView5, ArrayView6};
 
 pub use crate::kernels::{
@@ -8,12 +8,13 @@ pub use crate::kernels::{
     check_indices, check_nonempty, check_or_panic, check_reshape, check_turns, column, concat, contract, copy, cos, cosh, dims,
     dims_or_panic, elements, exp, exp_m1, extreme_positions, fill, first, fixed, floor, fold, from, gather, lane, ln, ln_1p, log_sum_exp,
     map, matrix, max, min, part, position, powf, powi, product, products, read, reduce_all, reduce_first, reduce_last, relu, row, row_mut,
-    scatter_add, sigmoid, sign, sin, sinh, softplus, splat, sqrt, stack, strided, take_along, tan, tanh, to_array, view_elements, windows,
-    write,
+    scatter_add, sigmoid, sign, sin, sinh, softplus, splat, sqrt, stack, strided, take_along, tan, tanh, to_array, to_fixed, view_elements,
+    windows, write,
 };
 pub use std::borrow::Cow;
 pub use std::mem::swap;
+pub use std::vec::Vec;
 
 pub use crate::functions::witness::{Carried, HasBound, NoBound, OwnMethods, Same, UnboundedLoop, same_function};
-pub use crate::params::check_finite;
+pub use crate::params::{Struct, check_finite, from_fields, take_leaf, write_leaf};
 pub use crate::{BilevelProblem, Error, Float, Params};

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::methods::{Check, Differences, Kernels, Method, Point};
-use crate::params::check_finite;
+use crate::params::check_finite_leaves;
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, OuterOptimizer};
 use crate::{BilevelProblem, Error, Float, Params, Report, vector};
 
@@ -243,7 +243,7 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
                 }
             }
             optimizer.step(&mut state, &session.gradient, &mut session.outer);
-            check_finite(P::OUTER_NAME, &session.outer).map_err(in_step(index))?;
+            check_finite_leaves(P::OUTER_NAMES, &session.outer_shapes, &session.outer).map_err(in_step(index))?;
         }
         if *start == Start::Cold {
             session.inner.copy_from_slice(&first_inner);
@@ -280,7 +280,7 @@ impl<T: Float> Best<T> {
         }
     }
 
-    fn tuned<O: Params<T>, W: Params<T>>(self, outer: &O, inner: &W, trace: Vec<TraceEntry<T>>) -> Tuned<T, O, W> {
+    fn tuned<O: Params<Float = T>, W: Params<Float = T>>(self, outer: &O, inner: &W, trace: Vec<TraceEntry<T>>) -> Tuned<T, O, W> {
         Tuned {
             outer: outer.with_elements(&self.outer),
             inner: inner.with_elements(&self.inner),
@@ -334,8 +334,8 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Session<'p, 
         let session = slot.insert(session);
         inner.write_to(&mut session.inner);
         outer.write_to(&mut session.outer);
-        check_finite(P::INNER_NAME, &session.inner)?;
-        check_finite(P::OUTER_NAME, &session.outer)?;
+        check_finite_leaves(P::INNER_NAMES, &session.inner_shapes, &session.inner)?;
+        check_finite_leaves(P::OUTER_NAMES, &session.outer_shapes, &session.outer)?;
         Ok(session)
     }
 

@@ -3,10 +3,8 @@
 use bilevel::Params;
 
 /// All elements of a value, leaf after leaf.
-pub(crate) fn flat(x: &impl Params<f64>) -> Vec<f64> {
-    let mut out = vec![0.0; x.n_elements()];
-    x.write_to(&mut out);
-    out
+pub(crate) fn flat(x: &impl Params<Float = f64>) -> Vec<f64> {
+    x.flat().to_vec()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::emitter::{Checks, Emitter, declare_buffers, ident};
-use super::forms::{Dims, Leaf, assemble, bare_or_tuple, float_form, leaves, owned, owned_results, type_of};
+use super::forms::{Dims, Leaf, Source, assemble, bare_or_tuple, leaf_forms, leaves, needs_glob, owned_results, type_of, within_submodule};
 use super::names::Names;
 use crate::derive::{self, DeriveError, Reason};
 use crate::dump;
@@ -12,7 +12,7 @@ use crate::ir::{DimId, Func, ValueId};
 use crate::optimize::optimize;
 use crate::syntax::Differentiable;
 use crate::syntax::derivative::Derivative;
-use crate::syntax::signature::Form;
+use crate::syntax::form::Form;
 
 /// The module of the function's name with `jvp`, `vjp` and `linearize`, and for a scalar function `grad`, `value_and_grad` and `hvp`; and what the attribute
 /// asks for.
@@ -53,11 +53,13 @@ pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> 
     }
     items.extend(c.requested(&f, &wrt)?);
     let doc = format!(" Derivatives of `{name}`.");
+    let glob = c.glob();
     Ok(quote! {
         #[doc = #doc]
         #[allow(unused, unused_doc_comments, clippy::all, clippy::pedantic)]
         #vis mod #name {
             use #crate_path::rt;
+            #glob
 
             #(#items)*
 
@@ -87,15 +89,33 @@ pub fn derivative(function: &Differentiable, kind: Derivative, module: &Ident) -
         Derivative::Hvp => c.hvp(&optimize(&derive::hvp(&f, &wrt)?)),
     };
     let crate_path = &function.crate_path;
+    let glob = c.glob();
     Ok(quote! {
         #[doc(hidden)]
         #[allow(unused, unused_doc_comments, non_snake_case, clippy::all, clippy::pedantic)]
         mod #module {
             use #crate_path::rt;
+            #glob
 
             #item
         }
     })
+}
+
+/// A result of a generated function.
+pub(super) struct Output<'a> {
+    pub(super) form: Form,
+    pub(super) rest: Rest<'a>,
+}
+
+/// Where leaves that are no floats come from, which only structs have in derivatives.
+pub(super) enum Rest<'a> {
+    /// They are results like the others: this is the value of the function.
+    Computed,
+    /// From the value of the function, which has this form: this is its tangent.
+    Value(&'a Form),
+    /// From a parameter: this is its cotangent.
+    Param(&'a Param),
 }
 
 /// A parameter of a generated function.
@@ -103,6 +123,8 @@ pub(super) struct Param {
     pub(super) name: Ident,
     pub(super) form: Form,
     pub(super) by_ref: bool,
+    /// Whether it is a tangent or cotangent, of which only the floats are read.
+    pub(super) is_derivative: bool,
 }
 
 pub(super) struct Companion<'a> {
@@ -123,9 +145,37 @@ impl<'a> Companion<'a> {
         let primals = signature
             .params
             .iter()
-            .map(|p| Param { name: names.unique(&p.name.to_string()), form: p.form.clone(), by_ref: p.by_ref })
+            .map(|p| {
+                let name = names.unique(&p.name.to_string());
+                Param { name, form: within_submodule(&p.form), by_ref: p.by_ref, is_derivative: false }
+            })
             .collect();
-        Companion { function, rt: quote!(rt), names, primals, wrt: function.wrt.clone(), output: owned(&signature.output) }
+        let output = within_submodule(&signature.output.owned());
+        Companion { function, rt: quote!(rt), names, primals, wrt: function.wrt.clone(), output }
+    }
+
+    /// Brings names in types into sight that stand where the function does.
+    fn glob(&self) -> TokenStream {
+        let signature = &self.function.lowered.signature;
+        let needed = signature.params.iter().map(|p| &p.form).chain([&signature.output]).any(needs_glob);
+        if needed { "use super::*;".parse().unwrap_or_default() } else { TokenStream::new() }
+    }
+
+    /// The generic parameters, without lifetimes, as they are declared.
+    fn generics(&self) -> TokenStream {
+        let consts = self.function.lowered.signature.generics.const_params();
+        let consts: Vec<TokenStream> = consts.map(|syn::ConstParam { ident, ty, .. }| quote!(const #ident: #ty)).collect();
+        if consts.is_empty() { TokenStream::new() } else { quote!(<#(#consts),*>) }
+    }
+
+    /// The value of the function.
+    pub(super) fn value(&self) -> Vec<Output<'_>> {
+        vec![Output { form: self.output.clone(), rest: Rest::Computed }]
+    }
+
+    /// The tangent of the value.
+    fn dot(&self) -> Vec<Output<'_>> {
+        vec![Output { form: self.output.tangent().expect("the output has floats"), rest: Rest::Value(&self.output) }]
     }
 
     fn function_name(&self) -> String {
@@ -141,15 +191,19 @@ impl<'a> Companion<'a> {
     pub(super) fn tangents(&self, names: &mut Names) -> Vec<Param> {
         let tangent = |&k: &usize| {
             let p = &self.primals[k];
-            let form = float_form(&p.form).expect("a differentiated parameter has floats");
-            Param { name: names.unique(&format!("{}_dot", p.name)), form, by_ref: p.by_ref }
+            let form = p.form.tangent().expect("a differentiated parameter has floats");
+            Param { name: names.unique(&format!("{}_dot", p.name)), form, by_ref: p.by_ref, is_derivative: true }
         };
         self.wrt.iter().map(tangent).collect()
     }
 
-    /// The types of the cotangents of the differentiated parameters, and the results of that form.
-    pub(super) fn cotangent_forms(&self) -> Vec<Form> {
-        self.wrt.iter().map(|&k| owned(&float_form(&self.primals[k].form).expect("a differentiated parameter has floats"))).collect()
+    /// The cotangents of the differentiated parameters.
+    pub(super) fn cotangents(&self) -> Vec<Output<'_>> {
+        let cotangent = |&k: &usize| {
+            let p = &self.primals[k];
+            Output { form: p.form.tangent().expect("a differentiated parameter has floats").owned(), rest: Rest::Param(p) }
+        };
+        self.wrt.iter().map(cotangent).collect()
     }
 
     /// In place of a function that runs a loop without a bound backwards: any call of it is an error that says what is missing.
@@ -173,60 +227,67 @@ impl<'a> Companion<'a> {
     fn jvp(&self, f: &Func) -> TokenStream {
         let mut names = self.names.clone();
         let tangents = self.tangents(&mut names);
-        let dot = float_form(&self.output).expect("the output has floats");
         let doc = " Forward mode: the value, and its tangent for the given tangents of the arguments.";
-        self.item("jvp", doc, tangents, names, f, &[vec![self.output.clone()], vec![dot]])
+        self.item("jvp", doc, tangents, names, f, &[self.value(), self.dot()])
     }
 
     fn vjp(&self, f: &Func) -> TokenStream {
         let mut names = self.names.clone();
-        let form = float_form(&self.output).expect("the output has floats");
+        let form = self.output.tangent().expect("the output has floats");
         let by_ref = !matches!(form, Form::Scalar(_));
-        let cotangent = Param { name: names.unique("y_bar"), form, by_ref };
+        let cotangent = Param { name: names.unique("y_bar"), form, by_ref, is_derivative: true };
         let doc = " Reverse mode: the value, and the cotangents of the arguments for the given cotangent of the value.";
-        self.item("vjp", doc, vec![cotangent], names, f, &[vec![self.output.clone()], self.cotangent_forms()])
+        self.item("vjp", doc, vec![cotangent], names, f, &[self.value(), self.cotangents()])
     }
 
     fn grad(&self, f: &Func) -> TokenStream {
-        self.item("grad", " The gradient.", Vec::new(), self.names.clone(), f, &[self.cotangent_forms()])
+        self.item("grad", " The gradient.", Vec::new(), self.names.clone(), f, &[self.cotangents()])
     }
 
     fn value_and_grad(&self, f: &Func) -> TokenStream {
-        let results = [vec![self.output.clone()], self.cotangent_forms()];
+        let results = [self.value(), self.cotangents()];
         self.item("value_and_grad", " The value and the gradient.", Vec::new(), self.names.clone(), f, &results)
     }
 
     fn hvp(&self, f: &Func) -> TokenStream {
         let mut names = self.names.clone();
         let tangents = self.tangents(&mut names);
-        self.item("hvp", " The Hessian, applied to the given tangents of the arguments.", tangents, names, f, &[self.cotangent_forms()])
+        self.item("hvp", " The Hessian, applied to the given tangents of the arguments.", tangents, names, f, &[self.cotangents()])
     }
 
     /// A function whose parameters are the primal ones, then others. Its results come in groups, each bare if it has one value, else a tuple.
-    pub(super) fn item(&self, name: &str, doc: &str, others: Vec<Param>, names: Names, f: &Func, results: &[Vec<Form>]) -> TokenStream {
+    pub(super) fn item(
+        &self,
+        name: &str,
+        doc: &str,
+        others: Vec<Param>,
+        names: Names,
+        f: &Func,
+        results: &[Vec<Output<'_>>],
+    ) -> TokenStream {
         let rt = &self.rt;
         let params: Vec<&Param> = self.primals.iter().chain(&others).collect();
         let mut emitter = Emitter::new(f, rt, names, self.checks());
         let entry = self.entry(&mut emitter, &params, f.params(), &[]);
         let statements = emitter.statements();
-        let mut values = owned_results(&emitter, f.results()).into_iter();
+        let mut values = owned_results(&emitter, &sources(results.iter().flatten(), f.results())).into_iter();
+        let mut assembled = |output: &Output| assemble(&output.form, rt, &mut values);
         let groups: Vec<TokenStream> =
-            results.iter().map(|group| bare_or_tuple(&group.iter().map(|form| assemble(form, &mut values)).collect::<Vec<_>>())).collect();
-        let types: Vec<TokenStream> = results
-            .iter()
-            .map(|group| bare_or_tuple(&group.iter().map(|form| type_of(form, rt, &quote!('_))).collect::<Vec<_>>()))
-            .collect();
+            results.iter().map(|group| bare_or_tuple(&group.iter().map(&mut assembled).collect::<Vec<_>>())).collect();
+        let ty_of = |output: &Output| type_of(&output.form, rt, &quote!('_));
+        let types: Vec<TokenStream> = results.iter().map(|group| bare_or_tuple(&group.iter().map(ty_of).collect::<Vec<_>>())).collect();
         let (value, ty) = (bare_or_tuple(&groups), bare_or_tuple(&types));
         let buffers = buffers_of(emitter, "Buffers", rt);
         let declarations = params.iter().map(|p| declaration(p, rt));
         let name = ident(name);
+        let generics = self.generics();
         quote! {
             #[doc = #doc]
             ///
             /// # Panics
             /// If the shapes of the arguments do not fit.
             #[must_use]
-            pub fn #name(#(#declarations),*) -> #ty {
+            pub fn #name #generics (#(#declarations),*) -> #ty {
                 #entry
                 #buffers
                 #statements
@@ -243,7 +304,8 @@ impl<'a> Companion<'a> {
             .iter()
             .flat_map(|p| {
                 let name = &p.name;
-                leaves(&p.form, &name.to_string(), &quote!(#name), p.by_ref)
+                let leaves = leaves(&p.form, &name.to_string(), &quote!(#name), p.by_ref);
+                leaves.into_iter().filter(|leaf| !p.is_derivative || leaf.elem.is_float())
             })
             .collect();
         let mut dims = Dims::default();
@@ -254,12 +316,12 @@ impl<'a> Companion<'a> {
                 Some(p) => p.name.clone(),
                 None => emitter.names.unique(&leaf.variable()),
             };
-            if leaf.rank > 0 {
-                let (label, place, array) = (&leaf.label, &leaf.place, leaf.array());
+            if !leaf.is_number() {
+                let (label, shape, slice) = (&leaf.label, leaf.shape(), leaf.slice(rt));
                 let numbers = dims.numbers(&func.ty(value).dims);
-                arrays.push(quote!((#label, #place.shape(), #numbers)));
-                slices.extend(quote!(let #variable = &#rt::elements(#array)[..];));
-            } else if leaf.by_ref || leaf.label.contains('.') {
+                arrays.push(quote!((#label, #shape, #numbers)));
+                slices.extend(quote!(let #variable = #slice;));
+            } else if leaf.is_inside() {
                 let number = leaf.number();
                 slices.extend(quote!(let #variable = #number;));
             }
@@ -286,9 +348,12 @@ impl<'a> Companion<'a> {
         let primal = optimize(&l.primal);
         let linear = optimize(&l.linear);
         let n_results = primal.results().len() - l.n_residuals;
-        // Of the primal function only the residuals are needed.
+        // Of the primal function only the residuals are needed, and what a struct of the tangent's has beside floats.
         let mut residuals_only = primal;
-        residuals_only.body.results.drain(..n_results);
+        let value: Vec<ValueId> = residuals_only.body.results.drain(..n_results).collect();
+        let leaves = self.output.leaves();
+        let beside: Vec<usize> = self.output.tangent_leaves().into_iter().filter(|&k| !leaves[k].0.is_float()).collect();
+        residuals_only.body.results.extend(beside.iter().map(|&k| value[k]));
         let primal = optimize(&residuals_only);
 
         let params: Vec<&Param> = self.primals.iter().collect();
@@ -296,6 +361,10 @@ impl<'a> Companion<'a> {
         let entry = self.entry(&mut emitter, &params, primal.params(), &[]);
         let statements = emitter.statements();
         let (keep, residuals) = keep_residuals(&mut emitter, primal.results());
+        let forms = leaf_forms(&self.output);
+        let kept = beside.iter().zip(primal.results().iter().zip(&residuals).skip(l.n_residuals));
+        let kept: Vec<TokenStream> = kept.map(|(&k, (&value, variable))| kept_leaf(&emitter, value, &forms[k], variable)).collect();
+        let mut kept = kept.into_iter();
         let dims = emitter.bound_dims();
         let names = emitter.names.clone();
         let primal_buffers = buffers_of(emitter, "Buffers", rt);
@@ -319,14 +388,24 @@ impl<'a> Companion<'a> {
         let tangent_refs: Vec<&Param> = tangents.iter().collect();
         let linear_entry = self.entry(&mut emitter, &tangent_refs, tangent_params, &dims);
         let linear_statements = emitter.statements();
-        let dot = float_form(&self.output).expect("the output has floats");
-        let value = assemble(&dot, &mut owned_results(&emitter, linear.results()).into_iter());
+        let dot = self.output.tangent().expect("the output has floats");
+        let mut tangents_of_leaves = linear.results().iter();
+        let sources: Vec<Source> = leaf_forms(&dot)
+            .into_iter()
+            .map(|form| match form.is_differentiable() {
+                true => Source::Value(*tangents_of_leaves.next().expect("a tangent for every float"), form),
+                false => Source::Place(kept.next().expect("every other leaf was kept")),
+            })
+            .collect();
+        let value = assemble(&dot, rt, &mut owned_results(&emitter, &sources).into_iter());
         let linear_buffers = buffers_of(emitter, "LinearBuffers", rt);
 
         let declarations = params.iter().map(|p| declaration(p, rt));
         let closure_params = tangents.iter().map(|p| declaration(p, rt));
         let argument_types = tangents.iter().map(|p| param_type(p, rt));
         let ty = type_of(&dot, rt, &quote!('_));
+        let generics = self.generics();
+        let consts = self.function.lowered.signature.generics.const_params().map(|p| &p.ident);
         quote! {
             /// The function at a point: gives the tangent of the value for tangents of the arguments. What does not depend on these is
             /// computed here, once.
@@ -334,7 +413,7 @@ impl<'a> Companion<'a> {
             /// # Panics
             /// If the shapes of the arguments do not fit.
             #[must_use]
-            pub fn linearize(#(#declarations),*) -> impl ::core::ops::Fn(#(#argument_types),*) -> #ty + use<> {
+            pub fn linearize #generics (#(#declarations),*) -> impl ::core::ops::Fn(#(#argument_types),*) -> #ty + use<#(#consts),*> {
                 #entry
                 #primal_buffers
                 #statements
@@ -347,6 +426,46 @@ impl<'a> Companion<'a> {
                     #value
                 }
             }
+        }
+    }
+}
+
+/// Where the leaves of results come from: floats from the values, everything else as the result says.
+fn sources<'o>(outputs: impl Iterator<Item = &'o Output<'o>>, values: &[ValueId]) -> Vec<Source> {
+    let value = values;
+    let mut values = values.iter();
+    let mut out = Vec::new();
+    for output in outputs {
+        let forms = leaf_forms(&output.form);
+        let positions = match &output.rest {
+            Rest::Computed => (0..forms.len()).collect(),
+            Rest::Value(whole) => whole.tangent_leaves(),
+            Rest::Param(p) => p.form.tangent_leaves(),
+        };
+        for (form, at) in forms.into_iter().zip(positions) {
+            out.push(match &output.rest {
+                Rest::Value(_) if !form.is_differentiable() => Source::Value(value[at], form),
+                Rest::Param(p) if !form.is_differentiable() => {
+                    let name = &p.name;
+                    Source::Place(leaves(&p.form, "", &quote!(#name), p.by_ref)[at].copy())
+                }
+                Rest::Computed | Rest::Value(_) | Rest::Param(_) => Source::Value(*values.next().expect("as many results as leaves"), form),
+            });
+        }
+    }
+    out
+}
+
+/// A leaf of the value that was kept, as a value of its own.
+fn kept_leaf(emitter: &Emitter, value: ValueId, form: &Form, variable: &Ident) -> TokenStream {
+    let rt = &emitter.rt;
+    match form {
+        Form::Scalar(_) => quote!(#variable),
+        Form::Array { rank: 0, .. } => quote!(#rt::arr0(#variable)),
+        Form::Fixed { .. } => quote!(#rt::to_fixed(&#variable[..])),
+        Form::Array { .. } | Form::Tuple(_) | Form::Struct(_) => {
+            let dims = emitter.func.ty(value).dims.iter().map(|&d| emitter.dim(d));
+            quote!(#rt::to_array(&#variable[..], [#(#dims),*]))
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Parameters and results in the user's forms: their types, how their leaves are reached, and how results are put together.
 
+use std::rc::Rc;
+
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 
 use super::emitter::{Emitter, ident};
 use super::expr::primitive;
-use crate::ir::{Dim, DimId, ValueId};
-use crate::syntax::signature::Form;
+use crate::ir::{Dim, DimId, Elem, ValueId};
+use crate::syntax::form::{Form, Length, StructForm, member_name};
 
 /// One leaf of a parameter.
 #[derive(Clone, Debug)]
@@ -14,17 +16,28 @@ pub(super) struct Leaf {
     /// What messages call it: `x`, or `x.0` for a part of a tuple.
     pub(super) label: String,
     /// The place where it stands.
-    pub(super) place: TokenStream,
+    place: TokenStream,
     /// Whether the place is itself a reference.
-    pub(super) by_ref: bool,
-    pub(super) rank: usize,
+    by_ref: bool,
+    pub(super) elem: Elem,
+    kind: LeafKind,
+}
+
+/// What a leaf is in Rust.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum LeafKind {
+    Number,
+    Array { rank: usize, view: bool },
+    Fixed(Vec<Length>),
 }
 
 /// The leaves of a value of the given form that stands at `place`.
 pub(super) fn leaves(form: &Form, label: &str, place: &TokenStream, by_ref: bool) -> Vec<Leaf> {
+    let leaf = |elem: Elem, kind: LeafKind| vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, elem, kind }];
     match form {
-        Form::Scalar(_) => vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, rank: 0 }],
-        Form::Array { rank, .. } => vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, rank: *rank }],
+        Form::Scalar(elem) => leaf(*elem, LeafKind::Number),
+        Form::Array { elem, rank, view } => leaf(*elem, LeafKind::Array { rank: *rank, view: *view }),
+        Form::Fixed { elem, lengths } => leaf(*elem, LeafKind::Fixed(lengths.clone())),
         Form::Tuple(parts) => {
             let part = |(k, part): (usize, &Form)| {
                 let index = syn::Index::from(k);
@@ -32,20 +45,97 @@ pub(super) fn leaves(form: &Form, label: &str, place: &TokenStream, by_ref: bool
             };
             parts.iter().enumerate().flat_map(part).collect()
         }
+        Form::Struct(of) => {
+            let field = |(member, form): &(syn::Member, Form)| {
+                leaves(form, &format!("{label}.{}", member_name(member)), &quote!(#place.#member), false)
+            };
+            of.fields.iter().flat_map(field).collect()
+        }
     }
 }
 
 impl Leaf {
+    /// Whether it is a number, also one in an array without axes.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.kind, LeafKind::Number | LeafKind::Array { rank: 0, .. })
+    }
+
     /// The number, where the leaf is one.
     pub(super) fn number(&self) -> TokenStream {
         let place = &self.place;
-        if self.by_ref { quote!(*#place) } else { quote!(#place) }
+        match self.kind {
+            LeafKind::Array { .. } => quote!(#place[()]),
+            LeafKind::Number | LeafKind::Fixed(_) if self.by_ref => quote!(*#place),
+            LeafKind::Number | LeafKind::Fixed(_) => quote!(#place),
+        }
     }
 
-    /// A reference to the array, where the leaf is one.
-    pub(super) fn array(&self) -> TokenStream {
+    /// Whether the number stands elsewhere than in a variable of its own.
+    pub(super) fn is_inside(&self) -> bool {
+        self.by_ref || self.label.contains('.') || self.kind != LeafKind::Number
+    }
+
+    /// The leaf as a value of its own.
+    pub(super) fn copy(&self) -> TokenStream {
+        let place = &self.place;
+        match self.kind {
+            LeafKind::Array { .. } => quote!(#place.clone()),
+            LeafKind::Number | LeafKind::Fixed(_) => self.number(),
+        }
+    }
+
+    /// The lengths of the axes, as a slice.
+    pub(super) fn shape(&self) -> TokenStream {
+        let place = &self.place;
+        match &self.kind {
+            LeafKind::Number | LeafKind::Array { .. } => quote!(#place.shape()),
+            LeafKind::Fixed(lengths) => {
+                let lengths = lengths.iter().map(length_tokens);
+                quote!(&[#(#lengths),*])
+            }
+        }
+    }
+
+    /// The elements as a slice.
+    pub(super) fn slice(&self, rt: &TokenStream) -> TokenStream {
+        match &self.kind {
+            LeafKind::Number | LeafKind::Array { .. } => {
+                let array = self.reference();
+                quote!(&#rt::elements(#array)[..])
+            }
+            LeafKind::Fixed(lengths) => self.flattened(lengths.len()),
+        }
+    }
+
+    /// The elements as a slice that may be a copy, for as long as the data live.
+    pub(super) fn elements(&self, rt: &TokenStream) -> TokenStream {
+        match &self.kind {
+            // A view in the struct is copied out: what is borrowed through `self` would not live long enough.
+            LeafKind::Array { view: true, .. } if !self.label.contains('.') => {
+                let place = &self.place;
+                quote!(#rt::view_elements(#place))
+            }
+            LeafKind::Number | LeafKind::Array { .. } => {
+                let array = self.reference();
+                quote!(#rt::elements(#array))
+            }
+            LeafKind::Fixed(lengths) => {
+                let slice = self.flattened(lengths.len());
+                quote!(#rt::Cow::Borrowed(#slice))
+            }
+        }
+    }
+
+    fn reference(&self) -> TokenStream {
         let place = &self.place;
         if self.by_ref { quote!(#place) } else { quote!(&#place) }
+    }
+
+    /// The elements of a fixed array of fixed arrays in a row.
+    fn flattened(&self, rank: usize) -> TokenStream {
+        let place = &self.place;
+        let flat = (1..rank).fold(quote!(#place), |inner, _| quote!(#inner.as_flattened()));
+        if rank == 1 { quote!(&#flat[..]) } else { flat }
     }
 
     /// A name for a variable: that of the parameter, with the position for a part of a tuple.
@@ -54,7 +144,14 @@ impl Leaf {
     }
 }
 
-/// The type of a form, with what is not a float left out if `floats_only`. Views have the given lifetime.
+fn length_tokens(length: &Length) -> TokenStream {
+    match length {
+        Length::Known(n) => proc_macro2::Literal::u64_unsuffixed(*n).into_token_stream(),
+        Length::Named(name) => name.into_token_stream(),
+    }
+}
+
+/// The type of a form. Views have the given lifetime.
 pub(super) fn type_of(form: &Form, rt: &TokenStream, lifetime: &TokenStream) -> TokenStream {
     match form {
         Form::Scalar(elem) => {
@@ -71,30 +168,15 @@ pub(super) fn type_of(form: &Form, rt: &TokenStream, lifetime: &TokenStream) -> 
                 quote!(#rt::#name<#elem>)
             }
         }
+        Form::Fixed { elem, lengths } => {
+            let elem = primitive(*elem);
+            lengths.iter().rev().map(length_tokens).fold(quote!(#elem), |inner, length| quote!([#inner; #length]))
+        }
         Form::Tuple(parts) => {
             let parts = parts.iter().map(|part| type_of(part, rt, lifetime));
             quote!((#(#parts,)*))
         }
-    }
-}
-
-/// The form of a tangent or cotangent: the floats only, and `None` if there are none. A view stays one.
-pub(super) fn float_form(form: &Form) -> Option<Form> {
-    match form {
-        Form::Scalar(elem) | Form::Array { elem, .. } => elem.is_float().then(|| form.clone()),
-        Form::Tuple(parts) => {
-            let parts: Vec<Form> = parts.iter().filter_map(float_form).collect();
-            (!parts.is_empty()).then_some(Form::Tuple(parts))
-        }
-    }
-}
-
-/// The form of a result: views become arrays.
-pub(super) fn owned(form: &Form) -> Form {
-    match form {
-        Form::Scalar(_) => form.clone(),
-        Form::Array { elem, rank, .. } => Form::Array { elem: *elem, rank: *rank, view: false },
-        Form::Tuple(parts) => Form::Tuple(parts.iter().map(owned).collect()),
+        Form::Struct(of) => of.path.to_token_stream(),
     }
 }
 
@@ -107,12 +189,16 @@ pub(super) fn bare_or_tuple(items: &[TokenStream]) -> TokenStream {
 }
 
 /// A value of the given form from its leaves.
-pub(super) fn assemble(form: &Form, leaves: &mut impl Iterator<Item = TokenStream>) -> TokenStream {
+pub(super) fn assemble(form: &Form, rt: &TokenStream, leaves: &mut impl Iterator<Item = TokenStream>) -> TokenStream {
     match form {
-        Form::Scalar(_) | Form::Array { .. } => leaves.next().expect("as many leaves as the form has"),
+        Form::Scalar(_) | Form::Array { .. } | Form::Fixed { .. } => leaves.next().expect("as many leaves as the form has"),
         Form::Tuple(parts) => {
-            let parts: Vec<TokenStream> = parts.iter().map(|part| assemble(part, leaves)).collect();
+            let parts: Vec<TokenStream> = parts.iter().map(|part| assemble(part, rt, leaves)).collect();
             quote!((#(#parts,)*))
+        }
+        Form::Struct(of) => {
+            let parts: Vec<TokenStream> = of.fields.iter().map(|(_, part)| assemble(part, rt, leaves)).collect();
+            quote!(#rt::from_fields((#(#parts,)*)))
         }
     }
 }
@@ -181,26 +267,96 @@ pub(super) struct BoundDims {
     pub(super) variables: Vec<(DimId, Ident)>,
 }
 
+/// A leaf of a result.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// A value of the function, in the form of a leaf.
+    Value(ValueId, Form),
+    /// Something that stands elsewhere.
+    Place(TokenStream),
+}
+
 /// The leaves of results as owned values, after the statements of the function: buffers are moved out where an array stands alone in one.
-pub(super) fn owned_results(emitter: &Emitter, results: &[ValueId]) -> Vec<TokenStream> {
+pub(super) fn owned_results(emitter: &Emitter, results: &[Source]) -> Vec<TokenStream> {
     let rt = &emitter.rt;
+    let values: Vec<ValueId> = results
+        .iter()
+        .filter_map(|source| match source {
+            Source::Value(value, _) => Some(*value),
+            Source::Place(_) => None,
+        })
+        .collect();
     let is_array = |v: ValueId| emitter.func.ty(v).rank() > 0;
-    let once = |v: ValueId| results.iter().filter(|&&r| r == v).count() == 1;
+    let once = |v: ValueId| values.iter().filter(|&&r| r == v).count() == 1;
     // A result that is part of another's buffer would be lost with it.
     let borrows = |v: ValueId| is_array(v) && emitter.is_computed(v) && (emitter.own_buffer(v).is_none() || !once(v));
-    let movable = !results.iter().any(|&r| borrows(r));
+    let movable = !values.iter().any(|&r| borrows(r));
     results
         .iter()
-        .map(|&result| {
-            let place = emitter.place(result);
-            if !is_array(result) {
-                return place;
-            }
-            let dims: Vec<TokenStream> = emitter.func.ty(result).dims.iter().map(|&d| emitter.dim(d)).collect();
-            match emitter.own_buffer(result) {
-                Some(field) if movable => quote!(buffers.#field.into_array([#(#dims),*])),
-                _ => quote!(#rt::to_array(#place, [#(#dims),*])),
+        .map(|source| {
+            let (value, form) = match source {
+                Source::Value(value, form) => (*value, form),
+                Source::Place(tokens) => return tokens.clone(),
+            };
+            let place = emitter.place(value);
+            match form {
+                Form::Scalar(_) => place,
+                Form::Array { rank: 0, .. } => quote!(#rt::arr0(#place)),
+                Form::Fixed { .. } => quote!(#rt::to_fixed(#place)),
+                Form::Array { .. } | Form::Tuple(_) | Form::Struct(_) => {
+                    let dims: Vec<TokenStream> = emitter.func.ty(value).dims.iter().map(|&d| emitter.dim(d)).collect();
+                    match emitter.own_buffer(value) {
+                        Some(field) if movable => quote!(buffers.#field.into_array([#(#dims),*])),
+                        _ => quote!(#rt::to_array(#place, [#(#dims),*])),
+                    }
+                }
             }
         })
         .collect()
+}
+
+/// The forms of the leaves, in order.
+pub(super) fn leaf_forms(form: &Form) -> Vec<Form> {
+    match form {
+        Form::Scalar(_) | Form::Array { .. } | Form::Fixed { .. } => vec![form.clone()],
+        Form::Tuple(parts) => parts.iter().flat_map(leaf_forms).collect(),
+        Form::Struct(of) => of.fields.iter().flat_map(|(_, form)| leaf_forms(form)).collect(),
+    }
+}
+
+/// The form as it is written in a module inside of the user's.
+pub(super) fn within_submodule(form: &Form) -> Form {
+    match form {
+        Form::Scalar(_) | Form::Array { .. } | Form::Fixed { .. } => form.clone(),
+        Form::Tuple(parts) => Form::Tuple(parts.iter().map(within_submodule).collect()),
+        Form::Struct(of) => Form::Struct(Rc::new(StructForm { path: path_within_submodule(&of.path), fields: of.fields.clone() })),
+    }
+}
+
+/// Names of the user's module are reached through `super`. What stands before the first `::` may also be a crate, which a glob import decides
+/// ([`needs_glob`]).
+fn path_within_submodule(path: &syn::Path) -> syn::Path {
+    let mut path = path.clone();
+    let upwards: syn::PathSegment = syn::parse_quote!(super);
+    match path.segments.first().map(|s| s.ident.to_string()).as_deref() {
+        _ if path.leading_colon.is_some() => {}
+        Some("self") => path.segments[0] = upwards,
+        Some("super") => path.segments.insert(0, upwards),
+        Some(_) if path.segments.len() == 1 => path.segments.insert(0, upwards),
+        Some(_) | None => {}
+    }
+    path
+}
+
+/// Whether a type in the form is written as a path whose first name the macro cannot tell from a crate's.
+pub(super) fn needs_glob(form: &Form) -> bool {
+    match form {
+        Form::Scalar(_) | Form::Array { .. } | Form::Fixed { .. } => false,
+        Form::Tuple(parts) => parts.iter().any(needs_glob),
+        Form::Struct(of) => {
+            let first = of.path.segments.first().map(|s| s.ident.to_string());
+            let rooted = ["crate", "self", "super"].iter().any(|root| first.as_deref() == Some(root));
+            of.path.leading_colon.is_none() && of.path.segments.len() > 1 && !rooted
+        }
+    }
 }

@@ -7,8 +7,8 @@ use super::forms::{Leaf, leaves};
 use super::names::Names;
 use crate::ir::{Dim, DimId, Elem, Func};
 use crate::syntax::ProblemIr;
+use crate::syntax::form::Form;
 use crate::syntax::problem::Variable;
-use crate::syntax::signature::Form;
 
 /// Names of the kernels' own variables.
 pub(super) const RESERVED: [&str; 11] =
@@ -25,11 +25,14 @@ pub(super) fn layout(problem: &ProblemIr) -> Layout<'_> {
     for (role, variables) in groups {
         for (k, v) in variables.iter().enumerate() {
             for (offset, leaf) in variable_leaves(role, variables.len(), k, v).into_iter().enumerate() {
+                if role != Role::Data && !leaf.elem.is_float() {
+                    // It comes along with the variable; no loss reads it.
+                    continue;
+                }
                 let (in_inner, in_outer) = (v.in_inner.map(|at| at + offset), v.in_outer.map(|at| at + offset));
                 let dims_in = |func: &Func, at: Option<usize>| at.map_or_else(Vec::new, |at| func.ty(func.params()[at]).dims.clone());
                 axes.push([dims_in(inner, in_inner), dims_in(outer, in_outer)]);
-                let elem = v.param.form.leaves()[offset].0;
-                leaves.push(ProblemLeaf { role, variable: leaf.variable(), elem, dims: Vec::new(), leaf, in_inner, in_outer });
+                leaves.push(ProblemLeaf { role, variable: leaf.variable(), elem: leaf.elem, dims: Vec::new(), leaf, in_inner, in_outer });
             }
         }
     }

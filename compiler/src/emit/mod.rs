@@ -17,6 +17,7 @@ mod index;
 mod kernels;
 mod layout;
 pub mod names;
+mod params;
 mod plan;
 mod positions;
 mod problem;
@@ -24,4 +25,5 @@ mod requests;
 mod rust;
 
 pub use companion::{companion, derivative};
+pub use params::params;
 pub use problem::problem;

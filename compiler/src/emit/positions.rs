@@ -92,10 +92,10 @@ fn turn_check(layout: &Layout, func: &Func, dims: &[(DimId, usize)], index: Valu
         }
     };
     let l = layout.leaves.iter().find(|l| l.dims.contains(&axis))?;
-    let (label, place) = (&l.leaf.label, &l.leaf.place);
+    let (label, shape) = (&l.leaf.label, l.leaf.shape());
     let at = proc_macro2::Literal::usize_unsuffixed(l.dims.iter().position(|&n| n == axis)?);
     let name = layout.problem.name.to_string();
-    Some(quote!(rt::check_turns(#name, #label, #place.shape(), #at, #turns)?;))
+    Some(quote!(rt::check_turns(#name, #label, #shape, #at, #turns)?;))
 }
 
 /// Every value that is used as a position, with the dimension of the axis.

@@ -7,14 +7,14 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use super::emitter::ident;
-use super::forms::{owned, type_of};
+use super::forms::type_of;
 use super::kernels::{Kernels, kernels};
 use super::layout::{Layout, ProblemLeaf, Role, layout};
 use super::positions::position_checks;
 use crate::derive::DeriveError;
 use crate::syntax::ProblemIr;
+use crate::syntax::form::Form;
 use crate::syntax::problem::Variable;
-use crate::syntax::signature::Form;
 
 /// The struct and its implementation, as items for the problem's module.
 ///
@@ -40,7 +40,7 @@ fn declaration(problem: &ProblemIr) -> TokenStream {
         let name = &v.param.name;
         let ty = match &v.param.form {
             Form::Scalar(_) | Form::Array { view: true, .. } => type_of(&v.param.form, &rt, &quote!('a)),
-            form @ (Form::Array { .. } | Form::Tuple(_)) => {
+            form @ (Form::Array { .. } | Form::Fixed { .. } | Form::Tuple(_) | Form::Struct(_)) => {
                 let ty = type_of(form, &rt, &quote!('a));
                 quote!(&'a #ty)
             }
@@ -51,12 +51,14 @@ fn declaration(problem: &ProblemIr) -> TokenStream {
         quote!(#[doc = #doc] pub #name: #ty)
     });
     let fields: Vec<TokenStream> = fields.collect();
+    // Structs of the user's need not be printable.
+    let debug = (!problem.data.iter().any(|v| v.param.form.has_struct())).then(|| quote!(, Debug));
     let doc = format!(" The data of the problem `{}`.", problem.name);
     let name = Ident::new("Problem", Span::call_site());
     let generics = has_lifetime(problem).then(|| quote!(<'a>));
     quote! {
         #[doc = #doc]
-        #[derive(Clone, Copy, Debug)]
+        #[derive(Clone, Copy #debug)]
         pub struct #name #generics { #(#fields),* }
     }
 }
@@ -70,7 +72,7 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let float = super::expr::primitive(problem.float);
     let (inner_type, outer_type) =
         (variable_type(&problem.inner_variables, &layout.rt), variable_type(&problem.outer_variables, &layout.rt));
-    let (inner_name, outer_name) = (variable_name(&problem.inner_variables), variable_name(&problem.outer_variables));
+    let (inner_names, outer_names) = (leaf_names(layout, Role::Inner), leaf_names(layout, Role::Outer));
     let dims: Vec<&Ident> = layout.dims.iter().map(|(name, _)| name).collect();
     let arrays: Vec<TokenStream> = data_arrays(layout)
         .map(|l| {
@@ -104,8 +106,8 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
                 type Outer = #outer_type;
                 type Workspace = Workspace #workspace_generics;
 
-                const INNER_NAME: &'static str = #inner_name;
-                const OUTER_NAME: &'static str = #outer_name;
+                const INNER_NAMES: &'static [&'static str] = #inner_names;
+                const OUTER_NAMES: &'static [&'static str] = #outer_names;
 
                 #workspace
 
@@ -121,12 +123,14 @@ fn data_arrays<'l>(layout: &'l Layout) -> impl Iterator<Item = &'l ProblemLeaf> 
 }
 
 fn variable_type(variables: &[Variable], rt: &TokenStream) -> TokenStream {
-    let types: Vec<TokenStream> = variables.iter().map(|v| type_of(&owned(&v.param.form), rt, &quote!('_))).collect();
+    let types: Vec<TokenStream> = variables.iter().map(|v| type_of(&v.param.form.owned(), rt, &quote!('_))).collect();
     super::forms::bare_or_tuple(&types)
 }
 
-fn variable_name(variables: &[Variable]) -> String {
-    variables.iter().map(|v| v.param.name.to_string()).collect::<Vec<_>>().join(", ")
+/// The names of the leaves of a variable.
+fn leaf_names(layout: &Layout, role: Role) -> TokenStream {
+    let names = layout.of(role).map(|l| &l.leaf.label);
+    quote!(&[#(#names),*])
 }
 
 /// The method that checks everything and makes the workspace.
@@ -136,7 +140,7 @@ fn workspace(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let mut checks = TokenStream::new();
     let mut contiguous = TokenStream::new();
     for l in &layout.leaves {
-        let (label, place) = (&l.leaf.label, &l.leaf.place);
+        let (label, shape) = (&l.leaf.label, l.leaf.shape());
         let variable = ident(&l.variable);
         if l.dims.is_empty() {
             if l.role == Role::Data && l.elem.is_float() {
@@ -146,17 +150,11 @@ fn workspace(layout: &Layout, kernels: &Kernels) -> TokenStream {
             continue;
         }
         let numbers = l.dims.iter().map(|&n| proc_macro2::Literal::usize_unsuffixed(n));
-        arrays.push(quote!((#label, #place.shape(), &[#(#numbers),*])));
-        checks.extend(quote!(rt::check_nonempty(#label, #place.shape())?;));
+        arrays.push(quote!((#label, #shape, &[#(#numbers),*])));
+        checks.extend(quote!(rt::check_nonempty(#label, #shape)?;));
         if l.role == Role::Data {
-            let array = l.leaf.array();
-            // A view in the struct is copied out: what is borrowed through `self` would not live long enough.
-            let is_view = |v: &Variable| matches!(v.param.form, Form::Array { view: true, .. }) && v.param.name == l.leaf.label;
-            contiguous.extend(if layout.problem.data.iter().any(is_view) {
-                quote!(let #variable = rt::view_elements(#place);)
-            } else {
-                quote!(let #variable = rt::elements(#array);)
-            });
+            let elements = l.leaf.elements(&layout.rt);
+            contiguous.extend(quote!(let #variable = #elements;));
             if l.elem.is_float() {
                 contiguous.extend(quote!(rt::check_finite(#label, &#variable)?;));
             }

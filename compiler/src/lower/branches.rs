@@ -235,8 +235,8 @@ impl Lowering<'_> {
                     None
                 }
             },
-            Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
-            Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
+            Value::Tuple(_) | Value::Struct(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
+            Value::Fixed(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
         }
     }
 

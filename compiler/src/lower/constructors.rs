@@ -6,7 +6,7 @@ use super::value::{Number, Value};
 use super::{Lowering, text};
 use crate::diagnostics::messages;
 use crate::ir::{Dim, Elem, Elementwise, Index, Literal, Op, Shape, Type, ValueId};
-use crate::syntax::signature::elem_named;
+use crate::syntax::form::elem_named;
 
 /// The constructors that lower, and what to.
 pub(super) const NAMES: &[(&str, &str)] = &[
@@ -116,6 +116,8 @@ impl Lowering<'_> {
             None => self.unit(default, constructor == "ones", whole),
         };
         match scalar {
+            // `Array0::from_elem((), x)`
+            Some(scalar) if dims.is_empty() => Value::Tensor(scalar),
             Some(scalar) => Operand::wrap(self.emit(whole, Shape::Broadcast { axes: Vec::new(), dims }, &[scalar]), false),
             None => Value::Poison,
         }
@@ -260,6 +262,7 @@ impl Lowering<'_> {
         let parts = match self.expr(e) {
             Value::Lengths(dims) => return Some(dims.into_iter().map(|d| self.b.current_dim(d)).collect()),
             Value::Tuple(parts) => parts,
+            Value::Unit => Vec::new(),
             Value::Poison => return None,
             one => vec![one],
         };

@@ -4,8 +4,11 @@
 //! All of it goes through `Lowering::splice`: whoever wants to keep such a derivative as one operation, whose own derivative is another
 //! derivative of `f`, starts there.
 
+use std::rc::Rc;
+
 use quote::ToTokens;
 
+use super::structs::Fields;
 use super::value::Value;
 use super::{Lowering, lower_at, text};
 use crate::derive::{self, DeriveError};
@@ -14,7 +17,7 @@ use crate::ir::{Dim, Func, ValueId};
 use crate::syntax::derivative::{Derivative, DerivativeCall};
 use crate::syntax::items::{Found, path_key};
 use crate::syntax::signature::{Use, parse_signature};
-use crate::syntax::{Form, Signature};
+use crate::syntax::{Form, Signature, TypeNames};
 
 impl Lowering<'_> {
     /// A macro that stands for a derivative of a function.
@@ -43,7 +46,7 @@ impl Lowering<'_> {
         if self.faulty.contains(found.id) {
             return Value::Poison;
         }
-        let Some(signature) = parse_signature(found.item, Use::Differentiated, self.diags) else {
+        let Some(signature) = parse_signature(found.item, Use::Differentiated, &TypeNames::new(self.items, found.place), self.diags) else {
             self.faulty.insert(found.id.to_owned());
             return Value::Poison;
         };
@@ -57,7 +60,7 @@ impl Lowering<'_> {
         }
         let mut directions = Vec::new();
         for ((&k, tangent), expr) in wrt.iter().zip(tangents).zip(&call.tangents) {
-            let Some(tangent) = float_form(&signature.params[k].form).and_then(|form| self.conform(tangent, &form, expr)) else {
+            let Some(tangent) = signature.params[k].form.tangent().and_then(|form| self.conform(tangent, &form, expr)) else {
                 return Value::Poison;
             };
             directions.push(tangent);
@@ -153,8 +156,13 @@ impl Lowering<'_> {
             Ok(derived) => derived,
             Err(DeriveError { message, .. }) => return self.fail(&call.path, messages::NOT_DIFFERENTIABLE, &[&message]),
         };
-        let values = args.iter().chain(directions).flat_map(|v| v.leaves().unwrap_or_default());
-        let values: Option<Vec<ValueId>> = values.map(|leaf| tensor(&leaf)).collect();
+        let leaves_of = |values: &[Value]| values.iter().flat_map(|v| v.leaves().unwrap_or_default()).map(|leaf| tensor(&leaf)).collect();
+        let (primals, tangents): (Option<Vec<ValueId>>, Option<Vec<ValueId>>) = (leaves_of(args), leaves_of(directions));
+        let values = primals.zip(tangents).map(|(mut values, tangents)| {
+            // What a struct has beside floats has no tangent.
+            values.extend(tangents.into_iter().filter(|&v| self.b.ty(v).elem.is_float()));
+            values
+        });
         let Some(results) = values.and_then(|values| self.splice(call, &derived, &values)) else { return Value::Poison };
         let mut results = results.into_iter();
         let value = |form: Option<Form>, results: &mut dyn Iterator<Item = ValueId>| form.and_then(|form| of_form(&form, results));
@@ -165,9 +173,10 @@ impl Lowering<'_> {
             Derivative::Hvp => None,
         };
         let derivative = match call.kind {
-            Derivative::Jvp => value(float_form(&output), &mut results),
+            Derivative::Jvp => primal.as_ref().and_then(|primal| derivative_of(primal, &output, &mut results)),
             Derivative::Grad | Derivative::ValueAndGrad | Derivative::Hvp => {
-                let parts: Option<Vec<Value>> = wrt.iter().map(|&k| value(float_form(&signature.params[k].form), &mut results)).collect();
+                let parts: Option<Vec<Value>> =
+                    wrt.iter().map(|&k| derivative_of(&args[k], &signature.params[k].form, &mut results)).collect();
                 parts.map(|parts| if parts.len() == 1 { parts[0].clone() } else { Value::Tuple(parts) })
             }
         };
@@ -232,19 +241,10 @@ fn wrt_leaves(signature: &Signature, wrt: &[usize]) -> Vec<usize> {
 fn tensor(value: &Value) -> Option<ValueId> {
     match value {
         Value::Tensor(v) => Some(*v),
-        Value::Lane(_) | Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
-        Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
-    }
-}
-
-/// The form of a derivative: the floats only.
-fn float_form(form: &Form) -> Option<Form> {
-    match form {
-        Form::Scalar(elem) | Form::Array { elem, .. } => elem.is_float().then(|| form.clone()),
-        Form::Tuple(parts) => {
-            let parts: Vec<Form> = parts.iter().filter_map(float_form).collect();
-            (!parts.is_empty()).then_some(Form::Tuple(parts))
+        Value::Lane(_) | Value::Number(_) | Value::Tuple(_) | Value::Struct(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => {
+            None
         }
+        Value::Fixed(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
     }
 }
 
@@ -252,6 +252,39 @@ fn float_form(form: &Form) -> Option<Form> {
 fn of_form(form: &Form, leaves: &mut dyn Iterator<Item = ValueId>) -> Option<Value> {
     match form {
         Form::Scalar(_) | Form::Array { .. } => leaves.next().map(Value::Tensor),
+        Form::Fixed { .. } => leaves.next().map(Value::Fixed),
         Form::Tuple(parts) => parts.iter().map(|part| of_form(part, leaves)).collect::<Option<Vec<_>>>().map(Value::Tuple),
+        Form::Struct(of) => {
+            let values = of.fields.iter().map(|(_, part)| of_form(part, leaves)).collect::<Option<Vec<_>>>()?;
+            Some(Value::Struct(Rc::new(Fields { form: of.clone(), values })))
+        }
+    }
+}
+
+/// The derivative of a value of this form: of tuples the parts that have floats; a struct keeps what it has beside them. `leaves` are the floats.
+fn derivative_of(value: &Value, form: &Form, leaves: &mut dyn Iterator<Item = ValueId>) -> Option<Value> {
+    match (value, form) {
+        (Value::Tuple(values), Form::Tuple(forms)) => {
+            let parts: Vec<Value> = values.iter().zip(forms).filter_map(|(value, form)| derivative_of(value, form, leaves)).collect();
+            (!parts.is_empty()).then_some(Value::Tuple(parts))
+        }
+        (_, Form::Struct(_)) if form.is_differentiable() => Some(with_floats(value, form, leaves)),
+        _ if form.is_differentiable() => of_form(form, leaves),
+        _ => None,
+    }
+}
+
+/// The value with other floats.
+fn with_floats(value: &Value, form: &Form, leaves: &mut dyn Iterator<Item = ValueId>) -> Value {
+    match (value, form) {
+        (Value::Tuple(values), Form::Tuple(forms)) => {
+            Value::Tuple(values.iter().zip(forms).map(|(value, form)| with_floats(value, form, leaves)).collect())
+        }
+        (Value::Struct(fields), Form::Struct(of)) => {
+            let values = fields.values.iter().zip(&of.fields).map(|(value, (_, form))| with_floats(value, form, leaves)).collect();
+            Value::Struct(Rc::new(Fields { form: fields.form.clone(), values }))
+        }
+        _ if form.is_differentiable() => of_form(form, leaves).unwrap_or(Value::Poison),
+        _ => value.clone(),
     }
 }

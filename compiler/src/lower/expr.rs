@@ -8,8 +8,8 @@ use super::value::{Number, Value};
 use super::{Lowering, text};
 use crate::diagnostics::messages;
 use crate::ir::{Elem, Elementwise, Index, Pick, Type, Window};
+use crate::syntax::form::elem_named;
 use crate::syntax::items::{Found, path_key};
-use crate::syntax::signature::elem_named;
 use crate::syntax::{Assumed, Origin};
 
 /// How deep expressions may be nested, so that no program makes the compiler run out of stack.
@@ -59,10 +59,11 @@ impl Lowering<'_> {
             syn::Expr::Macro(m) => self.macro_call(&m.mac),
             syn::Expr::Match(m) => self.match_at(m, false),
             syn::Expr::Range(range) => self.range_iterator(range),
-            syn::Expr::Array(_) | syn::Expr::Repeat(_) => {
+            syn::Expr::Array(_) => {
                 refuse(self, "a fixed array", "the array as a parameter of type `&Array1<f64>`, or `Array1::from_elem(n, value)`")
             }
-            syn::Expr::Struct(_) => refuse(self, "a struct", "a tuple"),
+            syn::Expr::Repeat(repeat) => self.array_repeat(repeat),
+            syn::Expr::Struct(literal) => self.struct_literal(literal),
             syn::Expr::Try(_) => refuse(self, "`?`", "`.unwrap()` or `.expect(..)` on the `Option` that `mean` gives"),
             syn::Expr::Unsafe(_) => refuse(self, "`unsafe` code", "safe code"),
             syn::Expr::Let(_) => refuse(self, "`let` inside a condition", "a comparison"),
@@ -239,29 +240,6 @@ impl Lowering<'_> {
         }
     }
 
-    /// `tuple.0`
-    fn field(&mut self, field: &syn::ExprField) -> Value {
-        let base = self.expr(&field.base);
-        match (&base, &field.member) {
-            (Value::Poison, _) => Value::Poison,
-            (Value::Tuple(parts), syn::Member::Unnamed(k)) => match parts.get(k.index as usize) {
-                Some(part) => part.clone(),
-                None => {
-                    let found = self.describe(&base);
-                    self.fail(&field.member, messages::EXPECTED_KIND, &["a field of the tuple", &found, "count its parts from 0"])
-                }
-            },
-            _ => {
-                let found = self.describe(&base);
-                self.fail(
-                    &field.member,
-                    messages::EXPECTED_KIND,
-                    &["a tuple", &found, "pass what the field holds as a parameter of its own"],
-                )
-            }
-        }
-    }
-
     /// `x[i]`, `x[[i, j]]`, `x[(i, j)]`, `x.shape()[k]`
     fn index(&mut self, index: &syn::ExprIndex) -> Value {
         let base = self.expr(&index.expr);
@@ -275,6 +253,9 @@ impl Lowering<'_> {
                 }
                 None => Value::Poison,
             },
+            Value::Fixed(x) => self.index_fixed(index, x),
+            // An array without axes: `x[()]`.
+            Value::Tensor(x) if self.b.ty(x).rank() == 0 && is_unit(&index.index) => Value::Tensor(x),
             Value::Tensor(x) => {
                 let positions: Vec<&syn::Expr> = match &*index.index {
                     syn::Expr::Array(array) => array.elems.iter().collect(),
@@ -364,6 +345,11 @@ impl Lowering<'_> {
             _ => self.fail(call, messages::ARGUMENT_COUNT, &["Axis", "one number", &call.args.len().to_string()]),
         }
     }
+}
+
+/// Whether an expression is `()`.
+fn is_unit(e: &syn::Expr) -> bool {
+    matches!(e, syn::Expr::Tuple(tuple) if tuple.elems.is_empty())
 }
 
 /// A constant of `std::f64::consts`, in both widths.

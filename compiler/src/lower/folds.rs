@@ -115,8 +115,8 @@ impl Lowering<'_> {
             },
             Value::Number(Number::Float(wide, _)) => *wide == x,
             Value::Number(Number::Int(i)) => *i as f64 == x,
-            Value::Lane(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => false,
-            Value::Closure(_) | Value::Iter(_) | Value::Unit | Value::Poison => false,
+            Value::Lane(_) | Value::Tuple(_) | Value::Struct(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => false,
+            Value::Fixed(_) | Value::Closure(_) | Value::Iter(_) | Value::Unit | Value::Poison => false,
         }
     }
 

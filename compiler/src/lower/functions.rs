@@ -14,10 +14,11 @@ use super::value::Value;
 use super::{Lowering, own_functions, text};
 use crate::diagnostics::messages;
 use crate::ir::Elementwise;
+use crate::syntax::form::elem_named;
 use crate::syntax::items::{Found, path_key};
 use crate::syntax::shapes::shapes;
-use crate::syntax::signature::{Use, elem_named, parse_signature};
-use crate::syntax::{Assumed, Origin};
+use crate::syntax::signature::{Use, parse_signature};
+use crate::syntax::{Assumed, Origin, TypeNames};
 
 /// The functions that lower, and what to, beside those of this crate.
 pub(super) const NAMES: &[(&str, &str)] = &[
@@ -42,6 +43,11 @@ impl Lowering<'_> {
         };
         let segments: Vec<String> = path.path.segments.iter().map(|s| s.ident.unraw().to_string()).collect();
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
+        if !self.is_known_function(&path.path)
+            && let Some(value) = self.tuple_struct_call(&path.path, &args, &whole)
+        {
+            return value;
+        }
         match names[..] {
             // What the user has bound or defined comes before what the crate knows.
             _ if self.is_known_function(&path.path) => {
@@ -257,7 +263,8 @@ impl Lowering<'_> {
         let before = self.diags.n_errors();
         let (first_value, n_assumed) = (self.b.n_values(), self.assumed.len());
         self.refuse_conditional(|visitor| visitor.visit_item_fn(item));
-        let Some(signature) = parse_signature(item, Use::Called, self.diags) else {
+        let names = TypeNames::new(self.items, found.place);
+        let Some(signature) = parse_signature(item, Use::Called, &names, self.diags) else {
             self.faulty.insert(id);
             return Value::Poison;
         };
@@ -267,6 +274,8 @@ impl Lowering<'_> {
         }
         let shapes = shapes(item, self.diags);
         let mut named = HashMap::new();
+        let outer_generics = std::mem::replace(&mut self.generics, item.sig.generics.clone());
+        let outer_params = std::mem::take(&mut self.const_params);
         let mut conformed = Vec::new();
         for (((param, value), expr), shape) in signature.params.iter().zip(args).zip(arg_exprs).zip(&shapes) {
             let value = self.conform(value, &param.form, expr).unwrap_or(Value::Poison);
@@ -284,6 +293,9 @@ impl Lowering<'_> {
         for (name, value) in conformed {
             self.scope.bind(name, value);
         }
+        for param in item.sig.generics.const_params() {
+            self.bind_const_param(&param.ident);
+        }
         let in_body = self.diags.n_errors();
         let outer_place = std::mem::replace(&mut self.place, found.place);
         self.calls.push(id.clone());
@@ -298,6 +310,8 @@ impl Lowering<'_> {
         if let (Some(c), Some(mark)) = (&mut self.closure, outer_mark) {
             c.mark = mark;
         }
+        self.generics = outer_generics;
+        self.const_params = outer_params;
         if !found.place.is_here() {
             // Its own expansion has found no error in the body and proved the names in it. What does not fit here is the call.
             self.assumed.truncate(n_assumed);

@@ -302,8 +302,8 @@ impl Lowering<'_> {
 fn tensors(value: &Value) -> Vec<ValueId> {
     let ids = value.leaves().unwrap_or_default().into_iter().filter_map(|leaf| match leaf {
         Value::Tensor(v) | Value::Lane(v) => Some(v),
-        Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
-        Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
+        Value::Number(_) | Value::Tuple(_) | Value::Struct(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
+        Value::Fixed(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
     });
     ids.collect()
 }

@@ -95,8 +95,8 @@ impl Lowering<'_> {
         match value {
             Value::Tensor(value) => Some(Operand { value, lane: false }),
             Value::Lane(value) => Some(Operand { value, lane: true }),
-            Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
-            Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
+            Value::Number(_) | Value::Tuple(_) | Value::Struct(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => None,
+            Value::Fixed(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
         }
     }
 

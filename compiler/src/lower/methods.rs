@@ -30,6 +30,11 @@ impl Lowering<'_> {
     /// A method, also in the form `f64::method(receiver, args)`.
     pub(super) fn call_method(&mut self, call: Call<'_>, receiver: Value) -> Value {
         let name = call.name.unraw().to_string();
+        match receiver {
+            Value::Fixed(x) => return self.fixed_method(call, &name, x),
+            Value::Struct(_) if !matches!(name.as_str(), "clone" | "to_owned") => return self.struct_method(call, &name, &receiver),
+            _ => {}
+        }
         let Some(method) = spellings::method(&name, matches!(receiver, Value::Iter(_))) else {
             return self.unknown_method(call, &name, &receiver);
         };

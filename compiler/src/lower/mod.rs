@@ -21,6 +21,7 @@ mod derivatives;
 mod elements;
 mod exits;
 mod expr;
+mod fixed;
 mod folds;
 mod functions;
 mod instead;
@@ -37,10 +38,12 @@ mod scope;
 mod shapes;
 mod spellings;
 mod stmt;
+mod structs;
 mod value;
 mod while_loops;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use proc_macro2::Span;
 use quote::ToTokens;
@@ -55,10 +58,12 @@ use crate::diagnostics::{Diagnostics, Message, messages};
 use crate::dump;
 use crate::ir::builder::TypeError;
 use crate::ir::{Builder, Dim, DimId, Elem, Elementwise, Literal, Note, Op, Shape, Type, ValueId};
+use crate::syntax::form::member_name;
 use crate::syntax::items::Found;
 use crate::syntax::shapes::{Length, shapes};
-use crate::syntax::{Assumed, Form, Items, Lowered, Place, Signature, source_text};
+use crate::syntax::{Assumed, Form, Items, Lowered, Place, Signature, TypeNames, source_text};
 use scope::Scope;
+use structs::Fields;
 use value::{Number, Value, describe_type};
 
 /// Lowers a function whose signature has been read. `None` if there was an error, which is then in `diags`.
@@ -85,13 +90,22 @@ fn lower_at(
     let mut lowering = Lowering::new(signature.name.unraw().to_string(), default_float(&signature), items, diags);
     lowering.place = found.place;
     lowering.calls = calls;
+    lowering.generics = signature.generics.clone();
     lowering.refuse_conditional(|visitor| visitor.visit_block(&item.block));
+    let const_params: Vec<syn::Ident> = signature.generics.const_params().map(|p| p.ident.clone()).collect();
+    for name in &const_params {
+        let dim = lowering.b.dim(&name.to_string().to_lowercase());
+        lowering.const_params.insert(name.to_string(), Dim::Sym(dim));
+    }
     let shapes = shapes(item, lowering.diags);
     for (param, shape) in signature.params.iter().zip(&shapes) {
         let name = param.name.unraw().to_string();
         let said = shape.as_ref().and_then(|shape| lowering.fitting_shape(&param.form, &name, shape));
         let value = lowering.parameter(&param.form, &name, said, param.name.span());
         lowering.scope.bind(name, value);
+    }
+    for name in &const_params {
+        lowering.bind_const_param(name);
     }
     let value = lowering.function_body(&item.block);
     let results = lowering.results(&value, &signature, item)?;
@@ -130,6 +144,8 @@ struct Lowering<'a> {
     items: &'a Items,
     /// Where the tokens that are being lowered stand.
     place: Place,
+    /// The generic parameters of the function being lowered.
+    generics: syn::Generics,
     scope: Scope<Value>,
     /// The functions being lowered, outermost first, to find recursion.
     calls: Vec<String>,
@@ -142,6 +158,8 @@ struct Lowering<'a> {
     computed: HashSet<DimId>,
     /// Integer constants, for axes and exponents that are named.
     known: HashMap<ValueId, i64>,
+    /// The dimensions that the constant parameters of the function being lowered are.
+    const_params: HashMap<String, Dim>,
     closure: Option<Closure>,
     /// Helper functions whose errors have been reported.
     faulty: HashSet<String>,
@@ -175,6 +193,7 @@ impl<'a> Lowering<'a> {
             diags,
             items,
             place: Place::HERE,
+            generics: syn::Generics::default(),
             scope: Scope::default(),
             calls: vec![name],
             default_float,
@@ -182,6 +201,7 @@ impl<'a> Lowering<'a> {
             shapes: shapes::Lengths::default(),
             computed: HashSet::new(),
             known: HashMap::new(),
+            const_params: HashMap::new(),
             closure: None,
             faulty: HashSet::new(),
             depth: 0,
@@ -190,6 +210,13 @@ impl<'a> Lowering<'a> {
             targets: Vec::new(),
             ended: false,
         }
+    }
+}
+
+impl<'a> Lowering<'a> {
+    /// What names in types stand for in the function being lowered.
+    fn type_names(&self) -> TypeNames<'a> {
+        TypeNames::new(self.items, self.place).within(&self.generics)
     }
 }
 
@@ -213,9 +240,19 @@ impl Lowering<'_> {
                 let note = Note { name: Some(name.into()), ..Note::at(span) };
                 Value::Tensor(self.b.param(Type::tensor(*elem, dims), note))
             }
+            Form::Fixed { elem, lengths } => {
+                let dims: Vec<Dim> = lengths.iter().filter_map(|length| self.fixed_dim(length)).collect();
+                let note = Note { name: Some(name.into()), ..Note::at(span) };
+                Value::Fixed(self.b.param(Type::tensor(*elem, dims), note))
+            }
             Form::Tuple(parts) => {
                 let parts = parts.iter().enumerate().map(|(k, part)| self.parameter(part, &format!("{name}_{k}"), None, span));
                 Value::Tuple(parts.collect())
+            }
+            Form::Struct(of) => {
+                let values =
+                    of.fields.iter().map(|(member, part)| self.parameter(part, &format!("{name}_{}", member_name(member)), None, span));
+                Value::Struct(Rc::new(Fields { values: values.collect(), form: of.clone() }))
             }
         }
     }
@@ -232,8 +269,10 @@ impl Lowering<'_> {
         for leaf in value.leaves()? {
             match leaf {
                 Value::Tensor(v) | Value::Lane(v) => results.push(v),
-                Value::Number(_) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => return None,
-                Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => return None,
+                Value::Number(_) | Value::Tuple(_) | Value::Struct(_) | Value::Option(..) | Value::Lengths(_) | Value::Axis(_) => {
+                    return None;
+                }
+                Value::Fixed(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => return None,
             }
         }
         Some(results)
@@ -249,6 +288,10 @@ impl Lowering<'_> {
             (Value::Tuple(parts), Form::Tuple(forms)) if parts.len() == forms.len() => {
                 let parts: Vec<Option<Value>> = parts.into_iter().zip(forms).map(|(p, f)| self.conform(p, f, at)).collect();
                 parts.into_iter().collect::<Option<Vec<_>>>().map(Value::Tuple)
+            }
+            (Value::Struct(fields), Form::Struct(of)) if fields.form.fields == of.fields => Some(Value::Struct(fields)),
+            (Value::Fixed(v), Form::Fixed { elem, lengths }) if self.b.ty(v).elem == *elem && self.lengths_agree(v, lengths) => {
+                self.fix_lengths(v, lengths, at).then_some(Value::Fixed(v))
             }
             (Value::Tensor(v), Form::Scalar(elem)) if *self.b.ty(v) == Type::scalar(*elem) => {
                 self.counters.is_usize(v);
@@ -394,14 +437,14 @@ impl Lowering<'_> {
     /// Gives a value the user's name for it, if it has none.
     fn name(&mut self, value: &Value, name: &str) {
         match value {
-            Value::Tensor(v) | Value::Lane(v) => {
+            Value::Tensor(v) | Value::Fixed(v) | Value::Lane(v) => {
                 let note = self.b.note(*v).clone();
                 if note.name.is_none() {
                     self.b.set_note(*v, Note { name: Some(name.into()), ..note });
                 }
             }
             Value::Option(inner, _) => self.name(inner, name),
-            Value::Number(_) | Value::Tuple(_) | Value::Lengths(_) | Value::Axis(_) => {}
+            Value::Number(_) | Value::Tuple(_) | Value::Struct(_) | Value::Lengths(_) | Value::Axis(_) => {}
             Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => {}
         }
     }
@@ -413,7 +456,9 @@ impl Lowering<'_> {
             Value::Lane(v) => describe_type(&Type::scalar(self.b.ty(*v).elem)),
             Value::Number(Number::Float(..)) => format!("an `{}`", self.default_float),
             Value::Number(Number::Int(_)) => "an integer".to_owned(),
+            Value::Fixed(v) => self.describe_fixed(*v),
             Value::Tuple(parts) => format!("a tuple of {}", parts.len()),
+            Value::Struct(fields) => format!("a `{}`", text(&fields.form.path)),
             Value::Option(..) => "an `Option`".to_owned(),
             Value::Lengths(_) => "a shape".to_owned(),
             Value::Axis(_) => "an axis".to_owned(),
@@ -459,7 +504,7 @@ impl<'a> Visit<'a> for Conditional<'a> {
 /// A form as a user would say it, with its article.
 fn describe_form(form: &Form) -> String {
     match form {
-        Form::Scalar(Elem::Bool | Elem::Usize) | Form::Tuple(_) => format!("a `{form}`"),
+        Form::Scalar(Elem::Bool | Elem::Usize) | Form::Fixed { .. } | Form::Tuple(_) | Form::Struct(_) => format!("a `{form}`"),
         Form::Scalar(_) | Form::Array { .. } => format!("an `{form}`"),
     }
 }

@@ -129,7 +129,14 @@ impl Lowering<'_> {
                 None
             }
             Value::Poison => None,
-            Value::Tuple(_) | Value::Lengths(_) | Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit => {
+            Value::Tuple(_)
+            | Value::Struct(_)
+            | Value::Lengths(_)
+            | Value::Axis(_)
+            | Value::Fixed(_)
+            | Value::Iter(_)
+            | Value::Closure(_)
+            | Value::Unit => {
                 let found = self.describe(&value);
                 self.error(at, messages::EXPECTED_KIND, &["a number or an array", &found, "combine numbers and arrays"]);
                 None
@@ -142,8 +149,8 @@ impl Lowering<'_> {
         match value {
             Value::Tensor(v) | Value::Lane(v) => Some(self.b.ty(*v).elem),
             Value::Number(Number::Int(_)) => None,
-            Value::Number(Number::Float(..)) | Value::Tuple(_) | Value::Option(..) | Value::Lengths(_) => None,
-            Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
+            Value::Number(Number::Float(..)) | Value::Tuple(_) | Value::Struct(_) | Value::Option(..) | Value::Lengths(_) => None,
+            Value::Axis(_) | Value::Fixed(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit | Value::Poison => None,
         }
     }
 
@@ -319,34 +326,40 @@ impl Lowering<'_> {
     /// `x += e` and its peers.
     fn compound_assign(&mut self, e: &syn::Expr, binary: &syn::ExprBinary, op: Elementwise) -> Value {
         let right = self.expr(&binary.right);
+        if let Some(place) = self.field_place(&binary.left) {
+            let left = self.value_at(&place);
+            let value = self.compound_value(e, binary, op, left, right);
+            self.assign_field(&place, value);
+            return Value::Unit;
+        }
         let Some(position) = self.place(&binary.left) else { return Value::Unit };
         let left = self.scope.at(position).value.clone();
+        let value = self.compound_value(e, binary, op, left, right);
+        self.assign_to(position, value);
+        Value::Unit
+    }
+
+    /// What a place holds after `left op= right`.
+    fn compound_value(&mut self, e: &syn::Expr, binary: &syn::ExprBinary, op: Elementwise, left: Value, right: Value) -> Value {
         if let (Value::Number(m), Value::Number(n)) = (&left, &right) {
-            let folded = self.fold(e, op, *m, *n);
-            self.scope.assign(position, folded);
-            return Value::Unit;
+            return self.fold(e, op, *m, *n);
         }
         if let (Value::Tensor(a), Value::Tensor(b)) = (&left, &right) {
             let (a_rank, b_rank) = (self.b.ty(*a).rank(), self.b.ty(*b).rank());
             if b_rank > a_rank {
                 let (a, b) = (super::value::describe_rank(a_rank), super::value::describe_rank(b_rank));
                 let help = "the right side must fit into the variable; write `let` with a new name instead";
-                self.error(e, messages::RANK_MISMATCH, &[&text(&binary.left), &a, &text(&binary.right), &b, &text(e), help]);
-                self.scope.assign(position, Value::Poison);
-                return Value::Unit;
+                return self.fail(e, messages::RANK_MISMATCH, &[&text(&binary.left), &a, &text(&binary.right), &b, &text(e), help]);
             }
             // The variable keeps its shape: its axes of length one are not stretched.
             for k in 0..b_rank {
                 let (x, y) = (self.b.ty(*a).dims[a_rank - b_rank + k], self.b.ty(*b).dims[k]);
                 if y != Dim::Const(1) && !self.unify(x, y, e, &binary.left, &binary.right) {
-                    self.scope.assign(position, Value::Poison);
-                    return Value::Unit;
+                    return Value::Poison;
                 }
             }
         }
-        let value = self.binary(e, op, (&binary.left, left), (&binary.right, right));
-        self.assign_to(position, value);
-        Value::Unit
+        self.binary(e, op, (&binary.left, left), (&binary.right, right))
     }
 }
 

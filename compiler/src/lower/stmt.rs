@@ -9,8 +9,8 @@ use super::{Lowering, describe_form, text};
 use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::{Elem, Type};
 use crate::syntax::Form;
+use crate::syntax::form::parse_form;
 use crate::syntax::items::Found;
-use crate::syntax::signature::parse_form;
 
 impl Lowering<'_> {
     /// A block as an expression.
@@ -88,7 +88,7 @@ impl Lowering<'_> {
     /// What a `let` annotation or a `const` says of its type; `None` where it says nothing that the compiler can read, which rustc then checks.
     pub(super) fn annotation(&mut self, ty: &syn::Type) -> Option<Form> {
         let mut unheard = Diagnostics::new();
-        let form = parse_form(ty, &mut unheard);
+        let form = parse_form(ty, &self.type_names(), &mut unheard);
         let _ = unheard.finish();
         form
     }
@@ -101,12 +101,19 @@ impl Lowering<'_> {
         match &value {
             Value::Number(n) => match form {
                 Form::Scalar(elem) => return self.constant(*n, *elem, init).map_or(Value::Poison, Value::Tensor),
-                Form::Array { .. } | Form::Tuple(_) => {}
+                Form::Array { .. } | Form::Fixed { .. } | Form::Tuple(_) | Form::Struct(_) => {}
             },
-            Value::Tuple(_) | Value::Option(..) => return self.conform(value, form, init).unwrap_or(Value::Poison),
+            Value::Tuple(_) | Value::Struct(_) | Value::Fixed(_) | Value::Option(..) => {
+                return self.conform(value, form, init).unwrap_or(Value::Poison);
+            }
             Value::Tensor(v) => {
                 let ty = self.b.ty(*v);
-                if form.leaves() == [(ty.elem, ty.rank())] && !matches!(form, Form::Tuple(_)) {
+                let fits = |elem: &Elem, rank: usize| (*elem, rank) == (ty.elem, ty.rank());
+                if match form {
+                    Form::Scalar(elem) => fits(elem, 0),
+                    Form::Array { elem, rank, .. } => fits(elem, *rank),
+                    Form::Fixed { .. } | Form::Tuple(_) | Form::Struct(_) => false,
+                } {
                     self.counters.is_usize(*v);
                     return value;
                 }
@@ -123,7 +130,7 @@ impl Lowering<'_> {
     }
 
     /// Binds all names in a pattern that has been reported, so that what uses them is silent.
-    fn poison(&mut self, pat: &syn::Pat) {
+    pub(super) fn poison(&mut self, pat: &syn::Pat) {
         struct Names(Vec<String>);
         impl<'ast> Visit<'ast> for Names {
             fn visit_pat_ident(&mut self, pat: &'ast syn::PatIdent) {
@@ -165,6 +172,14 @@ impl Lowering<'_> {
                     self.bind(pat, part);
                 }
             }
+            syn::Pat::Struct(p) => {
+                let parts: Vec<(syn::Member, &syn::Pat)> = p.fields.iter().map(|f| (f.member.clone(), &*f.pat)).collect();
+                self.bind_struct(pat, &p.path, &parts, &value);
+            }
+            syn::Pat::TupleStruct(p) if !p.elems.iter().any(|e| matches!(e, syn::Pat::Rest(_))) => {
+                let parts: Vec<(syn::Member, &syn::Pat)> = p.elems.iter().enumerate().map(|(k, pat)| (syn::Member::from(k), pat)).collect();
+                self.bind_struct(pat, &p.path, &parts, &value);
+            }
             other => {
                 self.error(other, messages::UNSUPPORTED_PATTERN, &[&text(other)]);
                 self.poison(other);
@@ -178,15 +193,25 @@ impl Lowering<'_> {
         if matches!(&*assign.left, syn::Expr::Infer(_)) {
             return Value::Unit;
         }
+        if let Some(place) = self.field_place(&assign.left) {
+            let old = self.value_at(&place);
+            let value = self.taking_type_of(value, &old, &assign.right);
+            self.assign_field(&place, value);
+            return Value::Unit;
+        }
         let Some(position) = self.place(&assign.left) else { return Value::Unit };
-        // A literal takes the type of what it replaces.
         let old = self.scope.at(position).value.clone();
-        let value = match (&value, self.elem_of(&old)) {
-            (Value::Number(n), Some(elem)) => Operand::wrap(self.constant(*n, elem, &assign.right), false),
-            _ => value,
-        };
+        let value = self.taking_type_of(value, &old, &assign.right);
         self.assign_to(position, value);
         Value::Unit
+    }
+
+    /// A literal takes the type of what it replaces.
+    fn taking_type_of(&mut self, value: Value, old: &Value, at: &syn::Expr) -> Value {
+        match (&value, self.elem_of(old)) {
+            (Value::Number(n), Some(elem)) => Operand::wrap(self.constant(*n, elem, at), false),
+            _ => value,
+        }
     }
 
     /// Gives the variable at a position a new value.

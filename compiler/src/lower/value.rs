@@ -6,6 +6,7 @@ use crate::ir::{Dim, Elem, Type, ValueId};
 
 use super::iterators::Iter;
 use super::scope::Scope;
+use super::structs::Fields;
 
 /// What an expression stands for. References are erased: `&x` is `x`.
 #[derive(Clone, Debug)]
@@ -16,8 +17,12 @@ pub(super) enum Value {
     Lane(ValueId),
     /// A literal, or arithmetic of literals, whose type is not known yet.
     Number(Number),
+    /// A fixed array, as a tensor. It is no array of `ndarray`: what the two have in common is little, and spelled differently.
+    Fixed(ValueId),
     /// A tuple.
     Tuple(Vec<Value>),
+    /// A struct.
+    Struct(Rc<Fields>),
     /// The `Option` that the named method gives.
     Option(Rc<Value>, &'static str),
     /// `x.shape()` or `x.raw_dim()`.
@@ -48,13 +53,9 @@ impl Value {
     pub(super) fn leaves(&self) -> Option<Vec<Value>> {
         match self {
             Value::Tensor(_) | Value::Lane(_) | Value::Number(_) => Some(vec![self.clone()]),
-            Value::Tuple(parts) => {
-                let mut out = Vec::new();
-                for part in parts {
-                    out.extend(part.leaves()?);
-                }
-                Some(out)
-            }
+            Value::Fixed(v) => Some(vec![Value::Tensor(*v)]),
+            Value::Tuple(parts) => leaves_of(parts),
+            Value::Struct(fields) => leaves_of(&fields.values),
             Value::Unit => Some(Vec::new()),
             Value::Option(..) | Value::Lengths(_) | Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Poison => None,
         }
@@ -64,7 +65,15 @@ impl Value {
     pub(super) fn with_leaves(&self, leaves: &mut impl Iterator<Item = Value>) -> Value {
         match self {
             Value::Tensor(_) | Value::Lane(_) | Value::Number(_) => leaves.next().unwrap_or(Value::Poison),
+            Value::Fixed(_) => match leaves.next() {
+                Some(Value::Tensor(v)) => Value::Fixed(v),
+                other => other.unwrap_or(Value::Poison),
+            },
             Value::Tuple(parts) => Value::Tuple(parts.iter().map(|p| p.with_leaves(leaves)).collect()),
+            Value::Struct(fields) => {
+                let values = fields.values.iter().map(|v| v.with_leaves(leaves)).collect();
+                Value::Struct(Rc::new(Fields { form: fields.form.clone(), values }))
+            }
             Value::Unit => Value::Unit,
             Value::Option(..) | Value::Lengths(_) | Value::Axis(_) | Value::Iter(_) | Value::Closure(_) | Value::Poison => self.clone(),
         }
@@ -75,18 +84,20 @@ impl Value {
         match self {
             Value::Poison => true,
             Value::Tuple(parts) => parts.iter().any(Value::is_poisoned),
+            Value::Struct(fields) => fields.values.iter().any(Value::is_poisoned),
             Value::Option(inner, _) => inner.is_poisoned(),
             Value::Tensor(_) | Value::Lane(_) | Value::Number(_) | Value::Lengths(_) | Value::Axis(_) => false,
-            Value::Iter(_) | Value::Closure(_) | Value::Unit => false,
+            Value::Fixed(_) | Value::Iter(_) | Value::Closure(_) | Value::Unit => false,
         }
     }
 
     /// Whether two values are the same without looking into the IR, so that assigning one to the other changes nothing.
     pub(super) fn is_same(&self, other: &Value) -> bool {
         match (self, other) {
-            (Value::Tensor(a), Value::Tensor(b)) | (Value::Lane(a), Value::Lane(b)) => a == b,
+            (Value::Tensor(a), Value::Tensor(b)) | (Value::Lane(a), Value::Lane(b)) | (Value::Fixed(a), Value::Fixed(b)) => a == b,
             (Value::Number(a), Value::Number(b)) => a.is_same(*b),
             (Value::Tuple(a), Value::Tuple(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b)),
+            (Value::Struct(a), Value::Struct(b)) => a.form == b.form && a.values.iter().zip(&b.values).all(|(a, b)| a.is_same(b)),
             (Value::Option(a, _), Value::Option(b, _)) => a.is_same(b),
             (Value::Lengths(a), Value::Lengths(b)) => a == b,
             (Value::Axis(a), Value::Axis(b)) => a == b,
@@ -96,6 +107,14 @@ impl Value {
             _ => false,
         }
     }
+}
+
+fn leaves_of(parts: &[Value]) -> Option<Vec<Value>> {
+    let mut out = Vec::new();
+    for part in parts {
+        out.extend(part.leaves()?);
+    }
+    Some(out)
 }
 
 impl Number {

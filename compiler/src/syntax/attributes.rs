@@ -96,6 +96,24 @@ pub fn parse_bilevel(tokens: TokenStream, diags: &mut Diagnostics) -> BilevelArg
     args
 }
 
+/// Reads the arguments of `#[params(..)]` on a struct that derives `Params`: where this crate is found.
+pub fn parse_params(attrs: &[syn::Attribute], diags: &mut Diagnostics) -> Option<syn::Path> {
+    let mut path = None;
+    for attr in attrs.iter().filter(|a| a.path().is_ident("params")) {
+        let tokens = match &attr.meta {
+            Meta::List(list) => list.tokens.clone(),
+            Meta::Path(_) | Meta::NameValue(_) => TokenStream::new(),
+        };
+        for meta in parse_metas(tokens, diags) {
+            match crate_path(&meta) {
+                Some(found) => path = Some(found),
+                None => diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &["params", &source_text(&meta), "`#[params(crate = path)]`"]),
+            }
+        }
+    }
+    path
+}
+
 /// Reads the arguments of `#[inner(minimize = w)]` or `#[outer(minimize = w)]`: the names of the variables. `example` is a parameter that could be meant.
 pub fn parse_minimize(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> Vec<Ident> {
     let before = diags.n_errors();

@@ -3,7 +3,8 @@
 use proc_macro2::Ident;
 
 use super::attributes::parse_minimize;
-use super::signature::{Form, Lowered, Param, Signature};
+use super::form::Form;
+use super::signature::{Lowered, Param, Signature};
 use super::source_text;
 use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::Elem;
@@ -174,6 +175,9 @@ pub fn assign_roles(inner_loss: (&Loss, &Signature), outer_loss: (&Loss, &Signat
     let before = diags.n_errors();
     let ((inner, inner_sig), (outer, outer_sig)) = (inner_loss, outer_loss);
     for (role, sig, item) in [("inner", inner_sig, &inner.item), ("outer", outer_sig, &outer.item)] {
+        for param in item.sig.generics.params.iter().filter(|p| !matches!(p, syn::GenericParam::Lifetime(_))) {
+            diags.error(param, messages::GENERIC_LOSS, &[role]);
+        }
         if !matches!(&sig.output, Form::Scalar(elem) if elem.is_float()) {
             diags.error(&item.sig.output, messages::LOSS_NOT_SCALAR, &[role, &sig.output.to_string()]);
         }
@@ -238,19 +242,17 @@ pub fn assign_roles(inner_loss: (&Loss, &Signature), outer_loss: (&Loss, &Signat
     Some(Roles { inner: inner_variables, outer: outer_variables, data, float: float? })
 }
 
-/// A variable is a float or an array of floats, by reference.
+/// A variable is made of floats and passed by reference. A struct may have numbers beside them that are no floats, which come along unchanged.
 fn check_variable(role: &str, v: &Variable, diags: &mut Diagnostics) {
     let (name, ty) = (v.param.name.to_string(), source_text(&v.param.ty));
-    let all_float = v.param.form.leaves().iter().all(|(elem, _)| elem.is_float());
+    let leaves = v.param.form.leaves();
+    let comes_along = |rank: usize| rank == 0 && matches!(v.param.form, Form::Struct(_));
+    let fits = v.param.form.is_differentiable() && leaves.iter().all(|&(elem, rank)| elem.is_float() || comes_along(rank));
     let is_view = matches!(v.param.form, Form::Array { view: true, .. });
-    if !all_float || v.param.form.leaves().is_empty() {
+    if !fits {
         diags.error(&v.param.ty, messages::VARIABLE_NOT_FLOAT, &[role, &name, &ty]);
     } else if !v.param.by_ref || is_view {
-        let owned = match &v.param.form {
-            Form::Array { elem, rank, .. } => Form::Array { elem: *elem, rank: *rank, view: false },
-            other => other.clone(),
-        };
-        diags.error(&v.param.ty, messages::VARIABLE_BY_VALUE, &[role, &name, &owned.to_string()]);
+        diags.error(&v.param.ty, messages::VARIABLE_BY_VALUE, &[role, &name, &v.param.form.owned().to_string()]);
     }
 }
 

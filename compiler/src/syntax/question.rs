@@ -15,6 +15,8 @@ pub enum Entry {
     Differentiable,
     /// `#[bilevel]`
     Bilevel,
+    /// `#[derive(Params)]`
+    Params,
 }
 
 /// An expansion in waiting.
@@ -99,6 +101,7 @@ impl ToTokens for Question {
         let entry = match self.entry {
             Entry::Differentiable => quote!(differentiable),
             Entry::Bilevel => quote!(bilevel),
+            Entry::Params => quote!(params),
         };
         let (crate_path, attr, item, pending) = (&self.crate_path, &self.attr, &self.item, &self.pending);
         let answers = self.paths.iter().zip(&self.answers).map(|(path, bundle)| quote!({ #path } { #bundle }));
@@ -113,6 +116,7 @@ impl Parse for Answered {
         let entry = match entry.to_string().as_str() {
             "differentiable" => Entry::Differentiable,
             "bilevel" => Entry::Bilevel,
+            "params" => Entry::Params,
             _ => return Err(syn::Error::new(entry.span(), "not a macro that asks")),
         };
         let crate_path = syn::Path::parse_mod_style(&braced(input)?)?;

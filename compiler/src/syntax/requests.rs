@@ -16,6 +16,10 @@ pub fn check_requests(args: &DifferentiableArgs, signature: &Signature, wrt: &[u
             diags.error(name, messages::TOO_MANY_AXES, &[&name.to_string(), &function, &axes.to_string(), &MAX_AXES.to_string()]);
         }
     };
+    let structs = wrt.iter().chain(batched).map(|&k| &signature.params[k].form).chain([&signature.output]).any(Form::has_struct);
+    if let (true, Some(name)) = (structs, args.requests.iter().map(|(_, name)| name).chain(&args.batched).next()) {
+        diags.error(name, messages::REQUEST_OF_STRUCT, &[&name.to_string(), &function]);
+    }
     for (request, name) in &args.requests {
         match request {
             Request::HvpMany | Request::Hessian if !matches!(signature.output, Form::Scalar(elem) if elem.is_float()) => {

@@ -1,12 +1,12 @@
 //! What a function's signature says: parameters, their forms, and how each is passed.
 
-use std::fmt;
-
 use quote::ToTokens;
 
 use super::attributes::Request;
+use super::form::{Form, parse_form, peel, strip_reference};
 use super::source_text;
-use crate::diagnostics::{Diagnostics, Message, messages};
+use super::structs::TypeNames;
+use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::{Elem, Func};
 
 /// A function that has been lowered: what its signature says, and its meaning. The parameters of `func` are the leaves of the signature's parameters in
@@ -90,6 +90,8 @@ pub struct Signature {
     pub name: syn::Ident,
     /// The function's visibility.
     pub vis: syn::Visibility,
+    /// Its lifetimes and constant parameters.
+    pub generics: syn::Generics,
     /// Its parameters in order.
     pub params: Vec<Param>,
     /// What it gives back.
@@ -107,40 +109,6 @@ pub struct Param {
     pub by_ref: bool,
     /// What `T` is.
     pub form: Form,
-}
-
-/// A type of the user's as a tree whose leaves are the IR's values.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// A number or truth value.
-    Scalar(Elem),
-    /// An array, owned (`Array2<f64>`) or a view (`ArrayView2<'_, f64>`).
-    Array {
-        /// element type
-        elem: Elem,
-        /// number of axes
-        rank: usize,
-        /// whether it is a view
-        view: bool,
-    },
-    /// A tuple of such types.
-    Tuple(Vec<Form>),
-}
-
-impl Form {
-    /// The leaves in order: element type and rank of each.
-    pub fn leaves(&self) -> Vec<(Elem, usize)> {
-        match self {
-            Form::Scalar(elem) => vec![(*elem, 0)],
-            Form::Array { elem, rank, .. } => vec![(*elem, *rank)],
-            Form::Tuple(parts) => parts.iter().flat_map(Form::leaves).collect(),
-        }
-    }
-
-    /// Whether any leaf is a float, that is, whether the value has tangents and cotangents.
-    pub fn is_differentiable(&self) -> bool {
-        self.leaves().iter().any(|(elem, _)| elem.is_float())
-    }
 }
 
 impl Signature {
@@ -163,23 +131,6 @@ impl Signature {
     }
 }
 
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Form::Scalar(elem) => write!(f, "{elem}"),
-            Form::Array { elem, rank, view: false } => write!(f, "Array{rank}<{elem}>"),
-            Form::Array { elem, rank, view: true } => write!(f, "ArrayView{rank}<'_, {elem}>"),
-            Form::Tuple(parts) => {
-                f.write_str("(")?;
-                for (k, part) in parts.iter().enumerate() {
-                    write!(f, "{}{part}", if k == 0 { "" } else { ", " })?;
-                }
-                f.write_str(if parts.len() == 1 { ",)" } else { ")" })
-            }
-        }
-    }
-}
-
 /// Whether a function's derivative is asked for, or it is only called by such functions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Use {
@@ -190,7 +141,7 @@ pub enum Use {
 }
 
 /// Reads a signature, with an error for everything in it that the compiler does not accept.
-pub fn parse_signature(item: &syn::ItemFn, purpose: Use, diags: &mut Diagnostics) -> Option<Signature> {
+pub fn parse_signature(item: &syn::ItemFn, purpose: Use, names: &TypeNames, diags: &mut Diagnostics) -> Option<Signature> {
     let before = diags.n_errors();
     let sig = &item.sig;
     let name = sig.ident.to_string();
@@ -207,45 +158,57 @@ pub fn parse_signature(item: &syn::ItemFn, purpose: Use, diags: &mut Diagnostics
             diags.error(tokens, messages::QUALIFIED_FUNCTION, &[what]);
         }
     }
-    if !sig.generics.params.is_empty() {
-        diags.error(&sig.generics.params, messages::GENERIC_FUNCTION, &[&name]);
-    } else if let Some(clause) = &sig.generics.where_clause {
+    for param in sig.generics.type_params() {
+        diags.error(param, messages::GENERIC_FUNCTION, &[&name]);
+    }
+    if let (true, Some(clause)) = (sig.generics.params.is_empty(), &sig.generics.where_clause) {
         diags.error(clause, messages::UNUSED_WHERE, &[&name]);
     }
+    let names = &names.clone().within(&sig.generics);
     if let Some(variadic) = &sig.variadic {
         diags.error(variadic, messages::QUALIFIED_FUNCTION, &["variadic"]);
     }
-    let mut params = Vec::new();
+    let mut params: Vec<Option<Param>> = Vec::new();
     for input in &sig.inputs {
         match input {
             syn::FnArg::Receiver(receiver) => diags.error(receiver, messages::SELF_PARAMETER, &[]),
             // What a generic parameter stands for has been refused above.
             syn::FnArg::Typed(typed) if names_generic(&typed.ty, &sig.generics) => {}
-            syn::FnArg::Typed(typed) => params.extend(parse_param(typed, diags)),
-        }
-    }
-    for (k, param) in params.iter().enumerate() {
-        if params[..k].iter().any(|p: &Param| p.name == param.name) {
-            diags.error(&param.name, messages::NAMED_TWICE, &[&param.name.to_string()]);
+            syn::FnArg::Typed(typed) => params.push(parse_param(typed, names, diags)),
         }
     }
     let output = match &sig.output {
         syn::ReturnType::Type(_, ty) if names_generic(ty, &sig.generics) => None,
-        syn::ReturnType::Type(..) | syn::ReturnType::Default => parse_output(sig, purpose, diags),
+        syn::ReturnType::Type(..) | syn::ReturnType::Default => parse_output(sig, purpose, names, diags),
     };
+    let params: Vec<Param> = params.into_iter().collect::<Option<_>>()?;
+    for (k, param) in params.iter().enumerate() {
+        if params[..k].iter().any(|p| p.name == param.name) {
+            diags.error(&param.name, messages::NAMED_TWICE, &[&param.name.to_string()]);
+        }
+    }
+    for param in sig.generics.const_params() {
+        check_const_param(param, &params, diags);
+    }
     if diags.n_errors() > before {
         return None;
     }
-    Some(Signature { name: sig.ident.clone(), vis: item.vis.clone(), params, output: output? })
+    Some(Signature { name: sig.ident.clone(), vis: item.vis.clone(), generics: sig.generics.clone(), params, output: output? })
 }
 
-/// Whether a type mentions a generic parameter.
+/// A constant parameter is the length of some fixed array that the function takes: that is where its value comes from.
+fn check_const_param(const_param: &syn::ConstParam, params: &[Param], diags: &mut Diagnostics) {
+    let name = &const_param.ident;
+    if !params.iter().any(|p| p.form.lengths().contains(name)) {
+        diags.error(const_param, messages::CONST_PARAMETER, &[&name.to_string()]);
+    }
+}
+
+/// Whether a type mentions a type parameter.
 fn names_generic(ty: &syn::Type, generics: &syn::Generics) -> bool {
     fn mentions(tokens: proc_macro2::TokenStream, generics: &syn::Generics) -> bool {
         tokens.into_iter().any(|token| match token {
-            proc_macro2::TokenTree::Ident(ident) => {
-                generics.type_params().any(|p| p.ident == ident) || generics.const_params().any(|p| p.ident == ident)
-            }
+            proc_macro2::TokenTree::Ident(ident) => generics.type_params().any(|p| p.ident == ident),
             proc_macro2::TokenTree::Group(group) => mentions(group.stream(), generics),
             proc_macro2::TokenTree::Punct(_) | proc_macro2::TokenTree::Literal(_) => false,
         })
@@ -253,7 +216,7 @@ fn names_generic(ty: &syn::Type, generics: &syn::Generics) -> bool {
     mentions(ty.to_token_stream(), generics)
 }
 
-fn parse_param(typed: &syn::PatType, diags: &mut Diagnostics) -> Option<Param> {
+fn parse_param(typed: &syn::PatType, names: &TypeNames, diags: &mut Diagnostics) -> Option<Param> {
     let mut pat = &*typed.pat;
     while let syn::Pat::Paren(inner) = pat {
         pat = &inner.pat;
@@ -272,11 +235,11 @@ fn parse_param(typed: &syn::PatType, diags: &mut Diagnostics) -> Option<Param> {
         diags.error(&typed.ty, messages::MUTABLE_PARAMETER, &[&source_text(&typed.ty)]);
         return None;
     }
-    let form = parse_form(inner, diags)?;
+    let form = parse_form(inner, names, diags)?;
     Some(Param { name: name?, ty: (*typed.ty).clone(), by_ref, form })
 }
 
-fn parse_output(sig: &syn::Signature, purpose: Use, diags: &mut Diagnostics) -> Option<Form> {
+fn parse_output(sig: &syn::Signature, purpose: Use, names: &TypeNames, diags: &mut Diagnostics) -> Option<Form> {
     let name = sig.ident.to_string();
     let ty = match &sig.output {
         syn::ReturnType::Default => {
@@ -290,9 +253,9 @@ fn parse_output(sig: &syn::Signature, purpose: Use, diags: &mut Diagnostics) -> 
         return None;
     }
     let (by_ref, inner) = strip_reference(ty);
-    let form = parse_form(inner, diags)?;
+    let form = parse_form(inner, names, diags)?;
     if purpose == Use::Differentiated {
-        let owned = owned(&form);
+        let owned = form.owned();
         if by_ref {
             diags.error(ty, messages::RESULT_BY_REFERENCE, &[&source_text(ty), &owned.to_string()]);
             return None;
@@ -307,133 +270,4 @@ fn parse_output(sig: &syn::Signature, purpose: Use, diags: &mut Diagnostics) -> 
         }
     }
     Some(form)
-}
-
-/// The form with views replaced by owned arrays.
-fn owned(form: &Form) -> Form {
-    match form {
-        Form::Scalar(_) => form.clone(),
-        Form::Array { elem, rank, .. } => Form::Array { elem: *elem, rank: *rank, view: false },
-        Form::Tuple(parts) => Form::Tuple(parts.iter().map(owned).collect()),
-    }
-}
-
-/// The type without parentheses and invisible groups.
-fn peel(mut ty: &syn::Type) -> &syn::Type {
-    loop {
-        ty = match ty {
-            syn::Type::Paren(t) => &t.elem,
-            syn::Type::Group(t) => &t.elem,
-            _ => return ty,
-        };
-    }
-}
-
-fn strip_reference(ty: &syn::Type) -> (bool, &syn::Type) {
-    match peel(ty) {
-        syn::Type::Reference(r) => (true, peel(&r.elem)),
-        other => (false, other),
-    }
-}
-
-/// Reads a type, references erased, with an error if the compiler does not accept it.
-pub fn parse_form(ty: &syn::Type, diags: &mut Diagnostics) -> Option<Form> {
-    let refuse = |diags: &mut Diagnostics, message: Message, help: &str| {
-        diags.error(ty, message, &[&source_text(ty), help]);
-        None
-    };
-    match strip_reference(ty).1 {
-        syn::Type::Tuple(tuple) => {
-            // Every part is read, so that all errors in it appear.
-            let parts: Vec<Option<Form>> = tuple.elems.iter().map(|t| parse_form(t, diags)).collect();
-            parts.into_iter().collect::<Option<Vec<_>>>().map(Form::Tuple)
-        }
-        syn::Type::Path(path) if path.qself.is_none() => match form_of_path(&path.path) {
-            Ok(form) => Some(form),
-            Err((message, help)) => refuse(diags, message, help),
-        },
-        syn::Type::Slice(_) => {
-            refuse(diags, messages::UNSUPPORTED_TYPE, "`ArrayView1<'_, f64>`, made from a slice by `ArrayView1::from(..)`")
-        }
-        syn::Type::Array(_) => refuse(diags, messages::UNSUPPORTED_TYPE, "`&Array1<f64>`"),
-        syn::Type::ImplTrait(_) | syn::Type::TraitObject(_) => {
-            refuse(diags, messages::UNSUPPORTED_TYPE, "a concrete type, such as `f64` or `&Array2<f64>`")
-        }
-        _ => refuse(diags, messages::UNSUPPORTED_TYPE, SUPPORTED),
-    }
-}
-
-const SUPPORTED: &str =
-    "`f64`, `f32`, `usize`, `i64`, `bool`, `&Array1<f64>`, `&Array2<f64>`, `ArrayView2<'_, f64>`, or a tuple of such types";
-
-/// The element type of that name.
-pub fn elem_named(name: &str) -> Option<Elem> {
-    match name {
-        "f64" => Some(Elem::F64),
-        "f32" => Some(Elem::F32),
-        "usize" => Some(Elem::Usize),
-        "i64" => Some(Elem::I64),
-        "bool" => Some(Elem::Bool),
-        _ => None,
-    }
-}
-
-fn form_of_path(path: &syn::Path) -> Result<Form, (Message, &'static str)> {
-    let unsupported = |help| Err((messages::UNSUPPORTED_TYPE, help));
-    let Some(last) = path.segments.last() else { return unsupported(SUPPORTED) };
-    let name = last.ident.to_string();
-    let args: Vec<&syn::Type> = match &last.arguments {
-        syn::PathArguments::AngleBracketed(a) => a
-            .args
-            .iter()
-            .filter_map(|a| match a {
-                syn::GenericArgument::Type(t) => Some(peel(t)),
-                _ => None,
-            })
-            .collect(),
-        syn::PathArguments::None | syn::PathArguments::Parenthesized(_) => Vec::new(),
-    };
-    if let Some(elem) = elem_named(&name) {
-        return Ok(Form::Scalar(elem));
-    }
-    let (stem, rank) = match name.find(|c: char| c.is_ascii_digit()) {
-        Some(at) => (&name[..at], name[at..].parse::<usize>().ok()),
-        None => (name.as_str(), None),
-    };
-    let view = match stem {
-        "Array" | "ArrayRef" => false,
-        "ArrayView" => true,
-        "ArrayD" | "ArrayViewD" | "ArrayRefD" | "IxDyn" => return Err((messages::DYNAMIC_RANK, "")),
-        "ArrayViewMut" => return Err((messages::MUTABLE_PARAMETER, "")),
-        "ArcArray" | "CowArray" | "ArrayBase" => return unsupported("`&Array2<f64>` or `ArrayView2<'_, f64>`"),
-        "Vec" => return unsupported("`&Array1<f64>`, made from a vector by `Array1::from_vec(..)`"),
-        "Option" | "Result" => return unsupported("the value itself; shapes and data are checked at the entry of the generated functions"),
-        "i" | "u" | "isize" | "String" | "str" | "char" => {
-            return unsupported("`usize`, `i64` or `bool` for data that is not differentiated");
-        }
-        _ => return unsupported(SUPPORTED),
-    };
-    let rank = match (rank, args.get(1)) {
-        (Some(rank), None) => rank,
-        (None, Some(syn::Type::Path(ix))) => match ix.path.segments.last().map(|s| s.ident.to_string()) {
-            Some(ix) if ix == "IxDyn" => return Err((messages::DYNAMIC_RANK, "")),
-            Some(ix) => match ix.strip_prefix("Ix").and_then(|n| n.parse().ok()) {
-                Some(rank) => rank,
-                None => return unsupported("a rank such as `Ix2`, or `Array2<f64>`"),
-            },
-            None => return unsupported(SUPPORTED),
-        },
-        _ => return unsupported("`Array1<f64>`, `Array2<f64>`, `ArrayView2<'_, f64>`, or their peers"),
-    };
-    if rank > 4 {
-        return unsupported("an array of at most four axes");
-    }
-    let elem = match args.first() {
-        Some(syn::Type::Path(e)) => e.path.segments.last().and_then(|s| elem_named(&s.ident.to_string())),
-        _ => None,
-    };
-    match elem {
-        Some(elem) => Ok(Form::Array { elem, rank, view }),
-        None => unsupported("one of the element types `f64`, `f32`, `usize`, `i64`, `bool`, as in `Array2<f64>`"),
-    }
 }

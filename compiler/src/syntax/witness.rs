@@ -9,23 +9,25 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
+use super::form::{Form, Length};
 use super::items::{Items, Place, path_key};
 use super::question::without_arguments;
-use super::signature::{Assumed, Form, Lowered, Origin};
+use super::signature::{Assumed, Lowered, Origin, Signature};
 
 /// The witnesses of a function, as an item to stand beside it.
 pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Path) -> TokenStream {
     let mut checks = TokenStream::new();
+    let generics = &lowered.signature.generics;
     for param in &lowered.signature.params {
-        checks.extend(type_check(&param.ty, &param.form, crate_path));
+        checks.extend(type_check(&param.ty, &param.form, generics, crate_path));
     }
     if let syn::ReturnType::Type(_, ty) = output {
-        checks.extend(type_check(ty, &lowered.signature.output, crate_path));
+        checks.extend(type_check(ty, &lowered.signature.output, generics, crate_path));
     }
     let names = name_checks(&lowered.assumed, crate_path);
     let methods = method_checks(lowered, crate_path);
     // The function itself may only be called through what is generated from it: naming it here keeps rustc from calling it unused.
-    let name = &lowered.signature.name;
+    let mention = mention(&lowered.signature);
     quote! {
         #[doc(hidden)]
         #[allow(unused, clippy::all, clippy::pedantic)]
@@ -33,7 +35,7 @@ pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Pa
             #checks
             #names
             #methods
-            let _ = #name;
+            #mention
         };
     }
 }
@@ -94,13 +96,29 @@ fn turbofish(generics: &syn::Generics) -> TokenStream {
     if arguments.is_empty() { TokenStream::new() } else { quote!(::<#(#arguments),*>) }
 }
 
+/// Names the function, with all that its generic parameters leave open.
+fn mention(signature: &Signature) -> TokenStream {
+    let (name, generics, clause) = (&signature.name, &signature.generics, &signature.generics.where_clause);
+    let open: Vec<&syn::Ident> = generics
+        .params
+        .iter()
+        .filter_map(|p| match p {
+            syn::GenericParam::Lifetime(_) => None,
+            syn::GenericParam::Type(p) => Some(&p.ident),
+            syn::GenericParam::Const(p) => Some(&p.ident),
+        })
+        .collect();
+    if open.is_empty() { quote!(let _ = #name;) } else { quote!(fn mention #generics () #clause { let _ = #name::<#(#open),*>; }) }
+}
+
 /// A function that only compiles if `ty` is what `form` says.
-fn type_check(ty: &syn::Type, form: &Form, crate_path: &syn::Path) -> TokenStream {
+fn type_check(ty: &syn::Type, form: &Form, generics: &syn::Generics, crate_path: &syn::Path) -> TokenStream {
     let span = name_span(ty);
     let value = quote_spanned!(span=> value);
     let conversions = conversions(form, &quote_spanned!(span=> #value), span, crate_path);
     let ty = ty.to_token_stream();
-    quote_spanned!(span=> const _: () = { fn check(#value: #ty) { #conversions } };)
+    let clause = &generics.where_clause;
+    quote_spanned!(span=> const _: () = { fn check #generics (#value: #ty) #clause { #conversions } };)
 }
 
 /// The place of the type's name: on stable Rust, an error can only be shown at one token.
@@ -126,6 +144,21 @@ fn conversions(form: &Form, value: &TokenStream, span: proc_macro2::Span, crate_
             let rank = syn::Ident::new(&format!("Ix{rank}"), span);
             let expected = quote_spanned!(span=> #crate_path::ndarray::ArrayRef<::core::primitive::#elem, #crate_path::ndarray::#rank>);
             quote_spanned!(span=> let _: &#expected = &#value;)
+        }
+        Form::Fixed { elem, lengths } => {
+            let elem = syn::Ident::new(elem.name(), span);
+            let expected = lengths.iter().rev().fold(quote_spanned!(span=> ::core::primitive::#elem), |inner, length| {
+                let length = match length {
+                    Length::Known(n) => proc_macro2::Literal::u64_unsuffixed(*n).to_token_stream(),
+                    Length::Named(name) => name.to_token_stream(),
+                };
+                quote_spanned!(span=> [#inner; #length])
+            });
+            quote_spanned!(span=> let _: &#expected = &#value;)
+        }
+        Form::Struct(of) => {
+            let fields = of.fields.iter().map(|(member, form)| conversions(form, &quote_spanned!(span=> #value.#member), span, crate_path));
+            fields.collect()
         }
         Form::Tuple(parts) => {
             let parts = parts.iter().enumerate().map(|(k, part)| {

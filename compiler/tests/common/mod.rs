@@ -5,9 +5,9 @@ use bilevel_compiler::diagnostics::Diagnostics;
 use bilevel_compiler::ir::eval::{Tensor, eval};
 use bilevel_compiler::ir::verify::verify;
 use bilevel_compiler::lower::lower;
-use bilevel_compiler::syntax::Items;
 use bilevel_compiler::syntax::Lowered;
 use bilevel_compiler::syntax::signature::{Use, parse_signature};
+use bilevel_compiler::syntax::{Items, Place, TypeNames};
 
 /// The last function of the source, lowered, the others being helpers; or the texts of all errors.
 pub(crate) fn try_lower(source: &str) -> Result<Lowered, Vec<String>> {
@@ -15,7 +15,9 @@ pub(crate) fn try_lower(source: &str) -> Result<Lowered, Vec<String>> {
     let items = Items::of(&file.items);
     let Some(syn::Item::Fn(f)) = file.items.last() else { panic!("the last item is the function: {source}") };
     let mut diags = Diagnostics::new();
-    let lowered = parse_signature(f, Use::Differentiated, &mut diags).and_then(|signature| lower(f, signature, &items, &mut diags));
+    let names = TypeNames::new(&items, Place::HERE);
+    let signature = parse_signature(f, Use::Differentiated, &names, &mut diags);
+    let lowered = signature.and_then(|signature| lower(f, signature, &items, &mut diags));
     let texts: Vec<String> = diags.texts().iter().map(|t| (*t).to_owned()).collect();
     let _ = diags.finish();
     match lowered {

@@ -186,8 +186,8 @@ pub mod weight_decay {
             type Inner = rt::Array2<f64>;
             type Outer = rt::Array2<f64>;
             type Workspace = Workspace<'a>;
-            const INNER_NAME: &'static str = "w";
-            const OUTER_NAME: &'static str = "log_l2";
+            const INNER_NAMES: &'static [&'static str] = &["w"];
+            const OUTER_NAMES: &'static [&'static str] = &["log_l2"];
             fn workspace(
                 &self,
                 inner: &Self::Inner,

@@ -83,6 +83,43 @@ pub fn to_array<T: Copy + Default, Sh: IntoDimension>(elements: &[T], shape: Sh)
     Buffer(elements.to_vec()).into_array(shape)
 }
 
+/// The elements as a fixed array, or one of such arrays.
+///
+/// # Panics
+/// If their number is not that of the type.
+pub fn to_fixed<T: Copy, A: FromElements<T>>(elements: &[T]) -> A {
+    let mut rest = elements;
+    let value = A::take(&mut rest);
+    assert!(rest.is_empty(), "a place for every element");
+    value
+}
+
+/// Numbers, and arrays of them nested at will, made of elements in row-major order.
+pub trait FromElements<T>: Sized {
+    /// A value from the front of the elements, which keep the rest.
+    ///
+    /// # Panics
+    /// If there are too few elements.
+    fn take(elements: &mut &[T]) -> Self;
+}
+
+macro_rules! one_element {
+    ($($T:ident),*) => { $(
+        impl FromElements<$T> for $T {
+            fn take(elements: &mut &[$T]) -> $T {
+                *elements.split_off_first().expect("an element for every place")
+            }
+        }
+    )* };
+}
+one_element!(f64, f32, usize, i64, bool);
+
+impl<T, A: FromElements<T>, const N: usize> FromElements<T> for [A; N] {
+    fn take(elements: &mut &[T]) -> Self {
+        std::array::from_fn(|_| A::take(elements))
+    }
+}
+
 /// `out[i] = from[i]`
 ///
 /// # Panics
@@ -112,6 +149,18 @@ mod tests {
         let first = buffer.fit(100).as_ptr();
         buffer.fit(10);
         assert_eq!(buffer.fit(100).as_ptr(), first);
+    }
+
+    #[test]
+    fn fixed_arrays_are_row_major() {
+        assert_eq!(to_fixed::<f64, [[f64; 3]; 2]>(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        assert_eq!(to_fixed::<usize, [usize; 0]>(&[]), []);
+    }
+
+    #[test]
+    #[should_panic(expected = "a place for every element")]
+    fn a_fixed_array_has_a_place_for_every_element() {
+        let _: [f64; 2] = to_fixed(&[1.0, 2.0, 3.0]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod products;
 mod reduce;
 mod variant;
 
-pub use buffer::{Buffer, copy, elements, fill, to_array, view_elements};
+pub use buffer::{Buffer, copy, elements, fill, to_array, to_fixed, view_elements};
 pub use contract::contract;
 pub use entry::{ANY, FailedCheck, check_index, check_indices, check_nonempty, check_or_panic, check_turns, dims, dims_or_panic, fixed};
 pub use extremes::{Largest, Smallest, extreme_positions};

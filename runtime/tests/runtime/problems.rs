@@ -45,8 +45,8 @@ impl<T: Float> BilevelProblem for Quadratic<T> {
     type Outer = Array1<T>;
     type Workspace = ();
 
-    const INNER_NAME: &'static str = "z";
-    const OUTER_NAME: &'static str = "x";
+    const INNER_NAMES: &'static [&'static str] = &["z"];
+    const OUTER_NAMES: &'static [&'static str] = &["x"];
 
     fn workspace(&self, inner: &Array1<T>, outer: &Array1<T>) -> Result<(), Error> {
         for (name, shape, expected) in [("z", inner.shape(), self.h.nrows()), ("x", outer.shape(), self.b.ncols())] {

@@ -44,3 +44,41 @@ pub fn robust_loss(x: &Array2<f64>, w: &Array2<f64>, b: &Array1<f64>, v: &Array1
     }
     total / residuals.len() as f64
 }
+
+/// Weights of networks.
+pub mod nets {
+    use bilevel::prelude::*;
+
+    pub use parts::Dense;
+
+    mod parts {
+        use bilevel::prelude::*;
+
+        /// A layer, of which nobody else can name the module.
+        #[derive(Clone, Debug, PartialEq, Params)]
+        pub struct Dense {
+            /// The weights.
+            pub w: Array2<f64>,
+            /// The bias.
+            pub b: Array1<f64>,
+        }
+    }
+
+    /// A network with one hidden layer.
+    #[derive(Clone, Debug, PartialEq, Params)]
+    pub struct Net {
+        /// From the inputs.
+        pub hidden: parts::Dense,
+        /// To the outputs.
+        pub last: Dense,
+        /// How many samples it was trained on.
+        pub n_seen: usize,
+    }
+
+    /// The outputs of a layer before its activation.
+    #[differentiable]
+    pub fn affine(layer: &Dense, x: &Array2<f64>) -> Array2<f64> {
+        let Dense { w, b } = layer;
+        x.dot(w) + b
+    }
+}
