@@ -58,7 +58,7 @@
 
 pub use bilevel_macros::{Params, bilevel, differentiable, grad, hvp, jvp, value_and_grad};
 pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
-pub use bilevel_runtime::{functions, linear, methods, ndarray, params, report, solve, solver, vector};
+pub use bilevel_runtime::{functions, linalg, linear, methods, ndarray, params, report, solve, solver, vector};
 
 pub use bilevel_runtime::functions::{
     argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, log_sum_exp, max_axis, min_axis, mse, norm, outer,
@@ -80,7 +80,7 @@ pub mod prelude {
     };
     pub use bilevel_runtime::methods::{Differences, Implicit};
     pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};
-    pub use bilevel_runtime::{BilevelProblem, Params, ProblemExt, Report};
+    pub use bilevel_runtime::{BilevelProblem, Params, ProblemExt, Report, linalg};
 
     pub use bilevel_runtime::ndarray::{
         self, Array, Array0, Array1, Array2, Array3, Array4, ArrayView0, ArrayView1, ArrayView2, ArrayView3,

@@ -6,7 +6,8 @@
 use bilevel_compiler::derive::{batch, grad, hvp, jvp, vjp};
 use bilevel_compiler::ir::eval::{Data, Tensor};
 use bilevel_compiler::ir::{
-    Builder, Control, Dim, Einsum, Elem, Elementwise, Func, Index, Literal, Note, Op, Pick, Reduce, Shape, Type, ValueId, Window,
+    Builder, Control, Dim, Einsum, Elem, Elementwise, Func, Index, Linalg, Literal, Note, Op, Pick, Reduce, Shape, Triangle, Type, ValueId,
+    Window,
 };
 use bilevel_compiler::testing::Random;
 use bilevel_compiler::testing::check::{assert_near, difference, inner, run, size};
@@ -67,6 +68,12 @@ const PLACES: &[&str] = &[
     "scatter_add",
     "take_along",
     "put_along",
+    "lu",
+    "lu_solve",
+    "log_det",
+    "cholesky",
+    "solve_triangular",
+    "eigh",
     "for",
     "if",
     "while",
@@ -106,6 +113,12 @@ fn place_in_table(op: &Op) -> &'static str {
         Op::Index(Index::ScatterAdd { .. }) => "scatter_add",
         Op::Index(Index::TakeAlong { .. }) => "take_along",
         Op::Index(Index::PutAlong { .. }) => "put_along",
+        Op::Linalg(Linalg::Lu) => "lu",
+        Op::Linalg(Linalg::LuSolve { .. }) => "lu_solve",
+        Op::Linalg(Linalg::LogDet) => "log_det",
+        Op::Linalg(Linalg::Cholesky) => "cholesky",
+        Op::Linalg(Linalg::SolveTriangular(_)) => "solve_triangular",
+        Op::Linalg(Linalg::Eigh) => "eigh",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
         Op::Control(Control::While) => "while",
@@ -401,6 +414,69 @@ fn index_rows(random: &mut Random) -> Vec<Row> {
     rows
 }
 
+/// Matrices that depend on `x`, with 3, 6, 9, … on their diagonals: away from the singular ones, and with eigenvalues that keep their distance.
+fn dominant(b: &mut Builder, x: ValueId) -> ValueId {
+    let ty = b.ty(x).clone();
+    let square = &ty.dims[ty.rank() - 2..];
+    let numbers = b.op(Shape::Iota { dim: square[0] }, &[]);
+    let (i, j) = (b.broadcast(numbers, &[0], square), b.broadcast(numbers, &[1], square));
+    let on_diagonal = b.map(Elementwise::Eq, &[i, j]);
+    let on_diagonal = b.map(Elementwise::Cast(ty.elem), &[on_diagonal]);
+    let numbers = b.map(Elementwise::Cast(ty.elem), &[i]);
+    let one = b.constant_like(numbers, 1.0);
+    let numbers = b.add(numbers, one);
+    let diagonal = b.mul(on_diagonal, numbers);
+    let diagonal = b.scale(diagonal, 3.0);
+    let diagonal = b.broadcast(diagonal, &[ty.rank() - 2, ty.rank() - 1], &ty.dims);
+    let share = b.float(ty.elem, 0.25);
+    let share = b.broadcast_scalar(share, &ty.dims);
+    let rest = b.mul(share, x);
+    b.add(diagonal, rest)
+}
+
+fn linalg_rows(random: &mut Random) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for batch in [vec![], vec![2]] {
+        let x = random.tensor(Elem::F64, &[&batch[..], &[3, 3]].concat());
+        let right = random.tensor(Elem::F64, &[&batch[..], &[3, 2]].concat());
+        for transposed in [false, true] {
+            let name = format!("LuSolve, transposed: {transposed}, batch {batch:?}");
+            rows.push(row(name, vec![x.clone(), right.clone()], move |b, p| {
+                let a = dominant(b, p[0]);
+                let lu = b.stmt(Linalg::Lu, &[a], Vec::new());
+                vec![b.op(Linalg::LuSolve { transposed }, &[a, lu[0], lu[1], p[1]])]
+            }));
+            for (lower, unit) in [(false, false), (false, true), (true, false), (true, true)] {
+                let op = Linalg::SolveTriangular(Triangle { lower, transposed, unit });
+                rows.push(row(format!("{op:?}, batch {batch:?}"), vec![x.clone(), right.clone()], move |b, p| {
+                    let t = dominant(b, p[0]);
+                    vec![b.op(op, &[t, p[1]])]
+                }));
+            }
+        }
+        rows.push(row(format!("LogDet, batch {batch:?}"), vec![x.clone()], |b, p| {
+            let a = dominant(b, p[0]);
+            let lu = b.stmt(Linalg::Lu, &[a], Vec::new());
+            vec![b.op(Linalg::LogDet, &[a, lu[0], lu[1]])]
+        }));
+        for (op, results) in [(Linalg::Cholesky, 0..1), (Linalg::Eigh, 0..1), (Linalg::Eigh, 1..2), (Linalg::Eigh, 0..2)] {
+            rows.push(row(format!("{op:?}, batch {batch:?}, results {results:?}"), vec![x.clone()], move |b, p| {
+                let a = dominant(b, p[0]);
+                b.stmt(op, &[a], Vec::new())[results.clone()].to_vec()
+            }));
+        }
+    }
+    // More right sides than matrices.
+    let (x, right) = (random.tensor(Elem::F64, &[2, 3, 3]), random.tensor(Elem::F64, &[2, 2, 3, 2]));
+    rows.push(row("solutions of matrices for several right sides", vec![x, right], |b, p| {
+        let a = dominant(b, p[0]);
+        let lu = b.stmt(Linalg::Lu, &[a], Vec::new());
+        let triangle = Triangle { lower: true, transposed: false, unit: false };
+        vec![b.op(Linalg::LuSolve { transposed: false }, &[a, lu[0], lu[1], p[1]]), b.op(Linalg::SolveTriangular(triangle), &[a, p[1]])]
+    }));
+    rows
+}
+
 fn control_rows(random: &mut Random) -> Vec<Row> {
     let mut rows = Vec::new();
     for reverse in [false, true] {
@@ -463,7 +539,8 @@ fn while_rows(random: &mut Random) -> Vec<Row> {
 
 fn table() -> Vec<Row> {
     let mut random = Random::new(2024);
-    let families = [elementwise_rows, reduce_rows, position_rows, product_rows, shape_rows, index_rows, control_rows, while_rows];
+    let families =
+        [elementwise_rows, reduce_rows, position_rows, product_rows, shape_rows, index_rows, linalg_rows, control_rows, while_rows];
     families.into_iter().flat_map(|rows| rows(&mut random)).collect()
 }
 

@@ -4,6 +4,7 @@ pub mod error;
 mod float;
 pub mod functions;
 mod kernels;
+pub mod linalg;
 pub mod linear;
 pub mod methods;
 pub mod params;

@@ -11,6 +11,7 @@ pub use crate::kernels::{
     scatter_add, sigmoid, sign, sin, sinh, softplus, splat, sqrt, stack, strided, take_along, tan, tanh, to_array, to_fixed, view_elements,
     windows, write,
 };
+pub use crate::kernels::{Triangle, cholesky, eigh, log_det, lu, lu_solve, solve_triangular};
 pub use std::borrow::Cow;
 pub use std::mem::swap;
 pub use std::vec::Vec;

@@ -69,7 +69,9 @@ impl Forward<'_> {
                 Op::Control(Control::If) => self.branch(stmt),
                 Op::Control(Control::While) => self.run_while(stmt),
                 Op::Control(Control::Check { .. }) => copy(&mut self.b, self.f, stmt, &mut self.primal),
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => self.simple(stmt),
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
+                    self.simple(stmt)
+                }
             }
         }
     }

@@ -156,7 +156,7 @@ impl<'f> Plan<'f> {
                 copies.largest.extend(padding.iter().map(|&(_, largest)| largest).zip(outs[known.len()..].iter().copied()));
             }
             Op::Control(Control::While | Control::Check { .. }) => unreachable!("has no residuals inside"),
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
                 unreachable!("has no bodies")
             }
         }
@@ -183,7 +183,8 @@ impl<'f> Plan<'f> {
                 | Op::Reduce(_)
                 | Op::Einsum(_)
                 | Op::Shape(_)
-                | Op::Index(_) => {
+                | Op::Index(_)
+                | Op::Linalg(_) => {
                     if !self.is_unknown_simple(stmt) {
                         copies.copy(self.f, stmt, b);
                     }

@@ -115,7 +115,7 @@ pub(super) fn spread_unknown(body: &Body, marks: &mut Marks) {
             Op::Control(Control::If) => marks.has_any(&stmt.args),
             Op::Control(Control::While) => uses_any(stmt, marks),
             Op::Control(Control::Check { .. }) => false,
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
                 unknown_dim || marks.has_any(&stmt.args)
             }
         }
@@ -242,6 +242,7 @@ impl<'f> Plan<'f> {
             )
             | Op::Reduce(_)
             | Op::Einsum(_)
+            | Op::Linalg(_)
             | Op::Control(_) => false,
         }
     }
@@ -289,7 +290,7 @@ impl<'f> Plan<'f> {
                         }
                     }
                     Op::Control(Control::While | Control::Check { .. }) => unreachable!("known or wholly unknown"),
-                    Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                    Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
                         for &a in &stmt.args {
                             self.need(a);
                         }
@@ -305,7 +306,7 @@ impl<'f> Plan<'f> {
             Op::Control(Control::For { trip, .. }) => self.unknown.has_dim(*trip),
             Op::Control(Control::If | Control::Check { .. }) => self.unknown.has(stmt.args[0]),
             Op::Control(Control::While) => self.unknown.has_any(&stmt.outs),
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => false,
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => false,
         }
     }
 
@@ -346,7 +347,7 @@ impl<'f> Plan<'f> {
                 }
                 // Wholly on one side.
                 Op::Control(Control::While | Control::Check { .. }) => {}
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {}
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {}
             }
             found.extend(stmt.outs.iter().filter_map(own));
         }
@@ -382,7 +383,7 @@ impl<'f> Plan<'f> {
                 Op::Control(Control::For { trip, .. }) => self.known_loop(stmt, *trip, b, env),
                 Op::Control(Control::If) => self.known_branch(stmt, b, env),
                 Op::Control(Control::While | Control::Check { .. }) => copy(b, self.f, stmt, env),
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
                     if !self.is_unknown_simple(stmt) {
                         copy(b, self.f, stmt, env);
                     }
@@ -494,7 +495,7 @@ impl<'f> Plan<'f> {
                         self.take_from_rows(&mut rows, &unbound, b, env);
                     }
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
                     if self.unknown.has_any(&stmt.outs) || stmt.outs.iter().any(|&v| self.again.has(v)) {
                         copy(b, self.f, stmt, env);
                     }

@@ -117,7 +117,7 @@ impl Backward<'_, '_> {
                         changed |= self.reach_in(body);
                     }
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
                     if self.reached.has_any(&stmt.outs) {
                         for &a in &stmt.args {
                             changed |= self.reach(a);
@@ -144,7 +144,7 @@ impl Backward<'_, '_> {
                     Some(add) => self.read(stmt, add),
                     None => self.simple(stmt),
                 },
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) => self.simple(stmt),
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Linalg(_) => self.simple(stmt),
             }
         }
     }

@@ -64,6 +64,7 @@ pub(super) fn operand_maps(stmt: &Stmt, types: &[&Type], out: &Type, map: &AxisM
             Index::Read(_) | Index::Add(_) | Index::Write(_) | Index::Gather { .. } | Index::ScatterAdd { .. } | Index::TakeAlong { .. },
         )
         | Op::Reduce(_)
+        | Op::Linalg(_)
         | Op::Control(_) => unreachable!("{:?} is not element-wise", stmt.op),
     }
 }

@@ -12,7 +12,7 @@ use quote::quote;
 use super::access::{Length, length};
 use super::expr::{Expr, primitive};
 use super::index::Part;
-use super::names::{Names, describe, explain, source_of};
+use super::names::{Names, describe, describe_linalg, explain, source_of};
 use super::plan::{Plan, plan};
 use crate::ir::{Body, Control, Dim, DimId, Elem, Elementwise, Func, Index, Op, Shape, Stmt, ValueId};
 
@@ -140,7 +140,7 @@ impl<'f> Emitter<'f> {
                 Op::Control(_) | Op::Shape(Shape::Reshape { .. }) => false,
                 Op::Index(Index::Add(_) | Index::Write(_) | Index::ScatterAdd { .. }) => false,
                 Op::Index(Index::Read(_)) => Part::read_by(self.func, stmt) != Some(Part::Slice),
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) => true,
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Linalg(_) => true,
                 Op::Shape(
                     Shape::Broadcast { .. }
                     | Shape::Permute { .. }
@@ -272,6 +272,10 @@ impl<'f> Emitter<'f> {
         let described = match (&stmt.op, stmt.args.first().and_then(|a| self.plan.definition[a.0 as usize])) {
             (Op::Elementwise(Elementwise::Cast(to)), Some(Stmt { op: Op::Shape(Shape::DimSize { dim: Dim::Sym(dim) }), .. })) => {
                 format!("{}_{to}", self.func.dim_name(*dim))
+            }
+            (Op::Linalg(op), _) => {
+                let k = stmt.outs.iter().position(|&out| out == value).expect("the statement gives the value");
+                describe_linalg(*op, k).to_owned()
             }
             (op, _) => describe(op).to_owned(),
         };

@@ -166,6 +166,7 @@ impl Loop {
                 | Index::ScatterAdd { .. }
                 | Index::TakeAlong { .. },
             )
+            | Op::Linalg(_)
             | Op::Control(_) => unreachable!("{:?} is not computed inside of a loop", stmt.op),
         }
     }

@@ -58,7 +58,8 @@ impl<'f> Emitter<'f> {
             | Op::Elementwise(_)
             | Op::Reduce(_)
             | Op::Einsum(_)
-            | Op::Shape(_) => None,
+            | Op::Shape(_)
+            | Op::Linalg(_) => None,
         }
     }
 
@@ -84,7 +85,7 @@ impl<'f> Emitter<'f> {
             // Both bodies are looked at by themselves.
             Op::Control(Control::If | Control::Check { .. }) => true,
             Op::Control(Control::For { .. } | Control::While) => !stmt.bodies.iter().any(|b| b.captures().contains(&array)),
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => true,
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => true,
         };
         by_itself && stmt.args.iter().filter(|&&a| a == array).count() <= 1 && self.reads_end_before(array, at, body, true)
     }

@@ -59,6 +59,7 @@ impl Part {
             | Op::Reduce(_)
             | Op::Einsum(_)
             | Op::Shape(_)
+            | Op::Linalg(_)
             | Op::Control(_) => None,
         }
     }
@@ -103,6 +104,7 @@ impl Emitter<'_> {
             | Op::Elementwise(_)
             | Op::Reduce(_)
             | Op::Einsum(_)
+            | Op::Linalg(_)
             | Op::Control(_) => None,
         }
     }

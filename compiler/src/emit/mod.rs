@@ -16,6 +16,7 @@ mod in_place;
 mod index;
 mod kernels;
 mod layout;
+mod linalg;
 pub mod names;
 mod params;
 mod plan;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span};
 
-use crate::ir::{Elementwise, Func, Index, Op, Reduce, Relation, Shape, ValueId};
+use crate::ir::{Elementwise, Func, Index, Linalg, Op, Reduce, Relation, Shape, ValueId};
 
 /// The identifiers of one function of generated code.
 ///
@@ -68,7 +68,21 @@ pub fn describe(op: &Op) -> &'static str {
         Op::Index(Index::Gather { .. }) => "gathered",
         Op::Index(Index::TakeAlong { .. }) => "taken",
         Op::Index(Index::PutAlong { .. }) => "put",
+        Op::Linalg(op) => describe_linalg(*op, 0),
         Op::Control(_) => "carried",
+    }
+}
+
+/// [`describe`] for one of the results of an operation that may have several.
+pub fn describe_linalg(op: Linalg, result: usize) -> &'static str {
+    match (op, result) {
+        (Linalg::Lu, 0) => "factors",
+        (Linalg::Lu, _) => "pivots",
+        (Linalg::LuSolve { .. } | Linalg::SolveTriangular(_), _) => "solution",
+        (Linalg::LogDet, _) => "log_det",
+        (Linalg::Cholesky, _) => "cholesky",
+        (Linalg::Eigh, 0) => "eigenvalues",
+        (Linalg::Eigh, _) => "eigenvectors",
     }
 }
 

@@ -167,7 +167,7 @@ impl<'f> Planner<'f> {
                 | Index::ScatterAdd { .. }
                 | Index::TakeAlong { .. },
             ) => all(Use::Memory),
-            Op::Control(Control::For { .. } | Control::If | Control::While | Control::Check { .. }) => all(Use::Memory),
+            Op::Linalg(_) | Op::Control(Control::For { .. } | Control::If | Control::While | Control::Check { .. }) => all(Use::Memory),
             Op::Einsum(einsum) => match way(self.func, stmt, einsum, |v| self.plan.definition[v.0 as usize]) {
                 Way::Elementwise => all(Use::Elementwise(stmt.outs[0])),
                 Way::Fold => all(Use::Reduced(stmt.outs[0])),
@@ -263,6 +263,7 @@ impl<'f> Planner<'f> {
             },
             Op::Reduce(_)
             | Op::Index(Index::Add(_) | Index::Write(_) | Index::Gather { .. } | Index::ScatterAdd { .. } | Index::TakeAlong { .. })
+            | Op::Linalg(_)
             | Op::Control(_) => true,
             Op::Const(..) | Op::Shape(Shape::DimSize { .. } | Shape::BindDim { .. }) => unreachable!("gives no array"),
         }
@@ -314,6 +315,7 @@ impl<'f> Planner<'f> {
                 | Index::ScatterAdd { .. }
                 | Index::TakeAlong { .. },
             )
+            | Op::Linalg(_)
             | Op::Control(_) => {
                 arrays.insert(value);
                 return 0;

@@ -1,6 +1,6 @@
 //! The statements of a function as Rust.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::access::{Length, identity, length};
@@ -66,7 +66,8 @@ impl<'f> Emitter<'f> {
                 | Shape::Iota { .. }
                 | Shape::DimSize { .. },
             )
-            | Op::Index(_) => {}
+            | Op::Index(_)
+            | Op::Linalg(_) => {}
         }
         let out = stmt.outs[0];
         let scalar = self.func.ty(out).rank() == 0;
@@ -134,19 +135,36 @@ impl<'f> Emitter<'f> {
             }
             Op::Index(Index::Add(window) | Index::Write(window)) => return self.change(stmt, window),
             Op::Index(Index::ScatterAdd { axis }) => return self.scatter_add(stmt, *axis),
+            Op::Linalg(linalg) => self.linalg(stmt, *linalg),
             Op::Control(_) => unreachable!("handled above"),
         };
-        if let Some(Destination::Buffer(field)) = self.destinations.get(&out)
-            && self.plan.n_uses[out.0 as usize] == 1
-        {
-            // It is the initial or the next value of a loop, which finds it in its buffer.
-            self.places[out.0 as usize] = Some(Expr::atom(quote!(&buffers.#field[..])));
+        self.define(&stmt.outs, &value)
+    }
+
+    /// The variables of a statement's results, given the expression of all of them.
+    fn define(&mut self, outs: &[ValueId], value: &TokenStream) -> TokenStream {
+        let mut names: Vec<Option<Ident>> = Vec::with_capacity(outs.len());
+        for &out in outs {
+            let n_uses = self.plan.n_uses[out.0 as usize];
+            if let Some(Destination::Buffer(field)) = self.destinations.get(&out)
+                && n_uses == 1
+            {
+                // It is the initial or the next value of a loop, which finds it in its buffer.
+                self.places[out.0 as usize] = Some(Expr::atom(quote!(&buffers.#field[..])));
+                names.push(None);
+            } else {
+                let name = self.name(out);
+                self.places[out.0 as usize] = Some(Expr::name(&name));
+                names.push((n_uses > 0 || outs.len() == 1).then_some(name));
+            }
+        }
+        if names.iter().all(Option::is_none) {
             return quote!(#value;);
         }
-        let name = self.name(out);
-        let doc = self.doc(out);
-        self.places[out.0 as usize] = Some(Expr::name(&name));
-        quote!(#doc let #name = #value;)
+        let doc = outs.iter().zip(&names).find(|(_, name)| name.is_some()).map(|(&out, _)| self.doc(out));
+        let patterns = names.iter().map(|name| name.as_ref().map_or(quote!(_), |name| quote!(#name)));
+        let pattern = if outs.len() == 1 { quote!(#(#patterns)*) } else { quote!((#(#patterns),*)) };
+        quote!(#doc let #pattern = #value;)
     }
 
     /// An array computed element by element.
@@ -243,6 +261,7 @@ impl<'f> Emitter<'f> {
             Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. } | Shape::Iota { .. } | Shape::BindDim { .. })
             | Op::Reduce(_)
             | Op::Index(_)
+            | Op::Linalg(_)
             | Op::Control(_) => {
                 unreachable!("{:?} gives no plain number", stmt.op)
             }

@@ -154,7 +154,7 @@ impl Machine<'_> {
                 self.dims[dim.0 as usize] = Some(args[0].index()?);
                 Vec::new()
             }
-            op @ (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_)) => {
+            op @ (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_)) => {
                 let args: Vec<&Tensor> = args.iter().map(|a| &**a).collect();
                 op.eval(&args, &|dim| self.len(dim))?.into_iter().map(Rc::new).collect()
             }

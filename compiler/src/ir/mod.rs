@@ -50,7 +50,7 @@ pub mod verify;
 use std::rc::Rc;
 
 pub use builder::Builder;
-pub use op::{Control, Einsum, Elementwise, Index, Op, Pick, Reduce, Shape, Window};
+pub use op::{Control, Einsum, Elementwise, Index, Linalg, Op, Pick, Reduce, Shape, Triangle, Window};
 pub use types::{Dim, DimId, Elem, Literal, Type};
 
 /// Handle of a value in its function's tables.

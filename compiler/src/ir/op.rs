@@ -23,6 +23,8 @@ pub enum Op {
     Shape(Shape),
     /// Reads or writes at positions that are data.
     Index(Index),
+    /// Factorisations and linear systems.
+    Linalg(Linalg),
     /// Structured control flow; the nested bodies stand in the statement.
     Control(Control),
 }
@@ -363,6 +365,40 @@ impl Window {
     }
 }
 
+/// Factorisations and linear systems. Matrices are the last two axes; the axes before are batch axes, the same in all operands, but that right sides may have
+/// more of them before the others. A matrix that has no factorisation gives infinities or NaN.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Linalg {
+    /// `(a) -> (factors, pivots)`: Gaussian elimination with row exchanges. Only the operations below read the results, and take `a` beside them, of
+    /// which they have the derivative; this operation has none.
+    Lu,
+    /// `(a, factors, pivots, b) -> x` with `a x = b`, or `aᵀ x = b`; `b` and `x` are matrices.
+    LuSolve {
+        /// whether the matrix is `aᵀ`
+        transposed: bool,
+    },
+    /// `(a, factors, pivots) -> ln |det a|`
+    LogDet,
+    /// `(a) -> l`, lower triangular with `l lᵀ = (a + aᵀ) / 2`: the function of the symmetric part.
+    Cholesky,
+    /// `(t, b) -> x` with `t x = b`, where `t` is the part of its operand that [`Triangle`] says; `b` and `x` are matrices.
+    SolveTriangular(Triangle),
+    /// `(a) -> (values, vectors)`: the eigenvalues of `(a + aᵀ) / 2`, ascending, and normalised eigenvectors as columns; in each of them the first
+    /// element at least 0.6 times as large as the largest is positive. Where two values are equal, the vectors' derivative takes `1 / (w_j - w_i)` as zero.
+    Eigh,
+}
+
+/// The triangle of a matrix that is read; the rest does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Triangle {
+    /// the lower or the upper one
+    pub lower: bool,
+    /// whether the matrix is then transposed
+    pub transposed: bool,
+    /// whether the diagonal is taken as ones, and not read
+    pub unit: bool,
+}
+
 /// Structured control flow. Nested bodies may use every value in scope around the statement (captures).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Control {
@@ -446,4 +482,4 @@ macro_rules! into_op {
         }
     )* };
 }
-into_op!(Elementwise, Reduce, Einsum, Shape, Index, Control);
+into_op!(Elementwise, Reduce, Einsum, Shape, Index, Linalg, Control);

@@ -29,7 +29,9 @@ use std::fmt::{self, Write};
 
 pub use parse::{ParseError, parse};
 
-use super::{Body, Control, Dim, DimId, Elementwise, Func, Index, Literal, Op, Pick, Reduce, Shape, Stmt, Type, ValueId, Window};
+use super::{
+    Body, Control, Dim, DimId, Elementwise, Func, Index, Linalg, Literal, Op, Pick, Reduce, Shape, Stmt, Triangle, Type, ValueId, Window,
+};
 
 /// The textual form of a function.
 pub fn print(f: &Func) -> String {
@@ -160,7 +162,7 @@ impl<'f> Printer<'f> {
         }
         match &stmt.op {
             Op::Const(_, literal) => line.push_str(&print_literal(*literal)),
-            op @ (Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_)) => {
+            op @ (Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_)) => {
                 line.push_str(op_name(op));
                 if let Some(attributes) = self.attributes(op) {
                     let _ = write!(line, "[{attributes}]");
@@ -216,6 +218,14 @@ impl<'f> Printer<'f> {
             Op::Index(Index::Gather { axis } | Index::ScatterAdd { axis } | Index::TakeAlong { axis } | Index::PutAlong { axis, .. }) => {
                 numbers(&[*axis])
             }
+            Op::Linalg(linalg) => match linalg {
+                Linalg::LuSolve { transposed } => transposed.then(|| "transposed".to_owned()),
+                Linalg::SolveTriangular(Triangle { lower, transposed, unit }) => {
+                    let words = [Some(if *lower { "lower" } else { "upper" }), transposed.then_some("transposed"), unit.then_some("unit")];
+                    Some(comma(words.into_iter().flatten().map(str::to_owned)))
+                }
+                Linalg::Lu | Linalg::LogDet | Linalg::Cholesky | Linalg::Eigh => None,
+            },
             Op::Control(Control::For { trip, reverse }) => Some(print_dim(self.func, *trip) + if *reverse { ", reverse" } else { "" }),
             Op::Control(Control::If | Control::While) => None,
             Op::Control(Control::Check { message }) => Some(format!("{message:?}")),
@@ -272,6 +282,12 @@ pub fn op_name(op: &Op) -> &'static str {
         Op::Index(Index::ScatterAdd { .. }) => "scatter_add",
         Op::Index(Index::TakeAlong { .. }) => "take_along",
         Op::Index(Index::PutAlong { .. }) => "put_along",
+        Op::Linalg(Linalg::Lu) => "lu",
+        Op::Linalg(Linalg::LuSolve { .. }) => "lu_solve",
+        Op::Linalg(Linalg::LogDet) => "log_det",
+        Op::Linalg(Linalg::Cholesky) => "cholesky",
+        Op::Linalg(Linalg::SolveTriangular(_)) => "solve_triangular",
+        Op::Linalg(Linalg::Eigh) => "eigh",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
         Op::Control(Control::While) => "while",

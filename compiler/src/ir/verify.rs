@@ -198,7 +198,14 @@ impl<'f> Verifier<'f> {
             Op::Const(Elem::F32, Literal::Float(x)) if f64::from(*x as f32).to_bits() != x.to_bits() && !x.is_nan() => {
                 self.report(Invariant::Literals, |names| format!("`{}` is not a value of f32", names.line(stmt)));
             }
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_) => (),
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Linalg(_)
+            | Op::Control(_) => (),
         }
     }
 

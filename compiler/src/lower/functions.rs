@@ -11,7 +11,7 @@ use super::methods::Call;
 use super::operators::Operand;
 use super::spellings::{self, Meaning};
 use super::value::Value;
-use super::{Lowering, own_functions, text};
+use super::{Lowering, linalg, own_functions, text};
 use crate::diagnostics::messages;
 use crate::ir::Elementwise;
 use crate::syntax::form::elem_named;
@@ -61,6 +61,10 @@ impl Lowering<'_> {
                 self.assumed.extend(assumed);
                 self.call_own(own, &whole, &args)
             }
+            [.., "linalg", name] if linalg::FUNCTIONS.iter().any(|f| f.0 == name) => match self.linalg_call(&whole, &path.path, &args) {
+                Some(value) => value,
+                None => self.unknown_function(path, &segments.join("::")),
+            },
             ["bilevel", .., name] if let Some(own) = own_functions::find(name) => self.call_own(own, &whole, &args),
             [.., "Zip", from @ ("from" | "indexed")] if args.len() == 1 => self.zip_from(args[0], from == "indexed"),
             [.., ty, "from"] if elem_named(ty).is_some() && args.len() == 1 => self.convert(&whole, ty, args[0]),

@@ -26,6 +26,7 @@ mod folds;
 mod functions;
 mod instead;
 mod iterators;
+mod linalg;
 mod loops;
 mod macros;
 mod matches;
@@ -411,7 +412,7 @@ impl Lowering<'_> {
                 .b
                 .definition(stmt.args[0])
                 .is_some_and(|larger| larger.op == Op::Elementwise(Elementwise::Max) && larger.args.contains(&stmt.args[1])),
-            Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_) => false,
+            Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_) => false,
         };
         if !moves {
             return (v, depth);

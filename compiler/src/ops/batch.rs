@@ -97,6 +97,7 @@ impl Op {
             Op::Einsum(op) => vec![op.batch(b, args)],
             Op::Shape(op) => vec![op.batch(b, args, dim)],
             Op::Index(op) => op.batch(b, args, dim),
+            Op::Linalg(op) => op.batch(b, args, dim),
             Op::Const(..) => unreachable!("a constant has no operands"),
             Op::Control(_) => unreachable!("`derive::batch` enters control flow itself"),
         }
@@ -157,7 +158,7 @@ impl Op {
             Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. } | Shape::DimSize { .. }) => true,
             // These check lengths.
             Op::Shape(Shape::Reshape { .. } | Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => false,
-            Op::Shape(Shape::BindDim { .. }) | Op::Index(_) | Op::Control(_) => false,
+            Op::Shape(Shape::BindDim { .. }) | Op::Index(_) | Op::Linalg(_) | Op::Control(_) => false,
         }
     }
 }

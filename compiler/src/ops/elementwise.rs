@@ -421,7 +421,7 @@ fn sum_of(b: &mut Builder, p: Option<ValueId>, q: Option<ValueId>) -> Option<Val
 }
 
 /// `1 / x`, and zero where `x` is zero. The derivative of `Powi(-1)` has the same shield, so that sharing makes them one.
-fn shielded_reciprocal(b: &mut Builder, x: ValueId) -> ValueId {
+pub(super) fn shielded_reciprocal(b: &mut Builder, x: ValueId) -> ValueId {
     let r = b.map(Elementwise::Powi(-1), &[x]);
     zero_at_zero(b, x, r)
 }

@@ -8,7 +8,9 @@ mod control;
 mod elementwise;
 mod eval_elementwise;
 mod eval_index;
+mod eval_linalg;
 mod index;
+pub(crate) mod linalg;
 mod product;
 mod reduce;
 pub mod sample;
@@ -60,6 +62,7 @@ impl Op {
             Op::Einsum(op) => op.infer(&types).map(|t| vec![t]),
             Op::Shape(op) => op.infer(&types),
             Op::Index(op) => op.infer(&types).map(|t| vec![t]),
+            Op::Linalg(op) => op.infer(&types),
             Op::Control(op) => op.infer(func, &types, bodies),
         }
     }
@@ -80,6 +83,7 @@ impl Op {
             Op::Einsum(op) => vec![op.jvp(b, args, dots)],
             Op::Shape(op) => vec![op.jvp(b, args, dots)],
             Op::Index(op) => vec![op.jvp(b, args, dots)],
+            Op::Linalg(op) => op.jvp(b, args, outs, dots),
             Op::Control(_) => unreachable!("`derive::jvp` enters control flow itself"),
         }
     }
@@ -89,6 +93,7 @@ impl Op {
     pub fn is_flat(&self) -> bool {
         match self {
             Op::Elementwise(op) => op.is_flat(),
+            Op::Linalg(op) => op.is_flat(),
             Op::Const(..) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_) => false,
         }
     }
@@ -108,6 +113,7 @@ impl Op {
             Op::Einsum(op) => op.transpose(b, args, bar),
             Op::Shape(op) => op.transpose(b, args, bar),
             Op::Index(op) => op.transpose(b, args, bar),
+            Op::Linalg(op) => op.transpose(b, args, bar),
             Op::Control(_) => unreachable!("`derive::transpose` enters control flow itself"),
         }
     }
@@ -129,6 +135,7 @@ impl Op {
             (Op::Einsum(op), [lhs, rhs]) => op.eval(lhs, rhs).map(|t| vec![t]),
             (Op::Shape(op), _) => op.eval(args, len).map(|t| vec![t]),
             (Op::Index(op), _) => op.eval(args, len).map(|t| vec![t]),
+            (Op::Linalg(op), _) => op.eval(args),
             (Op::Const(..) | Op::Reduce(_) | Op::Einsum(_), _) => ill_formed(format!("{self:?} of {} operands", args.len())),
             (Op::Control(_), _) => unreachable!("the evaluator enters control flow itself"),
         }

@@ -49,7 +49,8 @@ fn hoist_body(func: &Func, body: &mut Body) -> bool {
             | Op::Reduce(_)
             | Op::Einsum(_)
             | Op::Shape(_)
-            | Op::Index(_) => {
+            | Op::Index(_)
+            | Op::Linalg(_) => {
                 body.stmts.push(stmt);
             }
         }
@@ -153,7 +154,7 @@ fn costs_nothing(op: &Op) -> bool {
     match op {
         Op::Shape(Shape::Concat { .. } | Shape::Fold { .. }) => false,
         Op::Const(..) | Op::Shape(_) => true,
-        Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Index(_) | Op::Control(_) => false,
+        Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_) => false,
     }
 }
 
@@ -167,6 +168,8 @@ fn may_fail(func: &Func, stmt: &Stmt) -> bool {
         Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => {
             stmt.args.iter().chain(&stmt.outs).any(|&v| func.ty(v).dims.iter().any(|d| matches!(d, Dim::Sym(_))))
         }
+        // A matrix without a factorisation gives NaN.
+        Op::Linalg(_) => false,
         // A `while` loop may not end.
         Op::Control(Control::While | Control::Check { .. }) => true,
         Op::Control(Control::For { .. } | Control::If) => stmt.bodies.iter().any(|b| b.stmts.iter().any(|s| may_fail(func, s))),

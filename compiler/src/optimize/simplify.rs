@@ -28,6 +28,7 @@
 
 mod elementwise;
 mod index;
+mod linalg;
 mod product;
 mod shape;
 #[cfg(test)]
@@ -134,13 +135,13 @@ impl Rewriter<'_> {
                     self.lengths.insert(*dim, length);
                     self.b.stmt(stmt.op.clone(), &[length], Vec::new());
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_)
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_)
                     if stmt.outs.len() != 1 =>
                 {
                     let args = self.get_all(&stmt.args);
                     self.copy(stmt.op.clone(), &args, Vec::new(), &stmt.outs);
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) => {
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
                     let note = self.source.note(stmt.outs[0]).clone();
                     self.b.set_default_note(Note { name: None, ..note.clone() });
                     let first_new = self.next;
@@ -269,6 +270,7 @@ impl Rewriter<'_> {
             Op::Einsum(op) => product::rewrite_einsum(self, op, args[0], args[1]),
             Op::Shape(op) => shape::rewrite(self, op, args),
             Op::Index(op) => index::rewrite(self, op, args),
+            Op::Linalg(op) => linalg::rewrite(self, *op, args),
         };
         rewritten.unwrap_or_else(|| {
             let out = self.b.op(op.clone(), args);
@@ -325,7 +327,7 @@ impl Rewriter<'_> {
         match self.def(value)? {
             (Op::Const(_, literal), _) => Some(*literal),
             (Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }), args) => self.literal(args[0]),
-            (Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _) => None,
+            (Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_), _) => None,
         }
     }
 

@@ -36,6 +36,8 @@ pub struct Assumed {
 pub enum Origin {
     /// A function of this crate.
     OwnFunction,
+    /// A module of this crate.
+    OwnModule,
     /// A constant of `core::f64::consts`.
     F64Constant,
     /// A constant of `core::f32::consts`.

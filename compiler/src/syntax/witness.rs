@@ -174,6 +174,7 @@ fn conversions(form: &Form, value: &TokenStream, span: proc_macro2::Span, crate_
 pub fn name_checks(assumed: &[Assumed], crate_path: &syn::Path) -> TokenStream {
     let origins = [
         (Origin::OwnFunction, quote!(functions), quote!(#crate_path::functions)),
+        (Origin::OwnModule, quote!(modules), quote!(#crate_path)),
         (Origin::F64Constant, quote!(f64_constants), quote!(::core::f64::consts)),
         (Origin::F32Constant, quote!(f32_constants), quote!(::core::f32::consts)),
     ];

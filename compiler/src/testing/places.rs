@@ -1,6 +1,6 @@
 //! The place of each operation in the generator of random programs.
 
-use crate::ir::{Control, Elementwise, Index, Op, Reduce, Shape};
+use crate::ir::{Control, Elementwise, Index, Linalg, Op, Reduce, Shape};
 
 /// What random programs draw beside the operations of [`Elementwise::PLAIN`], which are places by their own names. A test asserts that every place is
 /// filled.
@@ -32,6 +32,12 @@ pub const PLACES: &[&str] = &[
     "scatter_add",
     "take_along",
     "put_along",
+    "lu",
+    "lu_solve",
+    "log_det",
+    "cholesky",
+    "solve_triangular",
+    "eigh",
     "for",
     "if",
     "while",
@@ -69,6 +75,12 @@ pub fn place(op: &Op) -> &'static str {
         Op::Index(Index::ScatterAdd { .. }) => "scatter_add",
         Op::Index(Index::TakeAlong { .. }) => "take_along",
         Op::Index(Index::PutAlong { .. }) => "put_along",
+        Op::Linalg(Linalg::Lu) => "lu",
+        Op::Linalg(Linalg::LuSolve { .. }) => "lu_solve",
+        Op::Linalg(Linalg::LogDet) => "log_det",
+        Op::Linalg(Linalg::Cholesky) => "cholesky",
+        Op::Linalg(Linalg::SolveTriangular(_)) => "solve_triangular",
+        Op::Linalg(Linalg::Eigh) => "eigh",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
         Op::Control(Control::While) => "while",

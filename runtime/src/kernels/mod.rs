@@ -13,7 +13,10 @@ mod buffer;
 mod contract;
 mod entry;
 mod extremes;
+#[cfg(feature = "linalg")]
+mod factor;
 mod index;
+mod linalg;
 mod map;
 mod math;
 mod matrix;
@@ -31,6 +34,7 @@ pub use extremes::{Largest, Smallest, extreme_positions};
 pub use index::{
     add, at, check_reshape, concat, first, fold, from, gather, part, read, row, row_mut, scatter_add, take_along, windows, write,
 };
+pub use linalg::{Real, Triangle, cholesky, eigh, log_det, lu, lu_solve, solve_triangular};
 pub use map::map;
 pub(crate) use math::Math;
 pub use math::{

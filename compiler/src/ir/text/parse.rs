@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::ir::{
-    Body, Control, Dim, DimId, DimInfo, Elem, Elementwise, Func, Index, Literal, Note, Op, Pick, Reduce, Shape, Stmt, Type, ValueId, Window,
+    Body, Control, Dim, DimId, DimInfo, Elem, Elementwise, Func, Index, Linalg, Literal, Note, Op, Pick, Reduce, Shape, Stmt, Triangle,
+    Type, ValueId, Window,
 };
 
 /// Where and why a text is not a function.
@@ -156,6 +157,15 @@ impl<'t> Parser<'t> {
     fn numbers(&mut self) -> Parsed<Vec<usize>> {
         self.expect("[")?;
         self.list("]", Self::number)
+    }
+
+    /// Attributes that are words of a list, if there are any: which of them are there.
+    fn words<const N: usize>(&mut self, known: [&str; N]) -> Parsed<[bool; N]> {
+        let given = if self.eat("[") { self.list("]", Self::word)? } else { Vec::new() };
+        match given.iter().find(|word| !known.contains(word)) {
+            Some(word) => self.error(format!("`{word}` is none of {known:?}")),
+            None => Ok(known.map(|word| given.contains(&word))),
+        }
     }
 
     fn axis(&mut self) -> Parsed<usize> {
@@ -371,6 +381,18 @@ impl<'t> Parser<'t> {
                 let axis = self.axis()?;
                 Index::PutAlong { axis, dim: self.axis_of(typed(self)?, axis, name)? }.into()
             }
+            "lu" => Linalg::Lu.into(),
+            "lu_solve" => {
+                let [transposed] = self.words(["transposed"])?;
+                Linalg::LuSolve { transposed }.into()
+            }
+            "log_det" => Linalg::LogDet.into(),
+            "cholesky" => Linalg::Cholesky.into(),
+            "solve_triangular" => {
+                let [lower, _, transposed, unit] = self.words(["lower", "upper", "transposed", "unit"])?;
+                Linalg::SolveTriangular(Triangle { lower, transposed, unit }).into()
+            }
+            "eigh" => Linalg::Eigh.into(),
             "for" => {
                 self.expect("[")?;
                 let trip = self.dim()?;

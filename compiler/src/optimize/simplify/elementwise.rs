@@ -149,7 +149,8 @@ fn has_minus(r: &Rewriter, value: ValueId) -> bool {
         Some((Op::Index(Index::PutAlong { .. }) | Op::Reduce(Reduce::Sum { .. }), args)) => {
             r.is_used_here_only(value) && has_minus(r, args[0])
         }
-        Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _)) | None => false,
+        Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_), _))
+        | None => false,
     }
 }
 
@@ -320,7 +321,17 @@ fn scaled(r: &Rewriter, value: ValueId) -> Option<(f64, ValueId)> {
             (None, Some(c)) => Some((c, x)),
             (None, None) => None,
         },
-        (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _) => None,
+        (
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Linalg(_)
+            | Op::Control(_),
+            _,
+        ) => None,
     }
 }
 

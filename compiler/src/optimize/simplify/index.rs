@@ -40,7 +40,17 @@ fn read(r: &mut Rewriter, window: &Window, x: ValueId, starts: &[ValueId]) -> Op
             picks.extend(self::picks(&first, &args[1..]));
             Some(emit_read(r, args[0], picks))
         }
-        (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _) => None,
+        (
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Linalg(_)
+            | Op::Control(_),
+            _,
+        ) => None,
     }
 }
 

@@ -151,7 +151,17 @@ pub(super) fn rewrite_reduce(r: &mut Rewriter, op: &Reduce, x: ValueId) -> Optio
         (Op::Elementwise(Elementwise::Mul), args) if matches!(op, Reduce::Sum { .. }) && r.elem(x).is_float() && r.is_used_here_only(x) => {
             contraction(r, axes, &kept, args[0], args[1])
         }
-        (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_), _) => None,
+        (
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Linalg(_)
+            | Op::Control(_),
+            _,
+        ) => None,
     }
 }
 

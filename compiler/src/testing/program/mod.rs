@@ -5,6 +5,7 @@
 
 mod control;
 mod layout;
+mod linalg;
 mod values;
 
 use super::Random;
@@ -180,7 +181,7 @@ impl Draw {
     }
 
     fn step(&mut self) {
-        match self.random.below(if self.control && self.depth < 2 { 16 } else { 13 }) {
+        match self.random.below(if self.control && self.depth < 2 { 17 } else { 14 }) {
             0..3 => self.unary(),
             3..6 => self.binary(),
             6 => self.reduce(),
@@ -188,8 +189,9 @@ impl Draw {
             9 | 10 => self.shape(),
             11 => self.index(),
             12 => self.select(),
-            13 => self.run_loop(),
-            14 => self.run_while(),
+            13 => self.linalg(),
+            14 => self.run_loop(),
+            15 => self.run_while(),
             _ => self.branch(),
         }
     }
