@@ -102,3 +102,57 @@ fn arrays_of_all_ranks() {
     assert_eq!(a_bar[()], 2.0 * (9.0 + 16.0));
     assert_eq!((b_bar, c_bar), (b.mapv(|_| 1.0), c.mapv(|_| 2.0 * 0.5 * 2.0 * -2.0)));
 }
+
+#[bilevel]
+mod constants {
+    use super::*;
+
+    const N: usize = 2 + 1;
+    const CENTRES: [f64; N] = [0.5, -1.0, WIDTH * 4.0];
+    const WIDTH: f64 = 0.25;
+    const PICKS: [usize; 2] = [2, 0];
+    const STEEP: [[f64; 2]; 2] = [[1.0, 2.0], [3.0, f64::EPSILON]];
+
+    fn bump<const M: usize>(w: &[f64; M], centres: &[f64; M]) -> f64 {
+        let mut total = 0.0;
+        for i in 0..M {
+            total += ((w[i] - centres[i]) / WIDTH).powi(2);
+        }
+        total
+    }
+
+    #[inner(minimize = w)]
+    pub(super) fn train(w: &[f64; N], l: &[f64; 2]) -> f64 {
+        let scale: [f64; 2] = [l[0].exp(), l[1] * l[1]];
+        let first = ArrayView1::from(w).sum();
+        bump(w, &CENTRES) + scale[0] * w[PICKS[0]].powi(2) + STEEP[1][0] * scale[1] * w[PICKS[1]].powi(2) + 0.1 * first * first
+    }
+
+    #[outer(minimize = l)]
+    pub(super) fn validate(w: &[f64; N], l: &[f64; 2]) -> f64 {
+        let target = [w[0] - 1.0, w[1], w[2] - l[0]];
+        target[0] * target[0] + target[1] * target[2] + f64::consts::PI * target[2] * target[2]
+    }
+
+    use std::f64;
+}
+
+#[test]
+fn constants_and_fixed_arrays_in_a_problem() {
+    let problem = constants::Problem {};
+    let mut solver = problem.solver(Implicit::cg().tolerance(1e-12)).inner(NewtonCg::default().tolerance(1e-12));
+    let (l, w) = ([0.3, -0.8], [0.0; 3]);
+    let h = solver.hypergradient(&l, &w).unwrap();
+    assert!((constants::validate(&h.inner, &l) - h.value).abs() < 1e-14);
+    assert!(constants::train(&h.inner, &l) < constants::train(&w, &l));
+    for k in 0..2 {
+        let mut value = |t: f64| {
+            let mut moved = l;
+            moved[k] += t;
+            solver.hypergradient(&moved, &w).unwrap().value
+        };
+        let step = 1e-3;
+        let expected = (8.0 * (value(step) - value(-step)) - (value(2.0 * step) - value(-2.0 * step))) / (12.0 * step);
+        assert!((h.gradient[k] - expected).abs() < 1e-9, "{k}: {} and {expected}", h.gradient[k]);
+    }
+}

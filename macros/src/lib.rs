@@ -38,7 +38,10 @@ use proc_macro::TokenStream;
 ///
 /// # What the function may be made of
 ///
-/// - Parameters: `f64`, `f32`, `usize`, `i64`, `bool`, arrays of them (`Array1` … `Array4`, by value, by reference, or as views), and tuples of such.
+/// - Parameters and results: `f64`, `f32`, `usize`, `i64`, `bool`, arrays of them (`Array0` … `Array4`, by value, by reference, or as views), fixed arrays such as
+///   `[f64; 3]` and `[[f64; N]; M]` with constant parameters of the function, tuples of such, and structs of such that derive [`Params`](macro@Params), which may stand in other modules
+///   and crates. The gradient of a struct is a value of it.
+/// - Structs: fields, literals with `..base`, patterns, assignment to fields. Fixed arrays: literals, `x[i]`, `len`, `map`, and `ArrayView1::from(&x)` for the rest.
 /// - `let`, shadowing, blocks, tuples, closures, assignment to variables declared by `let mut`, also by `+=` and its peers; `if` and `else`; `for` over
 ///   ranges of `usize`, also with `.rev()`; assertions, which are not part of the derivative.
 /// - `+ - * /` with `ndarray`'s broadcasting, unary minus, comparisons, `&& || !`, `as`; `x[i]`, `x[[i, j]]`, `x.row(i)`, `x.column(j)`, `index_axis`.

@@ -59,9 +59,7 @@ impl Lowering<'_> {
             syn::Expr::Macro(m) => self.macro_call(&m.mac),
             syn::Expr::Match(m) => self.match_at(m, false),
             syn::Expr::Range(range) => self.range_iterator(range),
-            syn::Expr::Array(_) => {
-                refuse(self, "a fixed array", "the array as a parameter of type `&Array1<f64>`, or `Array1::from_elem(n, value)`")
-            }
+            syn::Expr::Array(array) => self.array_literal(array, None),
             syn::Expr::Repeat(repeat) => self.array_repeat(repeat),
             syn::Expr::Struct(literal) => self.struct_literal(literal),
             syn::Expr::Try(_) => refuse(self, "`?`", "`.unwrap()` or `.expect(..)` on the `Option` that `mean` gives"),
@@ -170,14 +168,15 @@ impl Lowering<'_> {
         let outer_place = std::mem::replace(&mut self.place, found.place);
         let n_assumed = self.assumed.len();
         self.calls.push(id);
-        let value = self.expr(&item.expr);
+        let form = self.annotation(&item.ty);
+        let value = self.expr_expecting(&item.expr, form.as_ref());
         self.calls.pop();
         self.place = outer_place;
         self.scope = outer;
         if !found.place.is_here() {
             self.assumed.truncate(n_assumed);
         }
-        let Some(form) = self.annotation(&item.ty) else { return value };
+        let Some(form) = form else { return value };
         match self.conform(value, &form, &item.expr) {
             Some(value) => {
                 // In lower case: `let TARGET = …` in generated code would match against the constant.

@@ -9,8 +9,8 @@ use super::Lowering;
 use super::methods::Call;
 use super::value::Value;
 use crate::diagnostics::messages;
-use crate::ir::{Dim, Index, Pick, Shape, ValueId, Window};
-use crate::syntax::form::Length;
+use crate::ir::{Dim, Elem, Index, Pick, Shape, ValueId, Window};
+use crate::syntax::form::{Form, Length};
 
 impl Lowering<'_> {
     /// The dimension of a length.
@@ -58,6 +58,82 @@ impl Lowering<'_> {
         self.scope.bind(name.to_string(), value.map_or(Value::Poison, Value::Tensor));
     }
 
+    /// An expression where a fixed array of this form may be expected, whose element type literals take.
+    pub(super) fn expr_expecting(&mut self, e: &syn::Expr, form: Option<&Form>) -> Value {
+        let mut inner = e;
+        while let syn::Expr::Reference(syn::ExprReference { expr, .. })
+        | syn::Expr::Paren(syn::ExprParen { expr, .. })
+        | syn::Expr::Group(syn::ExprGroup { expr, .. }) = inner
+        {
+            inner = expr;
+        }
+        match (inner, form) {
+            (syn::Expr::Array(array), Some(Form::Fixed { elem, .. })) => self.array_literal(array, Some(*elem)),
+            _ => self.expr(e),
+        }
+    }
+
+    /// `[a, b, c]`, `[[a, b], [c, d]]`
+    pub(super) fn array_literal(&mut self, e: &syn::ExprArray, expected: Option<Elem>) -> Value {
+        let values: Vec<Value> = e
+            .elems
+            .iter()
+            .map(|x| match x {
+                syn::Expr::Array(inner) => self.array_literal(inner, expected),
+                other => self.expr(other),
+            })
+            .collect();
+        if values.iter().any(Value::is_poisoned) {
+            return Value::Poison;
+        }
+        let elem = expected.or(values.iter().find_map(|v| self.elem_of(v)));
+        let mut parts: Vec<ValueId> = Vec::new();
+        for (value, at) in values.into_iter().zip(&e.elems) {
+            let part = match value {
+                Value::Fixed(v) => Some(v),
+                Value::Tensor(v) if self.b.ty(v).rank() == 0 => Some(v),
+                Value::Number(_) => self.leaf(value, elem, at),
+                other => {
+                    let found = self.describe(&other);
+                    self.error(at, messages::EXPECTED_KIND, &["a number", &found, "an array literal holds numbers, or arrays of numbers"]);
+                    None
+                }
+            };
+            let Some(part) = part else { return Value::Poison };
+            if let Some(&first) = parts.first()
+                && self.b.ty(first) != self.b.ty(part)
+            {
+                let (expected, found) = (self.describe_fixed(first), self.describe_fixed(part));
+                return self.fail(at, messages::EXPECTED_KIND, &[&expected, &found, "all elements of an array are of one type"]);
+            }
+            parts.push(part);
+        }
+        let Some(&first) = parts.first() else {
+            return self.fail(e, messages::UNSUPPORTED_EXPRESSION, &["an empty array", "an array with elements"]);
+        };
+        let dims: Vec<Dim> = std::iter::once(Dim::Const(1)).chain(self.b.ty(first).dims.iter().copied()).collect();
+        let mut rows = Vec::new();
+        for part in parts {
+            let Some(row) = self.part(e, Shape::Reshape { dims: dims.clone() }, &[part]) else { return Value::Poison };
+            rows.push(row);
+        }
+        let dim = Dim::Const(rows.len() as u64);
+        self.emit(e, Shape::Concat { axis: 0, dim }, &rows).map_or(Value::Poison, Value::Fixed)
+    }
+
+    /// `ArrayView1::from(&x)`, `Array2::from(x)`: a fixed array as an array of `ndarray`.
+    pub(super) fn array_of_fixed(&mut self, array: &str, arg: &syn::Expr) -> Value {
+        match self.expr(arg) {
+            Value::Fixed(v) if array.ends_with(&self.b.ty(v).rank().to_string()) => Value::Tensor(v),
+            Value::Poison => Value::Poison,
+            other => {
+                let found = self.describe(&other);
+                let expected = format!("a fixed array as the argument of `{array}::from`");
+                self.fail(arg, messages::EXPECTED_KIND, &[&expected, &found, "pass an array such as `[f64; 3]`"])
+            }
+        }
+    }
+
     /// `[x; N]`
     pub(super) fn array_repeat(&mut self, e: &syn::ExprRepeat) -> Value {
         let value = self.expr(&e.expr);
@@ -95,7 +171,7 @@ impl Lowering<'_> {
             },
             _ => {
                 let found = self.describe_fixed(x);
-                let help = "fixed arrays have `x[i]`, `len`, `clone` and `map` here; `aview1(&x)` is an array with all methods";
+                let help = "fixed arrays have `x[i]`, `len`, `clone` and `map` here; `ArrayView1::from(&x)` is an array with all methods";
                 self.fail(call.name, messages::UNKNOWN_METHOD, &[name, &found, help])
             }
         }

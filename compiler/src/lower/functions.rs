@@ -69,6 +69,7 @@ impl Lowering<'_> {
             [.., "Zip", from @ ("from" | "indexed")] if args.len() == 1 => self.zip_from(args[0], from == "indexed"),
             [.., ty, "from"] if elem_named(ty).is_some() && args.len() == 1 => self.convert(&whole, ty, args[0]),
             [.., ty, _] if elem_named(ty).is_some() => self.method_as_function(&whole, path, &args),
+            [.., ty, "from"] if ty.starts_with("Array") && args.len() == 1 => self.array_of_fixed(ty, args[0]),
             [.., ty, constructor] if ty.starts_with("Array") => self.constructor(&whole, path, ty, constructor, &args, None),
             _ => {
                 for arg in &args {

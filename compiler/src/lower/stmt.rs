@@ -78,8 +78,12 @@ impl Lowering<'_> {
             self.poison(&local.pat);
             return;
         }
-        let mut value = self.expr_of_type(&init.expr, annotation);
-        if let Some(form) = annotation.and_then(|ty| self.annotation(ty)) {
+        let form = annotation.and_then(|ty| self.annotation(ty));
+        let mut value = match &form {
+            Some(Form::Fixed { .. }) => self.expr_expecting(&init.expr, form.as_ref()),
+            _ => self.expr_of_type(&init.expr, annotation),
+        };
+        if let Some(form) = form {
             value = self.annotated(value, &form, pat, &init.expr);
         }
         self.bind(pat, value);
