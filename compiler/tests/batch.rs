@@ -301,3 +301,26 @@ fn jacobians_choose_their_mode() {
     assert_eq!(count(&of("2, 3", "2", "ij,j->i"), &[0, 1]), 0);
     assert_eq!(count(&of("n", "n, 3", "i,j->ij"), &[0]), 0);
 }
+
+/// What is held constant is so in derivatives of every order, so that second derivatives stay symmetric and are what products with the Hessian give.
+#[test]
+fn hessian_of_what_is_held_constant() {
+    let f = read(
+        "
+func f(%x: f64, %y: f64) -> (%z) {
+  %held: f64 = stop_gradient(%x)
+  %p: f64 = mul(%held, %y)
+  %q: f64 = mul(%x, %x)
+  %pq: f64 = mul(%p, %q)
+  %z: f64 = sin(%pq)
+}",
+    );
+    let args = [Tensor::f64(0.7), Tensor::f64(1.3)];
+    let h = run(&hessian(&f, &[0, 1]).unwrap(), &args);
+    let product = hvp(&f, &[0, 1]).unwrap();
+    for (j, v) in [[1.0, 0.0], [0.0, 1.0]].into_iter().enumerate() {
+        let column = run(&product, &[&args[..], &v.map(Tensor::f64)].concat());
+        assert_near(&[h[j].clone(), h[2 + j].clone()], &column, 1e-14, "a column");
+        assert_near(&[h[2 * j].clone(), h[2 * j + 1].clone()], &column, 1e-14, "a row");
+    }
+}
