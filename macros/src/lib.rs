@@ -18,7 +18,7 @@ use proc_macro::TokenStream;
 /// | `f::hvp(a, b, a_dot, b_dot) -> (a_hvp, b_hvp)` | product of the Hessian and a vector; only if the result is one number |
 /// | `f::linearize(a, b) -> impl Fn(a_dot, b_dot) -> y_dot` | evaluate once, apply many times |
 ///
-/// and what `#[differentiable(..)]` asks for by name, since each of these is as much code as all of the above:
+/// and what `#[differentiable(..)]` asks for by name, since these are more code than all of the above:
 ///
 /// | in the attribute | item | meaning |
 /// | --- | --- | --- |

@@ -1,6 +1,6 @@
 //! What a companion module has on request: examples in batches, several directions at once, Jacobians and Hessians.
 //!
-//! None of this is generated unless the attribute names it: each item is as much code as the others together.
+//! None of this is generated unless the attribute names it: together these items are more code than all others.
 
 use proc_macro2::TokenStream;
 
