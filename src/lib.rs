@@ -61,8 +61,8 @@ pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Repo
 pub use bilevel_runtime::{functions, linalg, linear, methods, ndarray, params, report, solve, solver, vector};
 
 pub use bilevel_runtime::functions::{
-    argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, log_sum_exp, max_axis, min_axis, mse, norm, outer,
-    select, softmax, stop_gradient,
+    argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, gather, log_sum_exp, max_axis, min_axis, mse, norm,
+    outer, scatter_add, select, softmax, stop_gradient,
 };
 
 #[doc(hidden)]
@@ -75,8 +75,8 @@ pub mod prelude {
     pub use bilevel_macros::{Params, bilevel, differentiable, grad, hvp, jvp, value_and_grad};
 
     pub use bilevel_runtime::functions::{
-        ArrayFunctions, ScalarFunctions, argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, log_sum_exp,
-        max_axis, min_axis, mse, norm, outer, select, softmax, stop_gradient,
+        ArrayFunctions, ScalarFunctions, argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, gather, log_sum_exp,
+        max_axis, min_axis, mse, norm, outer, scatter_add, select, softmax, stop_gradient,
     };
     pub use bilevel_runtime::methods::{Differences, Implicit};
     pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};

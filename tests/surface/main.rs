@@ -23,6 +23,7 @@ mod harness;
 mod axes;
 mod closures;
 mod elements;
+mod parts;
 mod reductions;
 mod table;
 

@@ -19,7 +19,7 @@ impl Lowering<'_> {
     }
 
     /// An array of numbers and one of its axes.
-    fn array_and_axis(&mut self, args: &[&syn::Expr]) -> Option<(ValueId, usize)> {
+    pub(super) fn array_and_axis(&mut self, args: &[&syn::Expr]) -> Option<(ValueId, usize)> {
         let (x, axis) = (self.array_argument(args[0]), self.axis(args[1]));
         let (x, axis) = (x?, axis?);
         let rank = self.b.ty(x).rank();

@@ -19,6 +19,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("linspace", "`start + i (end - start) / (n - 1)`"),
     ("from_shape_fn", "the operations of the closure on all positions at once, or in a loop"),
     ("from_iter", "an array of one axis"),
+    ("from_vec", "an array of one axis"),
 ];
 
 /// Constructors that do not lower, with what to write instead.
@@ -63,7 +64,7 @@ impl Lowering<'_> {
         annotated: Option<Elem>,
     ) -> Value {
         let n_args = match constructor {
-            "zeros" | "ones" | "eye" | "from_diag" | "from_iter" => 1,
+            "zeros" | "ones" | "eye" | "from_diag" | "from_iter" | "from_vec" => 1,
             "from_elem" | "from_diag_elem" | "from_shape_fn" => 2,
             "linspace" => 3,
             _ => {
@@ -87,6 +88,7 @@ impl Lowering<'_> {
             "from_diag" => self.from_diag(whole, args[0]),
             "linspace" => self.linspace(whole, elem, args),
             "from_shape_fn" => self.from_shape_fn(rank, args),
+            "from_vec" => self.from_iter(whole, args[0]),
             _ => self.from_iter(whole, args[0]),
         }
     }

@@ -24,6 +24,10 @@ use crate::syntax::{Assumed, Origin, TypeNames};
 pub(super) const NAMES: &[(&str, &str)] = &[
     ("stop_gradient", "`stop_gradient`: the value, held"),
     ("from", "`cast`, as in `f64::from(x)`"),
+    ("arr1", "`concat` of the elements"),
+    ("arr2", "`concat` of the elements"),
+    ("concatenate", "`concat`"),
+    ("stack", "`concat` along a new axis"),
     ("Zip::from", "the elements of arrays of one shape, side by side"),
     ("Zip::indexed", "the same, with the positions in front"),
 ];
@@ -66,6 +70,9 @@ impl Lowering<'_> {
                 None => self.unknown_function(path, &segments.join("::")),
             },
             ["bilevel", .., name] if let Some(own) = own_functions::find(name) => self.call_own(own, &whole, &args),
+            ["arr1" | "arr2" | "arr3"] | ["ndarray", "arr1" | "arr2" | "arr3"] if args.len() == 1 => self.array_literal(&whole, args[0]),
+            ["concatenate"] | ["ndarray", "concatenate"] if args.len() == 2 => self.joined_function(&whole, &args, false),
+            ["stack"] | ["ndarray", "stack"] if args.len() == 2 => self.joined_function(&whole, &args, true),
             [.., "Zip", from @ ("from" | "indexed")] if args.len() == 1 => self.zip_from(args[0], from == "indexed"),
             [.., ty, "from"] if elem_named(ty).is_some() && args.len() == 1 => self.convert(&whole, ty, args[0]),
             [.., ty, _] if elem_named(ty).is_some() => self.method_as_function(&whole, path, &args),

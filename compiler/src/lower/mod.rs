@@ -37,6 +37,7 @@ mod own_functions;
 mod reductions;
 mod scope;
 mod shapes;
+mod slices;
 mod spellings;
 mod stmt;
 mod structs;
@@ -161,6 +162,8 @@ struct Lowering<'a> {
     known: HashMap<ValueId, i64>,
     /// The dimensions that the constant parameters of the function being lowered are.
     const_params: HashMap<String, Dim>,
+    /// Lengths that are so much shorter than a dimension: the dimension, by how much, and the value.
+    shortened: Vec<(Dim, u64, ValueId)>,
     closure: Option<Closure>,
     /// Helper functions whose errors have been reported.
     faulty: HashSet<String>,
@@ -203,6 +206,7 @@ impl<'a> Lowering<'a> {
             computed: HashSet::new(),
             known: HashMap::new(),
             const_params: HashMap::new(),
+            shortened: Vec::new(),
             closure: None,
             faulty: HashSet::new(),
             depth: 0,

@@ -44,6 +44,8 @@ pub(super) const OWN: &[OwnFunction] = &[
     ),
     own("cumsum", 2, |l, whole, args| l.cumulative_sum(whole, args), "a loop along the axis that carries the sum"),
     own("select", 3, |l, whole, args| l.select_elements(whole, args), "`select`"),
+    own("gather", 3, |l, whole, args| l.gather(whole, args), "`gather`"),
+    own("scatter_add", 4, |l, whole, args| l.scatter_add(whole, args), "`scatter_add`; what has the same position adds up"),
     own("outer", 2, |l, whole, args| l.outer_product(whole, args), "`einsum` without sums"),
     own("batched_dot", 2, |l, whole, args| l.batched_dot(whole, args), "`einsum` with the first axis shared"),
     own("norm", 1, |l, whole, args| l.norm(whole, args), "`sqrt` of the sum of squares; its derivative at zero is taken as zero"),
@@ -61,8 +63,10 @@ impl Lowering<'_> {
             for arg in args {
                 self.expr(arg);
             }
-            let takes =
-                ["no arguments", "one argument", "two arguments", "three arguments"].get(own.n_args).copied().unwrap_or("more arguments");
+            let takes = ["no arguments", "one argument", "two arguments", "three arguments", "four arguments"]
+                .get(own.n_args)
+                .copied()
+                .unwrap_or("more arguments");
             return self.fail(whole, messages::ARGUMENT_COUNT, &[own.name, takes, &args.len().to_string()]);
         }
         Operand::wrap((own.lower)(self, whole, args), false)

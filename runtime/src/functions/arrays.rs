@@ -149,3 +149,43 @@ pub fn batched_dot<T: Float>(a: &ArrayRef<T, Ix3>, b: &ArrayRef<T, Ix3>) -> Arra
 pub fn norm<T: Float, D: Dimension>(x: &ArrayRef<T, D>) -> T {
     x.iter().map(|&v| v * v).sum::<T>().sqrt()
 }
+
+/// The parts of an array at positions of an axis, as `x.select(axis, positions)`.
+///
+/// # Panics
+/// If there is no such axis, or a position is not on it.
+///
+/// ```
+/// use bilevel_runtime::functions::gather;
+/// use ndarray::{Axis, array};
+/// assert_eq!(gather(&array![1.0, 2.0, 4.0], Axis(0), &array![2, 0, 2]), array![4.0, 1.0, 4.0]);
+/// ```
+pub fn gather<T: Float, D: RemoveAxis>(x: &ArrayRef<T, D>, axis: Axis, positions: &ArrayRef<usize, Ix1>) -> Array<T, D> {
+    x.select(axis, &positions.to_vec())
+}
+
+/// `x` with the parts of `v` added at positions of an axis; what has the same position adds up.
+///
+/// # Panics
+/// If there is no such axis, a position is not on it, or `v` has not the shape of what [`gather`] gives.
+///
+/// ```
+/// use bilevel_runtime::functions::scatter_add;
+/// use ndarray::{Axis, array};
+/// assert_eq!(scatter_add(&array![1.0, 2.0], Axis(0), &array![1, 1, 0], &array![1.0, 2.0, 4.0]), array![5.0, 5.0]);
+/// ```
+pub fn scatter_add<T: Float, D: RemoveAxis>(
+    x: &ArrayRef<T, D>,
+    axis: Axis,
+    positions: &ArrayRef<usize, Ix1>,
+    v: &ArrayRef<T, D>,
+) -> Array<T, D> {
+    assert!(v.len_of(axis) == positions.len(), "scatter_add: {} parts for {} positions", v.len_of(axis), positions.len());
+    let mut sums = x.to_owned();
+    for (&position, part) in positions.iter().zip(v.axis_iter(axis)) {
+        let mut sum = sums.index_axis_mut(axis, position);
+        assert!(sum.shape() == part.shape(), "scatter_add: parts of shape {:?} for {:?}", part.shape(), sum.shape());
+        sum.zip_mut_with(&part, |a, &b| *a += b);
+    }
+    sums
+}

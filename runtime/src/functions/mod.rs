@@ -10,7 +10,9 @@ mod losses;
 mod rows;
 pub(crate) mod witness;
 
-pub use arrays::{argmax, argmax_axis, argmin, argmin_axis, batched_dot, cumsum, max_axis, min_axis, norm, outer, select};
+pub use arrays::{
+    argmax, argmax_axis, argmin, argmin_axis, batched_dot, cumsum, gather, max_axis, min_axis, norm, outer, scatter_add, select,
+};
 pub use elementwise::{ArrayFunctions, ScalarFunctions};
 pub use held::stop_gradient;
 pub use losses::{cross_entropy, mse};

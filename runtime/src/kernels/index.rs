@@ -76,22 +76,22 @@ pub fn first(i: usize, step: isize, len: usize, n: usize) -> usize {
     i
 }
 
-/// The `len` elements from `start` on.
+/// The `len` elements from `start` on. No elements lie anywhere: the positions along the axes have been checked before.
 ///
 /// # Panics
 /// If there are not so many.
 #[inline]
 pub fn part<T>(x: &[T], start: usize, len: usize) -> &[T] {
-    &x[start..start + len]
+    if len == 0 { &[] } else { &x[start..start + len] }
 }
 
-/// The elements from `start` on.
+/// The elements from `start` on. An array without elements has none from anywhere: the positions along the axes have been checked before.
 ///
 /// # Panics
-/// If `start` is beyond the end.
+/// If `start` is beyond the end of an array that has elements.
 #[inline]
 pub fn from<T>(x: &[T], start: usize) -> &[T] {
-    &x[start..]
+    if x.is_empty() { x } else { &x[start..] }
 }
 
 /// Calls `visit` for each row of a part of an array, with its number and the place in the array of its first element. The part has its first element at
