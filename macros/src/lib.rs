@@ -44,13 +44,18 @@ use proc_macro::TokenStream;
 /// - Structs: fields, literals with `..base`, patterns, assignment to fields. Fixed arrays: literals, `x[i]`, `len`, `map`, and `ArrayView1::from(&x)` for the rest.
 /// - `let`, shadowing, blocks, tuples, closures, assignment to variables declared by `let mut`, also by `+=` and its peers; `if` and `else`; `for` over
 ///   ranges of `usize`, also with `.rev()`; assertions, which are not part of the derivative.
-/// - `+ - * /` with `ndarray`'s broadcasting, unary minus, comparisons, `&& || !`, `as`; `x[i]`, `x[[i, j]]`, `x.row(i)`, `x.column(j)`, `index_axis`.
-/// - Of arrays: `dot`, `t`, `reversed_axes`, `sum`, `mean().unwrap()`, `sum_axis`, `mean_axis(..).unwrap()`, `mapv` and `map` with a closure or a path
-///   such as `f64::tanh`, `insert_axis`, `len`, `nrows`, `ncols`, `len_of`, `dim`, `shape()[k]`, `raw_dim`, `view`, `clone`, `to_owned`; `Array1::zeros(n)`,
-///   `ones`, `from_elem`, `Array2::eye`.
-/// - Of arrays and numbers: `exp exp2 exp_m1 ln ln_1p log log2 log10 sqrt recip powi powf abs signum floor ceil sin cos tan asin acos atan sinh cosh
-///   tanh atanh to_radians to_degrees clamp`, and this crate's `sigmoid softplus relu`; of arrays `pow2`; of numbers `max min mul_add atan2`.
-/// - This crate's functions `softmax`, `log_sum_exp`, `cross_entropy` and `mse`.
+/// - `+ - * / %` with `ndarray`'s broadcasting, also in compound assignment; unary minus, comparisons, `&& || !`, `as`; `x[i]`, `x[[i, j]]`.
+/// - Functions of numbers and of each element: `exp exp2 exp_m1 ln ln_1p log log2 log10 sqrt cbrt recip powi powf pow2 abs signum floor ceil round trunc
+///   fract sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh to_radians to_degrees clamp hypot abs_sub is_nan is_infinite`, and this crate's `sigmoid
+///   softplus relu`; of numbers `max min mul_add atan2 copysign rem_euclid is_finite`.
+/// - Reductions: `sum`, `product`, `mean`, `var`, `std`, each also over an axis, `fold`, `fold_axis`, and `sum`, `product`, `fold`, `all`, `any` of iterators.
+/// - Closures, also bound by `let`, functions and paths such as `f64::tanh` in `mapv`, `map`, `map_axis`, `fold`, `from_shape_fn`, `Zip::from(..).and(..).map_collect(..)` and
+///   in iterators: `iter`, `rows`, `columns`, `axis_iter`, `lanes`, `indexed_iter`, ranges, `map`, `zip`, `enumerate`, `collect`.
+/// - Parts and shapes: `slice(s![..])` with steps, negative positions and `NewAxis`, `row`, `column`, `index_axis`, `select`, `diag`, `t`, `permuted_axes`,
+///   `insert_axis`, `broadcast`, `into_shape_with_order`, `to_shape`, `flatten`, `concatenate!`, `stack!`, `array!`, `dot`; lengths as `len`, `nrows`, `dim`, `shape()[k]`.
+/// - Constructors: `zeros ones from_elem eye from_diag linspace from_shape_fn from_iter from_vec`.
+/// - This crate's functions: `softmax log_sum_exp cross_entropy mse argmax argmin argmax_axis argmin_axis max_axis min_axis cumsum select gather scatter_add outer
+///   batched_dot norm`.
 ///
 /// Anything else is an error at its place that says what to write instead.
 ///
