@@ -70,7 +70,7 @@ impl Lowering<'_> {
                 None => self.unknown_function(path, &segments.join("::")),
             },
             ["bilevel", .., name] if let Some(own) = own_functions::find(name) => self.call_own(own, &whole, &args),
-            ["arr1" | "arr2" | "arr3"] | ["ndarray", "arr1" | "arr2" | "arr3"] if args.len() == 1 => self.array_literal(&whole, args[0]),
+            ["arr1" | "arr2" | "arr3"] | ["ndarray", "arr1" | "arr2" | "arr3"] if args.len() == 1 => self.array_from_list(&whole, args[0]),
             ["concatenate"] | ["ndarray", "concatenate"] if args.len() == 2 => self.joined_function(&whole, &args, false),
             ["stack"] | ["ndarray", "stack"] if args.len() == 2 => self.joined_function(&whole, &args, true),
             [.., "Zip", from @ ("from" | "indexed")] if args.len() == 1 => self.zip_from(args[0], from == "indexed"),

@@ -63,7 +63,7 @@ impl Lowering<'_> {
     }
 
     /// `arr1(&[..])`, `arr2(&[[..], ..])`
-    pub(super) fn array_literal(&mut self, whole: &syn::Expr, list: &syn::Expr) -> Value {
+    pub(super) fn array_from_list(&mut self, whole: &syn::Expr, list: &syn::Expr) -> Value {
         let mut e = list;
         while let syn::Expr::Reference(syn::ExprReference { expr, .. }) | syn::Expr::Paren(syn::ExprParen { expr, .. }) = e {
             e = expr;
