@@ -28,7 +28,12 @@ fn accepted(item: &str) -> String {
 fn different_names_are_different_lengths() {
     refused(
         "fn f(#[shape(n, d)] x: &Array2<f64>, #[shape(n)] w: &Array1<f64>) -> f64 { x.dot(w).sum() }",
-        &["B0602", "`x.dot(w)` joins the lengths `d` and `n`", "`d` is the length of axis 1 of `x`", "`n` is the length of axis 0 of `x`"],
+        &[
+            "B0602",
+            "`x.dot(w)` joins the lengths `d` and `n`",
+            "`d` is the length of axis 1 of `x`",
+            "`n` is the length of axis 0 of `x` and axis 0 of `w`",
+        ],
     );
 }
 

@@ -43,7 +43,10 @@ impl Lowering<'_> {
                 }
                 Some(Length::Name(length)) => {
                     let dim = match this.shapes.rigid.get(length) {
-                        Some(&dim) => dim,
+                        Some(&dim) => {
+                            this.shapes.origins.entry(dim).and_modify(|w| *w = format!("{w} and {here}"));
+                            dim
+                        }
                         None => {
                             let dim = this.b.dim(length);
                             this.shapes.rigid.insert(length.clone(), dim);

@@ -1,0 +1,8 @@
+use bilevel::prelude::*;
+
+#[differentiable(wrt(a, a))]
+fn f(a: f64) -> f64 {
+    a
+}
+
+fn main() {}
