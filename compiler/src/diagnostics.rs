@@ -101,7 +101,7 @@ pub mod messages {
         UNSUPPORTED_PATTERN = "B0403", "the pattern `{0}` is not understood here", "bind a name or a tuple of names, and take the value apart with further `let`s";
         UNSUPPORTED_MACRO = "B0404", "the macro `{0}!` cannot be looked into", "{1}";
         LET_WITHOUT_VALUE = "B0405", "`{0}` is declared without a value", "give it a value where it is declared: `let {0} = …;`";
-        ASSIGN_TO_PLACE = "B0406", "assigning to `{0}` is not available in this version", "build the array with whole-array operations, or assign to a variable declared by `let mut`";
+        ASSIGN_TO_PLACE = "B0406", "assigning to `{0}` is not available in this version", "assign to a variable declared by `let mut`, to an element `y[[i, j]]`, or to a part such as `y.row_mut(i)` or `y.slice_mut(s![..])`";
         UNSUPPORTED_LITERAL = "B0407", "the literal `{0}` has no place in a differentiated function", "use float, integer and boolean literals";
         UNSUPPORTED_OPERATOR = "B0408", "the operator `{0}` is not available on {1}", "{2}";
         UNSUPPORTED_CAST = "B0409", "`as {0}` is not understood", "cast to `f64`, `f32`, `usize`, `i64` or `bool`";
@@ -143,7 +143,7 @@ pub mod messages {
         RETURN_IN_A_LOOP = "B0701", "`return` inside of a loop leaves more than the loop", "set a `let mut` and `break`, and `return` after the loop";
         LOOP_EXIT = "B0702", "`{0}` {1}, which is not available in this version", "assign to a `let mut` before the loop, and leave one loop at a time with `break;` or `continue;`";
         ENDLESS_LOOP = "B0703", "this `loop` has no `break`, so that it never ends", "write `if … {{ break; }}` where it ends, or `for i in 0..n`";
-        LOOP_RANGE = "B0704", "`{0}` is not a range to loop over", "write `for i in a..b`, and read elements and rows by `x[i]` and `x.row(i)`";
+        LOOP_RANGE = "B0704", "`{0}` is not something that a loop can go through here", "write `for i in a..b`, `for v in x.iter()`, `for row in x.rows()` or `for part in x.axis_iter(Axis(k))`, each also with `zip`, `enumerate` or `rev`, or read parts by position";
         CARRIED_TYPE = "B0705", "`{0}` is {1} before the loop and {2} after a turn", "a variable keeps its type and shape in a loop: start with {2}";
         CONDITION = "B0706", "a condition must be one truth value, found {0}", "compare numbers, or reduce the array first, for example with `.sum()`";
         BRANCH_TYPES = "B0707", "the branches of `if` give {0} and {1}", "both must have one type and shape";

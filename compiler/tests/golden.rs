@@ -72,3 +72,45 @@ fn first_difference(before: &str, after: &str) -> String {
         None => "one is a part of the other".to_owned(),
     }
 }
+
+/// In every mode, a loop that fills an array does it where the array stands: no turn copies an array or exchanges buffers.
+#[test]
+fn loops_that_fill_arrays_copy_nothing() {
+    struct Turns(Vec<String>);
+    impl<'ast> syn::visit::Visit<'ast> for Turns {
+        fn visit_expr_for_loop(&mut self, e: &'ast syn::ExprForLoop) {
+            self.0.push(e.body.to_token_stream().to_string());
+        }
+    }
+    let sources = [
+        "#[differentiable] fn f(x: &Array1<f64>) -> Array1<f64> {
+            let mut y = Array1::zeros(x.len());
+            for i in 0..x.len() { y[i] = x[i] * x[i]; }
+            y
+        }",
+        "#[differentiable] fn f(x: &Array1<f64>, a: f64) -> Array2<f64> {
+            let mut y = Array2::zeros((x.len(), x.len()));
+            for i in 0..x.len() {
+                for j in 0..x.len() {
+                    if i > j { y[[i, j]] = x[i] * a; } else { y[[i, j]] += x[j]; }
+                }
+            }
+            y
+        }",
+        "#[differentiable] fn f(a: &Array2<f64>, x: &Array1<f64>) -> Array2<f64> {
+            let mut y = a.clone();
+            for mut row in y.rows_mut() { row += x; }
+            y
+        }",
+    ];
+    for source in sources {
+        let expanded = expand(source);
+        let mut turns = Turns(Vec::new());
+        syn::visit::Visit::visit_file(&mut turns, &syn::parse_str(&expanded).expect("a file"));
+        // The user's own loop is among them.
+        assert!(turns.0.len() >= 4, "{expanded}");
+        for turn in &turns.0 {
+            assert!(!turn.contains("rt :: copy") && !turn.contains("rt :: swap"), "{turn}\n{expanded}");
+        }
+    }
+}

@@ -48,7 +48,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0403", "", "fn f(a: f64) -> f64 { let x @ y = a; a }"),
     ("B0404", "", "fn f(a: f64) -> f64 { println!(\"{a}\"); a }"),
     ("B0405", "", "fn f(a: f64) -> f64 { let b: f64; b = a; b }"),
-    ("B0406", "", "fn f(a: &Array1<f64>) -> f64 { let mut b = a.clone(); b[0] += 1.0; b.sum() }"),
+    ("B0406", "", "fn f(a: &Array2<f64>) -> f64 { let mut b = a.clone(); b.diag_mut().fill(1.0); b.sum() }"),
     ("B0407", "", "fn f(a: f64) -> f64 { let c = 'c'; a }"),
     ("B0408", "", "fn f(a: f64, n: usize) -> f64 { a * (n ^ 1) as f64 }"),
     ("B0409", "", "fn f(a: f64) -> f64 { a as u8 }"),

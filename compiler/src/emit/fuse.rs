@@ -189,7 +189,13 @@ impl Loop {
         }
         // Inside of the closure an array's name stands for its element; a second view of it, and a position, need another name.
         let first_view = matches!(operand, Operand::Array(..)) && self.operands.iter().all(|(_, name)| name != base);
-        let name = if first_view { base.clone() } else { self.names.unique(&base.to_string()) };
+        let mut name = base.clone();
+        if !first_view {
+            // The name of an array that has no variable is not among those given out.
+            while self.operands.iter().any(|(_, other)| *other == name) {
+                name = self.names.unique(&base.to_string());
+            }
+        }
         self.operands.push((operand, name.clone()));
         Expr::name(&name)
     }

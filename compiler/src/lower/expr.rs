@@ -43,7 +43,10 @@ impl Lowering<'_> {
             syn::Expr::Assign(assign) => self.assign(assign),
             syn::Expr::Cast(cast) => self.cast(cast),
             syn::Expr::Call(call) => self.call(call),
-            syn::Expr::MethodCall(call) => self.method_call(call),
+            syn::Expr::MethodCall(call) => match self.changing_call(call) {
+                Some(value) => value,
+                None => self.method_call(call),
+            },
             syn::Expr::Field(field) => self.field(field),
             syn::Expr::Index(index) => self.index(index),
             syn::Expr::Tuple(tuple) if tuple.elems.is_empty() => Value::Unit,
@@ -106,8 +109,11 @@ impl Lowering<'_> {
     fn path(&mut self, path: &syn::ExprPath) -> Value {
         if let Some(name) = path.path.get_ident() {
             let name = name.unraw().to_string();
-            if let Some(value) = self.scope.get(&name) {
-                return value.clone();
+            if let Some(position) = self.scope.position(&name) {
+                return match self.view_at(position) {
+                    Some(place) => self.read_place(&place, &syn::Expr::Path(path.clone())).map_or(Value::Poison, Value::Tensor),
+                    None => self.scope.at(position).value.clone(),
+                };
             }
             if let Some(found) = self.items.constant(self.place, &name) {
                 return self.const_item(found);

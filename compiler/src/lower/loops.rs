@@ -1,4 +1,4 @@
-//! `for` over a range of integers.
+//! `for` loops, and what all loops have in common: the variables that they change.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,14 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
 
+use super::assign::{changed_by_azip, changes_receiver};
 use super::exits::{Joining, has_break};
+use super::iterate::Source;
 use super::operators::Operand;
-use super::value::{Number, Value, describe_type};
+use super::value::{Value, describe_type};
 use super::{Lowering, span_of, text};
 use crate::diagnostics::messages;
-use crate::ir::{Body, Control, Dim, Elem, Elementwise, Note, Op, Type, ValueId};
-
-/// A range: how many turns, from where, and in which direction.
-struct Range {
-    trip: Dim,
-    /// The index of the first position; `None` for 0.
-    start: Option<ValueId>,
-    reverse: bool,
-    /// Whether both bounds are literals, so that only the uses of the index say its type.
-    untyped: bool,
-}
+use crate::ir::{Body, Control, Dim, Elem, Note, Op, Type, ValueId};
 
 /// The variables that a loop changes, in the order of their declaration.
 pub(super) struct Changing {
@@ -34,7 +26,7 @@ pub(super) struct Changing {
 }
 
 impl Lowering<'_> {
-    /// `for i in a..b { … }`
+    /// `for pattern in … { … }`
     pub(super) fn for_loop(&mut self, e: &syn::ExprForLoop) -> Value {
         if self.closure.is_some() {
             return self.fail(&e.for_token, messages::ELEMENT_LOOP, &[]);
@@ -42,26 +34,69 @@ impl Lowering<'_> {
         if let Some(attribute) = e.attrs.iter().find(|attribute| attribute.path().is_ident("bound")) {
             self.error(attribute, messages::BOUND_ATTRIBUTE, &["has no place on a `for` loop, whose number of turns is known"]);
         }
-        let range = self.range(&e.expr);
+        let source = self.source(&e.expr);
         let mark = self.scope.mark();
         let running = has_break(&e.body).then(|| {
             let on = self.truth(&e.for_token, true);
             self.scope.bind(" running", on);
             mark
         });
-        let changing = self.changing(&e.body.stmts, running, &e.for_token);
+        // What the loop goes through may be changed as well.
+        let through = syn::Stmt::Expr((*e.expr).clone(), None);
+        let changing = self.changing(std::iter::once(&through).chain(&e.body.stmts), running, &e.for_token);
+        let done = self.nested_loops(e, source.as_ref(), &mut Vec::new(), &changing, running);
+        self.scope.cut(mark);
+        if done { Value::Unit } else { Value::Poison }
+    }
 
+    /// The loop for the axis of the source whose number is that of `turns`, which are those of the loops around it, and the loops in it. Says whether
+    /// there was no error.
+    fn nested_loops(
+        &mut self,
+        e: &syn::ExprForLoop,
+        source: Option<&Source>,
+        turns: &mut Vec<ValueId>,
+        changing: &Changing,
+        running: Option<usize>,
+    ) -> bool {
+        let axis = turns.len();
         self.b.open();
-        let index = self.index_parameter(&e.pat, range.as_ref());
-        self.carried_parameters(&changing, &e.expr);
-        let untyped = match index {
-            Value::Tensor(index) if range.as_ref().is_some_and(|r| r.untyped) => Some(index),
+        let name = match &*e.pat {
+            syn::Pat::Ident(p) if source.is_some_and(Source::counts_from_zero) => Some(p.ident.unraw().to_string().as_str().into()),
             _ => None,
         };
+        turns.push(self.b.param(Type::scalar(Elem::Usize), Note { name, ..Note::at(span_of(&e.pat)) }));
+        self.carried_parameters(changing, &e.expr);
+        let mut done = source.is_some();
+        if source.is_some_and(|s| axis + 1 < s.trips.len()) {
+            let inner = self.changing_again(changing);
+            done &= self.nested_loops(e, source, turns, &inner, running);
+        } else {
+            self.innermost(e, source, turns, running);
+        }
+        let next = self.next_values(changing, &e.for_token);
+        done &= next.is_some();
+        let body = self.b.close(next.unwrap_or_default());
+        let (trip, reverse) = source.map_or((Dim::Const(0), false), |s| (self.b.current_dim(s.trips[axis]), s.reverse));
+        let op = Op::Control(Control::For { trip, reverse });
+        self.finish_loop(changing, op, vec![body], !done, &e.for_token, &loop_text(e));
+        done
+    }
+
+    /// The body of the innermost loop.
+    fn innermost(&mut self, e: &syn::ExprForLoop, source: Option<&Source>, turns: &[ValueId], running: Option<usize>) {
+        let mark = self.scope.mark();
+        let counted = match source {
+            Some(source) => self.bind_item(&e.pat, source, turns, &e.expr),
+            None => {
+                self.poison(&e.pat);
+                None
+            }
+        };
+        let untyped = counted.filter(|_| source.is_some_and(|s| s.untyped));
         if let Some(index) = untyped {
             self.counters.add(index);
         }
-        self.bind(&e.pat, index);
         let value = match running.map(|position| self.scope.at(position).value.clone()) {
             // After a `break` the turns that are left do nothing.
             Some(Value::Tensor(value)) => {
@@ -76,14 +111,7 @@ impl Lowering<'_> {
             self.error(&difference, messages::INDEX_TYPE, &[&text(&difference), &text(&e.pat)]);
         }
         self.nothing_at_the_end(value, &e.body);
-        let next = self.next_values(&changing, &e.for_token);
-        let failed = range.is_none() || next.is_none();
-        let body = self.b.close(next.unwrap_or_default());
-        let (trip, reverse) = range.map_or((Dim::Const(0), false), |r| (self.b.current_dim(r.trip), r.reverse));
-        let op = Op::Control(Control::For { trip, reverse });
-        self.finish_loop(&changing, op, vec![body], failed, &e.for_token, &loop_text(e));
         self.scope.cut(mark);
-        if failed { Value::Poison } else { Value::Unit }
     }
 
     /// A loop's body gives nothing.
@@ -105,8 +133,11 @@ impl Lowering<'_> {
         for stmt in body {
             names.visit_stmt(stmt);
         }
-        let mut positions: Vec<usize> = names.0.iter().filter_map(|n| self.scope.position(n)).chain(running).collect();
+        let positions = names.0.iter().filter_map(|n| self.scope.position(n)).chain(running);
+        // What changes a view changes the array behind it.
+        let mut positions: Vec<usize> = positions.map(|k| self.view_at(k).map_or(k, |place| place.root)).collect();
         positions.sort_unstable();
+        positions.dedup();
         positions.retain(|&k| self.scope.at(k).value.leaves().is_some());
         for &k in &positions {
             let value = self.scope.at(k).value.clone();
@@ -118,6 +149,12 @@ impl Lowering<'_> {
         }
         let initial: Vec<Value> = positions.iter().map(|&k| self.scope.at(k).value.clone()).collect();
         Changing { positions, initial, before: self.scope.values(), mark: self.scope.mark() }
+    }
+
+    /// The same for a loop that is all that is in the loop around it.
+    fn changing_again(&self, outer: &Changing) -> Changing {
+        let initial = outer.positions.iter().map(|&k| self.scope.at(k).value.clone()).collect();
+        Changing { positions: outer.positions.clone(), initial, before: self.scope.values(), mark: self.scope.mark() }
     }
 
     /// In a body of the loop: parameters for the carried values.
@@ -172,96 +209,6 @@ impl Lowering<'_> {
                 self.error(at, messages::OPERANDS, &[head, &why.0]);
                 poison(self);
             }
-        }
-    }
-
-    /// The range that is looped over.
-    fn range(&mut self, e: &syn::Expr) -> Option<Range> {
-        match e {
-            syn::Expr::Paren(p) => self.range(&p.expr),
-            syn::Expr::Group(p) => self.range(&p.expr),
-            syn::Expr::MethodCall(call) if call.method == "rev" && call.args.is_empty() => {
-                let range = self.range(&call.receiver)?;
-                Some(Range { reverse: !range.reverse, ..range })
-            }
-            syn::Expr::Range(range) => match (&range.start, &range.end) {
-                (Some(start), Some(end)) => self.bounds(start, end, matches!(range.limits, syn::RangeLimits::Closed(_)), e),
-                _ => {
-                    self.error(e, messages::LOOP_RANGE, &[&text(e)]);
-                    None
-                }
-            },
-            _ => {
-                self.error(e, messages::LOOP_RANGE, &[&text(e)]);
-                None
-            }
-        }
-    }
-
-    fn bounds(&mut self, start: &syn::Expr, end: &syn::Expr, closed: bool, e: &syn::Expr) -> Option<Range> {
-        let (first, last) = (self.expr(start), self.expr(end));
-        if let (Value::Number(Number::Int(a)), Value::Number(Number::Int(b))) = (&first, &last) {
-            let turns = (b - a + i64::from(closed)).max(0);
-            let start = if *a == 0 { None } else { Some(self.constant(Number::Int(*a), Elem::Usize, start)?) };
-            return Some(Range { trip: Dim::Const(turns as u64), start, reverse: false, untyped: true });
-        }
-        let name = "turns";
-        if !closed && matches!(first, Value::Number(Number::Int(0))) {
-            return Some(Range { trip: self.dim_of_length(&last, name, end)?, start: None, reverse: false, untyped: false });
-        }
-        // The number of turns is `max(start, end) - start`, which an empty range makes zero.
-        let a = self.usize_value(first, start)?;
-        let mut b = self.usize_value(last, end)?;
-        if closed {
-            let one = self.constant(Number::Int(1), Elem::Usize, end)?;
-            b = self.part(e, Elementwise::Add, &[b, one])?;
-        }
-        let b = self.part(e, Elementwise::Max, &[a, b])?;
-        let turns = self.emit(e, Elementwise::Sub, &[b, a])?;
-        let trip = self.dim_of_length(&Value::Tensor(turns), name, e)?;
-        Some(Range { trip, start: Some(a), reverse: false, untyped: false })
-    }
-
-    /// How many turns an iterator over a range has, and what it starts with if that is not zero.
-    pub(super) fn turns_of(&mut self, e: &syn::Expr) -> Option<(Dim, Option<ValueId>)> {
-        let range = self.range(e)?;
-        if range.untyped {
-            self.error(e, messages::INTEGER_TYPE, &[&text(e)]);
-            return None;
-        }
-        Some((range.trip, range.start))
-    }
-
-    fn usize_value(&mut self, value: Value, at: &syn::Expr) -> Option<ValueId> {
-        match value {
-            Value::Number(n @ Number::Int(_)) => self.constant(n, Elem::Usize, at),
-            Value::Tensor(v) if *self.b.ty(v) == Type::scalar(Elem::Usize) => {
-                self.counters.is_usize(v);
-                Some(v)
-            }
-            Value::Poison => None,
-            other => {
-                let found = self.describe(&other);
-                self.error(at, messages::EXPECTED_KIND, &["a bound of type `usize`", &found, "loop over `usize`"]);
-                None
-            }
-        }
-    }
-
-    /// The loop's index: its parameter, plus the start of the range.
-    fn index_parameter(&mut self, pat: &syn::Pat, range: Option<&Range>) -> Value {
-        let name = match pat {
-            syn::Pat::Ident(p) => Some(p.ident.unraw().to_string().as_str().into()),
-            _ => None,
-        };
-        let start = range.and_then(|r| r.start);
-        let note = Note { name: if start.is_none() { name } else { None }, ..Note::at(span_of(pat)) };
-        let turn = self.b.param(Type::scalar(Elem::Usize), note);
-        match start {
-            // Without a range, the type of the elements is not known either.
-            None if range.is_none() => Value::Poison,
-            None => Value::Tensor(turn),
-            Some(start) => self.emit(pat, Elementwise::Add, &[start, turn]).map_or(Value::Poison, Value::Tensor),
         }
     }
 
@@ -325,6 +272,8 @@ impl Assigned {
                 syn::Expr::Unary(u) => &u.expr,
                 syn::Expr::Index(i) => &i.expr,
                 syn::Expr::Field(f) => &f.base,
+                syn::Expr::Reference(r) => &r.expr,
+                syn::Expr::MethodCall(call) => &call.receiver,
                 syn::Expr::Path(path) => {
                     self.0.extend(path.path.get_ident().map(|i| i.unraw().to_string()));
                     return;
@@ -339,6 +288,26 @@ impl<'ast> Visit<'ast> for Assigned {
     fn visit_expr_assign(&mut self, e: &'ast syn::ExprAssign) {
         self.place(&e.left);
         syn::visit::visit_expr_assign(self, e);
+    }
+
+    fn visit_expr_method_call(&mut self, e: &'ast syn::ExprMethodCall) {
+        if changes_receiver(&e.method) {
+            self.place(&e.receiver);
+        }
+        syn::visit::visit_expr_method_call(self, e);
+    }
+
+    fn visit_expr_reference(&mut self, e: &'ast syn::ExprReference) {
+        if e.mutability.is_some() {
+            self.place(&e.expr);
+        }
+        syn::visit::visit_expr_reference(self, e);
+    }
+
+    fn visit_macro(&mut self, mac: &'ast syn::Macro) {
+        for name in changed_by_azip(mac) {
+            self.0.insert(name);
+        }
     }
 
     fn visit_expr_binary(&mut self, e: &'ast syn::ExprBinary) {

@@ -11,6 +11,7 @@
 //! appear together.
 
 mod array_functions;
+mod assign;
 mod axes;
 mod branches;
 mod compositions;
@@ -25,6 +26,7 @@ mod fixed;
 mod folds;
 mod functions;
 mod instead;
+mod iterate;
 mod iterators;
 mod linalg;
 mod loops;
@@ -34,6 +36,7 @@ mod methods;
 mod methods_table;
 mod operators;
 mod own_functions;
+mod places;
 mod reductions;
 mod scope;
 mod shapes;
@@ -177,6 +180,8 @@ struct Lowering<'a> {
     targets: Vec<exits::Target>,
     /// Whether the present place is not reached, because the body has been left before it.
     ended: bool,
+    /// The places of all views that have been bound to names.
+    views: Vec<places::Place>,
 }
 
 /// The element-wise closure being lowered.
@@ -214,6 +219,7 @@ impl<'a> Lowering<'a> {
             counters: counters::Counters::default(),
             targets: Vec::new(),
             ended: false,
+            views: Vec::new(),
         }
     }
 }

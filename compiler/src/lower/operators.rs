@@ -332,6 +332,10 @@ impl Lowering<'_> {
             self.assign_field(&place, value);
             return Value::Unit;
         }
+        if self.is_part(&binary.left) {
+            self.update_part(e, &binary.left, op, right, &binary.right);
+            return Value::Unit;
+        }
         let Some(position) = self.place(&binary.left) else { return Value::Unit };
         let left = self.scope.at(position).value.clone();
         let value = self.compound_value(e, binary, op, left, right);

@@ -78,6 +78,15 @@ impl Lowering<'_> {
             self.poison(&local.pat);
             return;
         }
+        if let Some(name) = super::assign::name_of(pat)
+            && self.is_view(&init.expr)
+        {
+            match self.place_of(&init.expr) {
+                Some(place) => self.bind_view(name, place),
+                None => self.poison(pat),
+            }
+            return;
+        }
         let form = annotation.and_then(|ty| self.annotation(ty));
         let mut value = match &form {
             Some(Form::Fixed { .. }) => self.expr_expecting(&init.expr, form.as_ref()),
@@ -201,6 +210,10 @@ impl Lowering<'_> {
             let old = self.value_at(&place);
             let value = self.taking_type_of(value, &old, &assign.right);
             self.assign_field(&place, value);
+            return Value::Unit;
+        }
+        if self.is_part(&assign.left) {
+            self.assign_part(&assign.left, value, &assign.right);
             return Value::Unit;
         }
         let Some(position) = self.place(&assign.left) else { return Value::Unit };

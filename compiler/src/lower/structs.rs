@@ -22,7 +22,7 @@ pub(super) struct FieldPlace {
     /// The position of the variable in the scope.
     pub(super) position: usize,
     /// The fields on the way, outermost first.
-    path: Vec<syn::Member>,
+    pub(super) path: Vec<syn::Member>,
 }
 
 impl Lowering<'_> {

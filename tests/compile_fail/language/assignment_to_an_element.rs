@@ -1,9 +1,11 @@
 use bilevel::prelude::*;
 
 #[differentiable]
-fn f(x: &Array1<f64>) -> f64 {
+fn f(x: &Array2<f64>) -> f64 {
     let mut y = x.clone();
-    y[0] = 1.0;
+    y.diag_mut().fill(1.0);
+    y[0] = 2.0;
+    y.row_mut(0).assign(x);
     y.sum()
 }
 

@@ -7,13 +7,21 @@
     clippy::explicit_counter_loop,
     clippy::while_let_loop,
     clippy::needless_return,
+    clippy::manual_memcpy,
+    clippy::manual_swap,
+    clippy::assign_op_pattern,
     reason = "the spellings are what is tested"
 )]
 
+#[path = "../common/mod.rs"]
 mod common;
 #[macro_use]
-#[path = "common/harness.rs"]
+#[path = "../common/harness.rs"]
 mod harness;
+
+mod assignment;
+mod iteration;
+mod ragged;
 
 use bilevel::prelude::*;
 use common::{Argument, Outcome, matrix, vector};
