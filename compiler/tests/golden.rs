@@ -110,7 +110,8 @@ fn loops_that_fill_arrays_copy_nothing() {
         // The user's own loop is among them.
         assert!(turns.0.len() >= 4, "{expanded}");
         for turn in &turns.0 {
-            assert!(!turn.contains("rt :: copy") && !turn.contains("rt :: swap"), "{turn}\n{expanded}");
+            // What is kept for the way back goes to its row.
+            assert!(!turn.contains("rt :: copy (buffers") && !turn.contains("rt :: swap"), "{turn}\n{expanded}");
         }
     }
 }
