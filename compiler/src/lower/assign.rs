@@ -20,7 +20,7 @@ struct Through<'e> {
 impl Lowering<'_> {
     /// `y[i] = e`
     pub(super) fn assign_part(&mut self, left: &syn::Expr, value: Value, right: &syn::Expr) -> Option<()> {
-        let place = self.place_of(left)?;
+        let place = self.assignable(left)?;
         let ty = self.type_of(&place, left)?;
         let value = self.fitted(value, &ty, left, right)?;
         let whole = syn::Expr::Verbatim(quote::quote!(#left = #right));
@@ -29,7 +29,7 @@ impl Lowering<'_> {
 
     /// `y[i] += e` and its peers.
     pub(super) fn update_part(&mut self, e: &syn::Expr, left: &syn::Expr, op: Elementwise, value: Value, right: &syn::Expr) -> Option<()> {
-        let place = self.place_of(left)?;
+        let place = self.assignable(left)?;
         self.update_place(e, &place, left, op, value, right)
     }
 
@@ -153,7 +153,7 @@ impl Lowering<'_> {
 
     /// `y.mapv_inplace(f)`
     fn map_in_place(&mut self, whole: &syn::Expr, receiver: &syn::Expr, f: &syn::Expr) -> Option<()> {
-        let place = self.place_of(receiver)?;
+        let place = self.assignable(receiver)?;
         let x = self.read_place(&place, receiver)?;
         let dims = self.b.ty(x).dims.clone();
         if dims.is_empty() || self.closure.is_some() {
@@ -191,7 +191,7 @@ impl Lowering<'_> {
         let mut through = Vec::new();
         for (pat, expr, changes) in arrays {
             let inner = strip_iterator(expr);
-            let place = if changes { Some(self.place_of(inner)?) } else { None };
+            let place = if changes { Some(self.assignable(inner)?) } else { None };
             let array = match &place {
                 Some(place) => self.read_place(place, inner)?,
                 None => match self.expr(inner) {
@@ -260,7 +260,7 @@ impl Lowering<'_> {
     /// `y.swap(i, j)`
     fn swap(&mut self, whole: &syn::Expr, receiver: &syn::Expr, first: &syn::Expr, second: &syn::Expr) -> Option<()> {
         let element = |position: &syn::Expr| -> syn::Expr { syn::parse_quote!(#receiver[#position]) };
-        let (a, b) = (self.place_of(&element(first))?, self.place_of(&element(second))?);
+        let (a, b) = (self.assignable(&element(first))?, self.assignable(&element(second))?);
         let (x, y) = (self.read_place(&a, whole)?, self.read_place(&b, whole)?);
         self.write_place(&a, y, whole)?;
         self.write_place(&b, x, whole)

@@ -166,7 +166,7 @@ impl Lowering<'_> {
 
     fn array_source(&mut self, array: &syn::Expr, along: Along, changes: bool, e: &syn::Expr) -> Option<Source> {
         let (ty, item): (Type, Box<dyn FnOnce(Vec<usize>) -> Item>) = if changes {
-            let place = self.place_of(array)?;
+            let place = self.assignable(array)?;
             (self.type_of(&place, array)?, Box::new(|axes| Item::Change { place, axes }))
         } else {
             match self.expr(array) {

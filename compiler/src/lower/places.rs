@@ -71,23 +71,23 @@ impl Lowering<'_> {
     }
 
     /// The place that an expression names.
-    pub(super) fn place_of(&mut self, e: &syn::Expr) -> Option<Place> {
+    pub(super) fn assignable(&mut self, e: &syn::Expr) -> Option<Place> {
         match e {
-            syn::Expr::Paren(p) => self.place_of(&p.expr),
-            syn::Expr::Group(p) => self.place_of(&p.expr),
-            syn::Expr::Unary(syn::ExprUnary { op: syn::UnOp::Deref(_), expr, .. }) => self.place_of(expr),
-            syn::Expr::Reference(r) => self.place_of(&r.expr),
+            syn::Expr::Paren(p) => self.assignable(&p.expr),
+            syn::Expr::Group(p) => self.assignable(&p.expr),
+            syn::Expr::Unary(syn::ExprUnary { op: syn::UnOp::Deref(_), expr, .. }) => self.assignable(expr),
+            syn::Expr::Reference(r) => self.assignable(&r.expr),
             syn::Expr::Path(_) => {
                 let root = self.place(e)?;
                 Some(self.view_at(root).unwrap_or(Place { root, path: Vec::new(), axes: Vec::new() }))
             }
             syn::Expr::Field(field) => {
-                let mut place = self.place_of(&field.base)?;
+                let mut place = self.assignable(&field.base)?;
                 place.path.push(field.member.clone());
                 Some(place)
             }
             syn::Expr::Index(index) => {
-                let place = self.place_of(&index.expr)?;
+                let place = self.assignable(&index.expr)?;
                 let positions: Vec<&syn::Expr> = match &*index.index {
                     syn::Expr::Array(array) => array.elems.iter().collect(),
                     syn::Expr::Tuple(tuple) => tuple.elems.iter().collect(),
@@ -122,7 +122,7 @@ impl Lowering<'_> {
         let args: Vec<&syn::Expr> = call.args.iter().collect();
         let name = call.method.to_string();
         let place = match name.as_str() {
-            "view_mut" | "row_mut" | "column_mut" | "index_axis_mut" | "slice_mut" => self.place_of(&call.receiver)?,
+            "view_mut" | "row_mut" | "column_mut" | "index_axis_mut" | "slice_mut" => self.assignable(&call.receiver)?,
             _ => return self.no_place(e),
         };
         let rank = self.type_of(&place, e)?.rank();

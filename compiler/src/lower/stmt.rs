@@ -81,7 +81,7 @@ impl Lowering<'_> {
         if let Some(name) = super::assign::name_of(pat)
             && self.is_view(&init.expr)
         {
-            match self.place_of(&init.expr) {
+            match self.assignable(&init.expr) {
                 Some(place) => self.bind_view(name, place),
                 None => self.poison(pat),
             }
