@@ -42,8 +42,12 @@ use proc_macro::TokenStream;
 ///   `[f64; 3]` and `[[f64; N]; M]` with constant parameters of the function, tuples of such, and structs of such that derive [`Params`](macro@Params), which may stand in other modules
 ///   and crates. The gradient of a struct is a value of it.
 /// - Structs: fields, literals with `..base`, patterns, assignment to fields. Fixed arrays: literals, `x[i]`, `len`, `map`, and `ArrayView1::from(&x)` for the rest.
-/// - `let`, shadowing, blocks, tuples, closures, assignment to variables declared by `let mut`, also by `+=` and its peers; `if` and `else`; `for` over
-///   ranges of `usize`, also with `.rev()`; assertions, which are not part of the derivative.
+/// - `let`, shadowing, blocks, tuples, closures, assignment to variables declared by `let mut`, also by `+=` and its peers; `if` and `else`;
+///   `match` on numbers, truth values and tuples of them; early `return` outside of loops; assertions, which are not part of the derivative.
+/// - `for` over ranges, elements, rows, columns and parts along an axis, also with `rev`, `step_by`, `zip`, `enumerate`; `break` and `continue`. `while` and `loop` have forward
+///   mode, and every mode with `#[bound(n)]` on the loop, where `n` is at least the number of turns: more turns panic.
+/// - Assignment to elements and parts of `let mut` arrays: `y[[i, j]] += v`, `y.row_mut(i)`, `column_mut`, `index_axis_mut`, `slice_mut(s![..])` with `assign`, `fill`, `scaled_add`, `mapv_inplace`; `iter_mut`, `rows_mut` and
+///   their like in `for`; `zip_mut_with`, `azip!`, `Zip::from(&mut y)`.
 /// - `+ - * / %` with `ndarray`'s broadcasting, also in compound assignment; unary minus, comparisons, `&& || !`, `as`; `x[i]`, `x[[i, j]]`.
 /// - Functions of numbers and of each element: `exp exp2 exp_m1 ln ln_1p log log2 log10 sqrt cbrt recip powi powf pow2 abs signum floor ceil round trunc
 ///   fract sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh to_radians to_degrees clamp hypot abs_sub is_nan is_infinite`, and this crate's `sigmoid
