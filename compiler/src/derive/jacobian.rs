@@ -2,7 +2,7 @@
 
 use super::batch::{batch, batch_some};
 use super::{DeriveError, checked, grad, hvp, jvp, vjp};
-use crate::ir::{Builder, Control, Dim, Elem, Elementwise, Func, Index, Shape, Type, ValueId};
+use crate::ir::{Builder, Control, Dim, Elem, Elementwise, Func, Index, Op, Shape, Type, ValueId};
 use crate::optimize::optimize;
 
 /// Forward mode along several directions at once: the parameters of `f`, then the tangents for each parameter in `wrt`, along a leading axis; gives the
@@ -186,7 +186,8 @@ fn swap_groups(b: &mut Builder, x: ValueId, n: usize) -> ValueId {
 /// the first one, then those of the second.
 ///
 /// The result is exactly symmetric: of two blocks that mirror each other one is computed and the other is its transpose, and a block of one parameter with itself
-/// is the mean of what is computed and its transpose.
+/// is the mean of what is computed and its transpose. Where [`has_symmetric_hessian`] does not hold, each block is the derivative of the gradient of the first
+/// parameter in the second.
 ///
 /// # Errors
 /// [`DeriveError`] as for [`grad`].
@@ -196,17 +197,21 @@ fn swap_groups(b: &mut Builder, x: ValueId, n: usize) -> ValueId {
 pub fn hessian(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
     let gradient = grad(f, wrt)?;
     let n = wrt.len();
+    let symmetric = has_symmetric_hessian(f);
     let mut b = Builder::with_dims_of(format!("{}_hessian", f.name), f);
     let args: Vec<ValueId> = f.params().iter().map(|&p| b.param(f.ty(p).clone(), f.note(p).clone())).collect();
     let mut blocks: Vec<Vec<Option<ValueId>>> = vec![vec![None; n]; n];
     for (j, &k) in wrt.iter().enumerate() {
         // The results are the value, the gradient, and the tangents of both.
         let mut row = jvp(&gradient, &[k])?;
-        row.body.results = row.body.results[n + 2..][..=j].to_vec();
+        let n_blocks = if symmetric { j + 1 } else { n };
+        row.body.results = row.body.results[n + 2..][..n_blocks].to_vec();
         let ty = f.ty(f.params()[k]);
         for (i, block) in along_all(row, &mut b, &args, ty)?.into_iter().enumerate() {
             let mirrored = swap_groups(&mut b, block, ty.rank());
-            if i == j {
+            if !symmetric {
+                blocks[i][j] = Some(mirrored);
+            } else if i == j {
                 let (p, q) = (b.scale(block, 0.5), b.scale(mirrored, 0.5));
                 let mean = b.add(p, q);
                 b.set_note(mean, b.note(block).clone());
@@ -219,4 +224,12 @@ pub fn hessian(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
     }
     let results = blocks.into_iter().flatten().map(|block| block.expect("a block for each pair")).collect();
     Ok(optimize(&checked(b.finish(results), "hessian")))
+}
+
+/// Whether second derivatives of the function are those of a function of its parameters, so that the Hessian is symmetric: what is held constant by
+/// `stop_gradient` need not be. Whatever relies on symmetry asks here.
+pub fn has_symmetric_hessian(f: &Func) -> bool {
+    let mut symmetric = true;
+    f.body.walk(&mut |stmt| symmetric &= !matches!(stmt.op, Op::Elementwise(Elementwise::StopGradient)));
+    symmetric
 }

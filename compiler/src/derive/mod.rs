@@ -41,7 +41,7 @@ use crate::optimize::optimize;
 
 pub use batch::{batch, batch_some};
 pub use copy::inline;
-pub use jacobian::{hessian, hvp_many, jacobian, jvp_many};
+pub use jacobian::{has_symmetric_hessian, hessian, hvp_many, jacobian, jvp_many};
 pub use jvp::jvp;
 pub use linearity::linearity;
 pub use linearize::{Linearized, linearize};

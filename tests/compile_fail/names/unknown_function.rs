@@ -1,12 +1,16 @@
 use bilevel::prelude::*;
 
-fn elsewhere(x: f64) -> f64 {
-    x * x
+struct Special;
+
+impl Special {
+    fn gamma(x: f64) -> f64 {
+        x * x
+    }
 }
 
 #[differentiable]
 fn f(x: f64) -> f64 {
-    elsewhere(x)
+    Special::gamma(x)
 }
 
 fn main() {}
