@@ -357,7 +357,7 @@ pub(super) fn changed_by_azip(mac: &syn::Macro) -> Vec<String> {
             _ => None,
         }
     }
-    if !mac.path.segments.last().is_some_and(|segment| segment.ident == "azip") {
+    if mac.path.segments.last().is_none_or(|segment| segment.ident != "azip") {
         return Vec::new();
     }
     let Ok(parsed) = mac.parse_body::<Azip>() else { return Vec::new() };

@@ -85,11 +85,11 @@ impl Lowering<'_> {
         match constructor {
             "zeros" | "ones" | "from_elem" => self.filled(whole, rank, elem, constructor, args),
             "eye" | "from_diag_elem" => self.scaled_identity(whole, rank, elem, args),
-            "from_diag" => self.from_diag(whole, args[0]),
+            "from_diag" => self.diagonal_matrix(whole, args[0]),
             "linspace" => self.linspace(whole, elem, args),
-            "from_shape_fn" => self.from_shape_fn(rank, args),
-            "from_vec" => self.from_iter(whole, args[0]),
-            _ => self.from_iter(whole, args[0]),
+            "from_shape_fn" => self.by_position(rank, args),
+            "from_vec" => self.of_iterator(whole, args[0]),
+            _ => self.of_iterator(whole, args[0]),
         }
     }
 
@@ -156,7 +156,7 @@ impl Lowering<'_> {
     }
 
     /// `Array2::from_diag(&v)`
-    fn from_diag(&mut self, whole: &syn::Expr, arg: &syn::Expr) -> Value {
+    fn diagonal_matrix(&mut self, whole: &syn::Expr, arg: &syn::Expr) -> Value {
         match self.expr(arg) {
             Value::Tensor(v) if self.b.ty(v).rank() == 1 => self.diagonal(whole, v, arg),
             Value::Poison => Value::Poison,
@@ -214,7 +214,7 @@ impl Lowering<'_> {
     }
 
     /// `Array2::from_shape_fn((n, m), |(i, j)| ..)`
-    fn from_shape_fn(&mut self, rank: Option<usize>, args: &[&syn::Expr]) -> Value {
+    fn by_position(&mut self, rank: Option<usize>, args: &[&syn::Expr]) -> Value {
         let Some(dims) = self.lengths(args[0]) else { return Value::Poison };
         if !self.expect_rank(rank, &dims, args[0]) {
             return Value::Poison;
@@ -225,7 +225,7 @@ impl Lowering<'_> {
     }
 
     /// `Array1::from_iter(iterator)`
-    fn from_iter(&mut self, whole: &syn::Expr, arg: &syn::Expr) -> Value {
+    fn of_iterator(&mut self, whole: &syn::Expr, arg: &syn::Expr) -> Value {
         match self.expr(arg) {
             Value::Iter(iter) if iter.dims.len() == 1 => Operand::wrap(self.collected(&iter, whole), false),
             Value::Tensor(x) if self.b.ty(x).rank() == 1 => Value::Tensor(x),

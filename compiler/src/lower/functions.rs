@@ -175,10 +175,10 @@ impl Lowering<'_> {
     pub(super) fn apply(&mut self, f: &syn::Expr, args: Vec<Value>, arg_exprs: &[&syn::Expr]) -> Value {
         if let syn::Expr::Path(path) = f {
             let segments: Vec<String> = path.path.segments.iter().map(|s| s.ident.unraw().to_string()).collect();
-            if let [name] = &segments[..] {
-                if let Some(value) = self.scope.get(name).cloned() {
-                    return self.apply_value(f, value, args, arg_exprs);
-                }
+            if let [name] = &segments[..]
+                && let Some(value) = self.scope.get(name).cloned()
+            {
+                return self.apply_value(f, value, args, arg_exprs);
             }
             if let Some(found) = path_key(&path.path).and_then(|key| self.items.function(self.place, &key)) {
                 return self.inline(f, found, args, arg_exprs);

@@ -165,12 +165,13 @@ impl Lowering<'_> {
     }
 
     fn array_source(&mut self, array: &syn::Expr, along: Along, changes: bool, e: &syn::Expr) -> Option<Source> {
-        let (ty, item): (Type, Box<dyn FnOnce(Vec<usize>) -> Item>) = if changes {
+        // The item is complete once the axes are known.
+        let (ty, mut item) = if changes {
             let place = self.assignable(array)?;
-            (self.type_of(&place, array)?, Box::new(|axes| Item::Change { place, axes }))
+            (self.type_of(&place, array)?, Item::Change { place, axes: Vec::new() })
         } else {
             match self.expr(array) {
-                Value::Tensor(array) => (self.b.ty(array).clone(), Box::new(move |axes| Item::Read { array, axes })),
+                Value::Tensor(array) => (self.b.ty(array).clone(), Item::Read { array, axes: Vec::new() }),
                 Value::Poison => return None,
                 _ => return self.no_source(e),
             }
@@ -191,7 +192,10 @@ impl Lowering<'_> {
             return self.no_source(e);
         }
         let trips = axes.iter().map(|&axis| ty.dims[axis]).collect();
-        Some(Source { trips, reverse: false, untyped: false, item: item(axes) })
+        if let Item::Read { axes: of, .. } | Item::Change { axes: of, .. } = &mut item {
+            *of = axes;
+        }
+        Some(Source { trips, reverse: false, untyped: false, item })
     }
 
     /// `a..b`

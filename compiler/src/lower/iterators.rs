@@ -27,6 +27,12 @@ pub(super) struct Iter {
     pub(super) is_zip: bool,
 }
 
+/// What a loop carries, and what it stacks.
+type CarriedAndStacked = (Vec<ValueId>, Vec<ValueId>);
+
+/// What lowers one turn of a loop, given the positions along the axes and what is carried.
+type Turn<'t, L> = dyn FnMut(&mut L, &[ValueId], &[ValueId]) -> Option<CarriedAndStacked> + 't;
+
 /// What one turn of an iterator gives.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
@@ -380,8 +386,8 @@ impl Lowering<'_> {
         dims: &[Dim],
         carried: Vec<ValueId>,
         at: &syn::Expr,
-        turn: &mut dyn FnMut(&mut Self, &[ValueId], &[ValueId]) -> Option<(Vec<ValueId>, Vec<ValueId>)>,
-    ) -> Option<(Vec<ValueId>, Vec<ValueId>)> {
+        turn: &mut Turn<'_, Self>,
+    ) -> Option<CarriedAndStacked> {
         if self.closure.is_some() {
             self.error(at, messages::ELEMENT_LOOP, &[]);
             return None;
@@ -395,8 +401,8 @@ impl Lowering<'_> {
         indices: &mut Vec<ValueId>,
         carried: Vec<ValueId>,
         at: &syn::Expr,
-        turn: &mut dyn FnMut(&mut Self, &[ValueId], &[ValueId]) -> Option<(Vec<ValueId>, Vec<ValueId>)>,
-    ) -> Option<(Vec<ValueId>, Vec<ValueId>)> {
+        turn: &mut Turn<'_, Self>,
+    ) -> Option<CarriedAndStacked> {
         let Some((&trip, rest)) = dims.split_first() else { return turn(self, indices, &carried) };
         self.b.open();
         indices.push(self.b.param(Type::scalar(Elem::Usize), Note::at(super::span_of(at))));

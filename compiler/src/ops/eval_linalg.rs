@@ -84,8 +84,9 @@ fn lu(mut a: Rows) -> (Rows, Vec<usize>) {
         for i in j + 1..n {
             let factor = a[i][j] / a[j][j];
             a[i][j] = factor;
-            for k in j + 1..n {
-                a[i][k] -= factor * a[j][k];
+            let (above, below) = a.split_at_mut(i);
+            for (x, y) in below[0].iter_mut().zip(&above[j]).skip(j + 1) {
+                *x -= factor * y;
             }
         }
     }
@@ -154,9 +155,8 @@ fn eigh(mut a: Rows) -> (Vec<f64>, Rows) {
                 let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
                 let c = 1.0 / t.hypot(1.0);
                 let s = t * c;
-                for k in 0..n {
-                    let (x, y) = (a[k][p], a[k][q]);
-                    (a[k][p], a[k][q]) = (c * x - s * y, s * x + c * y);
+                for row in &mut a {
+                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
                 for k in 0..n {
                     let (x, y) = (a[p][k], a[q][k]);

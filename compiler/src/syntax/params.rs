@@ -22,7 +22,7 @@ pub struct ParamsStruct {
 #[derive(Clone, Debug)]
 pub enum Part {
     /// A value that is itself `Params`, of the given type; the element type where the macro knows it.
-    Params(syn::Type, Option<Elem>),
+    Params(Box<syn::Type>, Option<Elem>),
     /// What is no float and comes along unchanged.
     Data,
     /// A tuple with data in it.
@@ -85,7 +85,7 @@ pub fn parse_params_struct(item: &syn::Item, default_crate: syn::Path, diags: &m
 }
 
 fn parse_part(ty: &syn::Type, diags: &mut Diagnostics) -> Option<Part> {
-    let of_elem = |elem: Elem| if elem.is_float() { Part::Params(ty.clone(), Some(elem)) } else { Part::Data };
+    let of_elem = |elem: Elem| if elem.is_float() { Part::Params(Box::new(ty.clone()), Some(elem)) } else { Part::Data };
     match peel(ty) {
         syn::Type::Tuple(tuple) => {
             let parts: Vec<Option<Part>> = tuple.elems.iter().map(|t| parse_part(t, diags)).collect();
@@ -97,7 +97,7 @@ fn parse_part(ty: &syn::Type, diags: &mut Diagnostics) -> Option<Part> {
                 Form::Tuple(_) | Form::Struct(_) => None,
             },
             // A struct, or an alias: it is `Params` itself, or rustc says that it is not.
-            Ok(None) => Some(Part::Params(ty.clone(), None)),
+            Ok(None) => Some(Part::Params(Box::new(ty.clone()), None)),
             Err((message, help)) => {
                 diags.error(ty, message, &[&source_text(ty), help]);
                 None
@@ -108,12 +108,10 @@ fn parse_part(ty: &syn::Type, diags: &mut Diagnostics) -> Option<Part> {
             while let syn::Type::Array(inner) = innermost {
                 innermost = peel(&inner.elem);
             }
-            match innermost {
-                syn::Type::Path(path) => match form_of_path(&path.path) {
-                    Ok(Some(Form::Scalar(elem))) => return Some(of_elem(elem)),
-                    Ok(_) | Err(_) => {}
-                },
-                _ => {}
+            if let syn::Type::Path(path) = innermost
+                && let Ok(Some(Form::Scalar(elem))) = form_of_path(&path.path)
+            {
+                return Some(of_elem(elem));
             }
             let help = "an array of numbers, such as `[f64; 3]`, or a tuple `(a, b)` of the parts";
             diags.error(ty, messages::UNSUPPORTED_TYPE, &[&source_text(ty), help]);

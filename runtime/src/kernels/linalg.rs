@@ -74,7 +74,7 @@ pub fn lu_solve<'a, T: Real>(
     if out.is_empty() {
         return out;
     }
-    assert!(pivots.len() % n == 0 && batch % (pivots.len() / n) == 0, "{batch} systems and {} pivots", pivots.len());
+    assert!(pivots.len().is_multiple_of(n) && batch.is_multiple_of(pivots.len() / n), "{batch} systems and {} pivots", pivots.len());
     let lower = Triangle { lower: true, transposed, unit: true };
     let upper = Triangle { lower: false, transposed, unit: false };
     let matrices = factors.chunks_exact(n * n).zip(pivots.chunks_exact(n)).cycle();
@@ -147,7 +147,7 @@ pub fn solve_triangular<'a, T: Real>(out: &'a mut [T], t: &[T], b: &[T], [batch,
     assert!(b.len() == batch * n * columns, "{batch} systems of {n} × {n}");
     out.copy_from_slice(b);
     if !out.is_empty() {
-        assert!(t.len() % (n * n) == 0 && batch % (t.len() / (n * n)) == 0, "{batch} systems and {} elements of matrices", t.len());
+        assert!(t.len().is_multiple_of(n * n) && batch.is_multiple_of(t.len() / (n * n)), "{batch} systems and {} elements of matrices", t.len());
         for (x, t) in out.chunks_exact_mut(n * columns).zip(t.chunks_exact(n * n).cycle()) {
             T::solve_triangle(t, x, n, columns, triangle);
         }

@@ -13,14 +13,14 @@ impl Draw {
                 let axis = self.random.below(rank);
                 let (other, other_bound) = self.float();
                 let other = self.coerce(other, &dims);
-                let n = self.b.dim_size(dims[axis]);
+                let n = self.b.dim_size(dim);
                 let n = self.b.add(n, n);
                 let dim = self.b.dim("joined");
                 self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
                 let joined = self.b.op(Shape::Concat { axis, dim: Dim::Sym(dim) }, &[x, other]);
                 // The length is known nowhere else: half of it is taken.
-                let start = self.b.dim_size(dims[axis]);
-                let window = Window { axes: vec![(axis, Pick::Slice { step: 1, len: dims[axis] })] };
+                let start = self.b.dim_size(dim);
+                let window = Window { axes: vec![(axis, Pick::Slice { step: 1, len: dim })] };
                 let half = self.b.op(Index::Read(window), &[joined, start]);
                 let all = self.b.sum(joined, &[axis]);
                 self.put((all, 3.0 * (bound + other_bound)));
@@ -36,7 +36,7 @@ impl Draw {
             }
             8 if rank > 1 && self.depth == 0 => {
                 let axis = self.random.below(rank - 1);
-                let [n, m] = [axis, axis + 1].map(|axis| self.b.dim_size(dims[axis]));
+                let [n, m] = [axis, axis + 1].map(|axis| self.b.dim_size(dim));
                 let n = self.b.add(n, m);
                 let dim = self.b.dim("span");
                 self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
@@ -122,16 +122,16 @@ impl Draw {
         let first = self.random.below(dims.len());
         let last = if self.random.one_in(2) { first } else { dims.len() - 1 };
         let (mut axes, mut starts) = (Vec::new(), Vec::new());
-        for axis in first..=last {
-            if !self.has_positions(dims[axis]) {
+        for (axis, &dim) in dims.iter().enumerate().take(last + 1).skip(first) {
+            if !self.has_positions(dim) {
                 return None;
             }
             let (pick, start) = match self.random.below(4) {
-                0 | 1 => (Pick::At, self.position(dims[axis])),
-                2 => (Pick::Slice { step: 2, len: Dim::Const(1) }, self.position(dims[axis])),
+                0 | 1 => (Pick::At, self.position(dim)),
+                2 => (Pick::Slice { step: 2, len: Dim::Const(1) }, self.position(dim)),
                 _ => {
-                    let (n, one) = (self.b.dim_size(dims[axis]), self.b.index(1));
-                    (Pick::Slice { step: -1, len: dims[axis] }, self.b.sub(n, one))
+                    let (n, one) = (self.b.dim_size(dim), self.b.index(1));
+                    (Pick::Slice { step: -1, len: dim }, self.b.sub(n, one))
                 }
             };
             axes.push((axis, pick));
