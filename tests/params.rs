@@ -52,6 +52,8 @@ mod network {
     fn square(layer: &Dense) -> f64 {
         (&layer.w * &layer.w).sum() + (&layer.b * &layer.b).sum()
     }
+    // The position is what the test is about: elements of three arrays by one number.
+    #[allow(clippy::needless_range_loop)]
 
     #[inner(minimize = net)]
     pub fn train(net: &Mlp, penalty: &Penalty, data: &Data) -> f64 {

@@ -400,12 +400,12 @@ fn index_rows(random: &mut Random) -> Vec<Row> {
             args
         };
         let read = Index::Read(window.clone());
-        rows.push(row(format!("{read:?}"), [&[x.clone()], &starts[..]].concat(), move |b, p| {
+        rows.push(row(format!("{read:?}"), [std::slice::from_ref(&x), &starts[..]].concat(), move |b, p| {
             let args = args(b, p);
             vec![b.op(read.clone(), &args)]
         }));
         for op in [Index::Add(window.clone()), Index::Write(window.clone())] {
-            rows.push(row(format!("{op:?}"), [&[x.clone()], &starts[..], &[v.clone()]].concat(), move |b, p| {
+            rows.push(row(format!("{op:?}"), [std::slice::from_ref(&x), &starts[..], std::slice::from_ref(&v)].concat(), move |b, p| {
                 let args = args(b, p);
                 vec![b.op(op.clone(), &args)]
             }));

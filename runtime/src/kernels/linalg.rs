@@ -147,7 +147,11 @@ pub fn solve_triangular<'a, T: Real>(out: &'a mut [T], t: &[T], b: &[T], [batch,
     assert!(b.len() == batch * n * columns, "{batch} systems of {n} × {n}");
     out.copy_from_slice(b);
     if !out.is_empty() {
-        assert!(t.len().is_multiple_of(n * n) && batch.is_multiple_of(t.len() / (n * n)), "{batch} systems and {} elements of matrices", t.len());
+        assert!(
+            t.len().is_multiple_of(n * n) && batch.is_multiple_of(t.len() / (n * n)),
+            "{batch} systems and {} elements of matrices",
+            t.len()
+        );
         for (x, t) in out.chunks_exact_mut(n * columns).zip(t.chunks_exact(n * n).cycle()) {
             T::solve_triangle(t, x, n, columns, triangle);
         }

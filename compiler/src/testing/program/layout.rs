@@ -13,14 +13,14 @@ impl Draw {
                 let axis = self.random.below(rank);
                 let (other, other_bound) = self.float();
                 let other = self.coerce(other, &dims);
-                let n = self.b.dim_size(dim);
+                let n = self.b.dim_size(dims[axis]);
                 let n = self.b.add(n, n);
                 let dim = self.b.dim("joined");
                 self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
                 let joined = self.b.op(Shape::Concat { axis, dim: Dim::Sym(dim) }, &[x, other]);
                 // The length is known nowhere else: half of it is taken.
-                let start = self.b.dim_size(dim);
-                let window = Window { axes: vec![(axis, Pick::Slice { step: 1, len: dim })] };
+                let start = self.b.dim_size(dims[axis]);
+                let window = Window { axes: vec![(axis, Pick::Slice { step: 1, len: dims[axis] })] };
                 let half = self.b.op(Index::Read(window), &[joined, start]);
                 let all = self.b.sum(joined, &[axis]);
                 self.put((all, 3.0 * (bound + other_bound)));
@@ -36,7 +36,7 @@ impl Draw {
             }
             8 if rank > 1 && self.depth == 0 => {
                 let axis = self.random.below(rank - 1);
-                let [n, m] = [axis, axis + 1].map(|axis| self.b.dim_size(dim));
+                let [n, m] = [axis, axis + 1].map(|axis| self.b.dim_size(dims[axis]));
                 let n = self.b.add(n, m);
                 let dim = self.b.dim("span");
                 self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());

@@ -31,7 +31,13 @@ impl Limits {
     /// Programs of about so many operations, of which the seed says everything else: three of four have loops and branches, and one of eight has axes
     /// without elements.
     pub fn of_seed(seed: u64, n_draws: usize) -> Self {
-        Limits { n_draws: n_draws + (seed % 6) as usize, elem: Elem::F64, control: !seed.is_multiple_of(4), scalar: false, empty: seed % 8 == 7 }
+        Limits {
+            n_draws: n_draws + (seed % 6) as usize,
+            elem: Elem::F64,
+            control: !seed.is_multiple_of(4),
+            scalar: false,
+            empty: seed % 8 == 7,
+        }
     }
 }
 
