@@ -1,6 +1,7 @@
 //! Structs that derive `Params`: as values, and as the variables and data of a problem.
 
 #![deny(warnings)]
+#![allow(clippy::needless_range_loop, reason = "elements of several arrays by one position are what is tested")]
 #![allow(unreachable_pub, reason = "a variable's struct is as public as `Problem`")]
 
 use bilevel::Error;
@@ -52,8 +53,6 @@ mod network {
     fn square(layer: &Dense) -> f64 {
         (&layer.w * &layer.w).sum() + (&layer.b * &layer.b).sum()
     }
-    // The position is what the test is about: elements of three arrays by one number.
-    #[allow(clippy::needless_range_loop)]
 
     #[inner(minimize = net)]
     pub fn train(net: &Mlp, penalty: &Penalty, data: &Data) -> f64 {

@@ -1,5 +1,7 @@
 //! Calls between functions of one module, of other modules, and of another crate; derivatives inside of functions.
 
+#![allow(unreachable_pub, reason = "the functions of a problem are public, as users write them")]
+
 mod derivatives;
 
 use bilevel::prelude::*;
