@@ -1,6 +1,6 @@
 //! `batch`: the same as one example after the other.
 
-use bilevel_compiler::derive::{batch, grad, hessian, hvp, hvp_many, jacobian, jvp, jvp_many, vjp};
+use bilevel_compiler::derive::{batch, grad, has_symmetric_hessian, hessian, hvp, hvp_many, jacobian, jvp, jvp_many, vjp};
 use bilevel_compiler::ir::eval::Tensor;
 use bilevel_compiler::ir::{Control, Elem, Func, Op};
 use bilevel_compiler::testing::check::{assert_near, read, run};
@@ -257,7 +257,10 @@ fn hessians() {
                 let shape = [&p.args[p.wrt[i]].shape[..], &p.args[k].shape[..]].concat();
                 let block = &got[i * n + j];
                 assert_near(&[Tensor::f64s(&shape, elements)], std::slice::from_ref(block), 1e-12, &format!("seed {seed}, block {i} {j}"));
-                // Symmetric to the bit.
+                // Symmetric to the bit, where it is symmetric at all.
+                if !has_symmetric_hessian(&p.func) {
+                    continue;
+                }
                 let mirror = got[j * n + i].as_f64();
                 for (e, x) in block.as_f64().iter().enumerate() {
                     let (row, column) = (e / columns.len(), e % columns.len());
