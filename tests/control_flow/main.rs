@@ -1,5 +1,7 @@
 //! Loops, branches and early exits through the real macro: emitted code against the reference evaluator, and both against closed forms.
 
+#![allow(unreachable_pub, reason = "the functions of a problem are public, as users write them")]
+#![allow(clippy::reversed_empty_ranges, reason = "empty loops are tested too")]
 #![allow(
     clippy::type_complexity,
     clippy::op_ref,

@@ -1,6 +1,7 @@
 //! The surface of `ndarray` and the standard library that lowers: every spelling of the table stands in a function here that is run as it is, as its
 //! lowered form by the evaluator, and as emitted derivatives, which all must agree with each other and with differences.
 
+#![allow(clippy::reversed_empty_ranges, reason = "positions counted from the end, as ndarray has them")]
 #![allow(
     clippy::type_complexity,
     clippy::op_ref,

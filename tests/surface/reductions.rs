@@ -82,7 +82,7 @@ agree! {
         fn f(x: &Array1<f64>, a: &Array2<f64>, b: &Array3<f64>) -> f64 {
             let s = cumsum(&x.exp(), Axis(0)).sin().sum();
             let t = (cumsum(a, Axis(0)) * cumsum(a, Axis(1))).sum();
-            s * t + norm(&cumsum(b, Axis(1))) + norm(&x)
+            s * t + norm(&cumsum(b, Axis(1))) + norm(x)
         }
     }
     choices_and_products: (&generic(3, 4), &matrix(3, 4).sin(), &cube(2, 3, 4), &cube(4, 2, 2)), (&matrix(3, 4).cos(), &matrix(3, 4), &cube(2, 3, 4).cos(), &cube(4, 2, 2).sin()), &(matrix(3, 4), matrix(4, 4), cube(2, 3, 2)), 1e-13, {
