@@ -74,6 +74,7 @@ pub(crate) fn expression(op: Elementwise, from: Elem, args: &[String], helpers: 
         E::Sub => format!("{x} - {y}"),
         E::Mul => format!("{x} * {y}"),
         E::Div => format!("{x} / {y}"),
+        E::Rem if from.is_float() => library("fmod"),
         E::Rem => format!("{x} % {y}"),
         E::Powf => library("pow"),
         E::Atan2 => library("atan2"),
