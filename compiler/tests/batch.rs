@@ -14,7 +14,7 @@ fn another(random: &mut Random, like: &Tensor) -> Tensor {
 
 /// How many programs each property sees; more with `BILEVEL_RANDOM_PROGRAMS`.
 fn n_programs() -> u64 {
-    std::env::var("BILEVEL_RANDOM_PROGRAMS").map_or(1500, |n| n.parse().expect("a number of programs"))
+    std::env::var("BILEVEL_BATCHED_PROGRAMS").map_or(1500, |n| n.parse().expect("a number of programs"))
 }
 
 const N: usize = 3;
