@@ -12,7 +12,7 @@ fn another(random: &mut Random, like: &Tensor) -> Tensor {
     random.tensor(like.elem(), &like.shape)
 }
 
-/// How many programs each property sees; more with `BILEVEL_RANDOM_PROGRAMS`.
+/// How many programs each property sees; more with `BILEVEL_BATCHED_PROGRAMS`.
 fn n_programs() -> u64 {
     std::env::var("BILEVEL_BATCHED_PROGRAMS").map_or(1500, |n| n.parse().expect("a number of programs"))
 }
