@@ -302,16 +302,21 @@ fn names_follow_the_user() {
 }
 
 #[test]
-fn a_cotangent_of_computed_length_is_refused() {
+fn a_cotangent_brings_a_computed_length() {
     let f = read(
         "
 func f(%x: f64, %t: usize) -> (%y) {
   bind[turns](%t)
-  %y: f64[turns] = broadcast[](%x)
+  %z: f64[turns] = broadcast[](%x)
+  %y: f64[turns] = mul(%z, %z)
 }",
     );
-    assert!(jvp(&f, &[0]).is_ok() && linearize(&f, &[0]).is_ok());
-    assert!(vjp(&f, &[0]).unwrap_err().message.contains("is computed"));
+    check_all(&f, &[Tensor::f64(1.5), Tensor::usize(3)], &[0]);
+    // One of another length is an error.
+    let reverse = vjp(&f, &[0]).unwrap();
+    let args = [Tensor::f64(1.5), Tensor::usize(3), Tensor::f64s(&[2], vec![1.0, 1.0])];
+    let error = bilevel_compiler::ir::eval::eval(&reverse, &args).unwrap_err();
+    assert!(error.to_string().contains("must be `turns`, which is 2, is 3"), "{error}");
     let refused = grad(&f, &[0]).unwrap_err();
     assert!(refused.message.contains("one scalar float result"), "{refused}");
 }

@@ -190,7 +190,7 @@ fn a_statement_can_bind_a_dimension() {
     let mut b = Builder::new("f");
     let n = b.param(Type::scalar(Elem::Usize), Note::default());
     let dim = b.dim("n");
-    b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
+    b.stmt(Shape::BindDim { dim: Dim::Sym(dim) }, &[n], Vec::new());
     let iota = b.op(Shape::Iota { dim: Dim::Sym(dim) }, &[]);
     let f = b.finish(vec![iota]);
     assert_eq!(eval(&f, &[Tensor::usize(3)]).unwrap(), [Tensor::usizes(&[3], vec![0, 1, 2])]);

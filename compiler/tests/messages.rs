@@ -77,7 +77,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0608", "", "fn f(a: &Array1<f64>, k: usize) -> f64 { a.sum_axis(Axis(k)).sum() }"),
     ("B0609", "", "fn f(a: &Array1<f64>) -> f64 { a.sum_axis(Axis(1)).sum() }"),
     ("B0610", "", "fn f(a: f64, k: usize) -> f64 { a.powi(k) }"),
-    ("B0611", "", "fn f(a: &Array1<f64>, k: usize) -> f64 { (a + &Array1::ones(k)).sum() }"),
+    (
+        "B0611",
+        "",
+        "fn f(x: f64, k: usize) -> f64 { let a = if x > 1.0 { Array1::from_elem(k % 3, x) } else { Array1::from_elem(k % 2, x) }; a.sum() }",
+    ),
     ("B0612", "", "fn f(a: f64) -> f64 { a.powi(99999999999) }"),
     ("B0613", "", "fn f(a: f64) -> f64 { let mut k = 0; for i in 0..3 { k += 1; } a * k as f64 }"),
     ("B0615", "", "fn f(a: f64) -> f64 { let mut s = 0.0; for i in 0..3 { s += a * (i - 1) as f64; } s }"),

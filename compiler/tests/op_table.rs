@@ -342,7 +342,7 @@ fn shape_rows(random: &mut Random) -> Vec<Row> {
         }),
         row("BindDim", vec![matrix(), Tensor::usize(4)], |b, p| {
             let turns = b.dim("turns");
-            b.stmt(Shape::BindDim { dim: turns }, &[p[1]], Vec::new());
+            b.stmt(Shape::BindDim { dim: Dim::Sym(turns) }, &[p[1]], Vec::new());
             let wide = b.broadcast(p[0], &[1, 2], &[Dim::Sym(turns), Dim::Const(3), Dim::Const(2)]);
             let squares = b.mul(wide, wide);
             vec![b.sum(squares, &[0])]

@@ -57,7 +57,7 @@ fn tables() {
     // Once in the attribute and once in the type.
     assert_eq!(broken(&f), [Invariant::Tables, Invariant::Tables]);
     let mut f = parse(GOOD).unwrap();
-    f.body.stmts[0].op = Op::Shape(Shape::BindDim { dim: DimId(9) });
+    f.body.stmts[0].op = Op::Shape(Shape::BindDim { dim: Dim::Sym(DimId(9)) });
     assert!(broken(&f).starts_with(&[Invariant::Tables]));
 }
 
@@ -143,8 +143,19 @@ func f(%k: usize, %c: bool) -> (%r) {
 
 #[test]
 fn dimensions_are_bound_once() {
-    assert_eq!(edit("bind[turns](%k)", "bind[turns](%k)\n  bind[turns](%k)"), [Invariant::SingleBinding]);
-    assert_eq!(edit("bind[turns](%k)", "bind[turns](%k)\n  bind[n](%k)"), [Invariant::SingleBinding]);
+    // Where it is bound already, a second statement is a check.
+    assert_eq!(edit("bind[turns](%k)", "bind[turns](%k)\n  bind[turns](%k)"), []);
+    assert_eq!(edit("bind[turns](%k)", "bind[turns](%k)\n  bind[n](%k)\n  bind[3](%k)"), []);
+    let twice = "func f(%c: bool, %k: usize) -> (%y) {
+  %y: usize = if(%c) () -> (%a) {
+    bind[m](%k)
+    %a: usize = dim_size[m]()
+  } () -> (%b) {
+    bind[m](%k)
+    %b: usize = dim_size[m]()
+  }
+}";
+    assert_eq!(broken_text(twice), [Invariant::SingleBinding]);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! A length that differs between examples may be the number of turns of a loop, and nothing else: arrays are not ragged. Only what such a loop keeps of each
 //! turn may be read again row by row in another such loop, as derivatives do; it has rows for the longest.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::copy::{Env, copy};
 use super::dependence::Marks;
@@ -49,7 +49,7 @@ pub fn batch_some(f: &Func, batched: &[usize], results: &[usize]) -> Result<Func
     while spread(&f.body, &mut differs) {}
     let mut b = Builder::with_dims_of(format!("{}_batched", f.name), f);
     let dim = Dim::Sym(b.dim("batch"));
-    let mut pass = Pass { f, b, dim, env: Env::new(f), differs, lengths: Vec::new(), turns: HashSet::new() };
+    let mut pass = Pass { f, b, dim, env: Env::new(f), differs, lengths: Vec::new(), binders: f.binders(), turns: HashSet::new() };
     f.body.walk(&mut |stmt| {
         if let Op::Control(Control::For { trip, .. }) = stmt.op {
             pass.turns.insert((stmt.bodies[0].params[0], trip));
@@ -120,7 +120,7 @@ fn spread(body: &Body, differs: &mut Marks) -> bool {
             Op::Control(Control::Check { .. }) => {}
             Op::Shape(Shape::BindDim { dim }) => {
                 if differs.has(stmt.args[0]) {
-                    changed |= differs.add_dim(Dim::Sym(*dim));
+                    changed |= differs.add_dim(*dim);
                 }
             }
             Op::Shape(Shape::DimSize { dim }) => {
@@ -188,6 +188,8 @@ struct Pass<'f> {
     lengths: Vec<Length>,
     /// The indices of all loops, each with the number of turns.
     turns: HashSet<(ValueId, Dim)>,
+    /// The statements of `f` that bind dimensions.
+    binders: HashMap<DimId, &'f Stmt>,
 }
 
 impl Pass<'_> {
@@ -243,7 +245,13 @@ impl Pass<'_> {
                 }
                 Op::Shape(Shape::BindDim { dim }) if self.differs.has(stmt.args[0]) => {
                     let numbers = self.env.get(stmt.args[0]);
-                    self.bind(*dim, numbers);
+                    match *dim {
+                        Dim::Sym(id) if self.binders.get(&id).is_some_and(|binder| std::ptr::eq(*binder, stmt)) => self.bind(id, numbers),
+                        Dim::Sym(_) | Dim::Const(_) => {
+                            let why = "a length that differs between the examples of a batch has to be equal to another";
+                            return Err(DeriveError::new(self.f.note(stmt.args[0]), why));
+                        }
+                    }
                 }
                 Op::Shape(Shape::DimSize { dim }) if self.differs.has_dim(*dim) => {
                     let length = self.length(*dim).expect("a dimension is bound before its first use");
@@ -313,7 +321,7 @@ impl Pass<'_> {
     fn bind(&mut self, dim: DimId, numbers: ValueId) {
         let (number, holder) = largest(&mut self.b, numbers, self.dim);
         let longest = self.b.dim(&format!("longest_{}", self.f.dim_name(dim)));
-        self.b.stmt(Shape::BindDim { dim: longest }, &[number], Vec::new());
+        self.b.stmt(Shape::BindDim { dim: Dim::Sym(longest) }, &[number], Vec::new());
         self.lengths.push(Length { dim, numbers, longest: Dim::Sym(longest), holder });
     }
 

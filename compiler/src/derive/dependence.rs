@@ -117,7 +117,7 @@ fn mark_all(stmt: &Stmt, marks: &mut Marks) {
         marks.add(out);
     }
     if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-        marks.add_dim(Dim::Sym(dim));
+        marks.add_dim(dim);
     }
     for body in &stmt.bodies {
         for &p in &body.params {

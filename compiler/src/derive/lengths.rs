@@ -15,7 +15,7 @@ fn free_dims(f: &Func) -> Vec<(DimId, Option<ValueId>)> {
     }
     f.body.walk(&mut |stmt| {
         if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-            bound.add_dim(Dim::Sym(dim));
+            bound.add_dim(dim);
         }
     });
     let mut free = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn bind_free_dims(parts: &mut Split) {
     }
     copy_params(&mut unknown, &parts.unknown, inputs, &mut unknown_env);
     for (&id, &length) in free.iter().zip(&lengths) {
-        unknown.stmt(Shape::BindDim { dim: id }, &[length], Vec::new());
+        unknown.stmt(Shape::BindDim { dim: Dim::Sym(id) }, &[length], Vec::new());
     }
     for stmt in &parts.unknown.body.stmts {
         copy(&mut unknown, &parts.unknown, stmt, &mut unknown_env);
@@ -68,12 +68,8 @@ pub(super) fn bind_free_dims(parts: &mut Split) {
 
 /// Gives every dimension that the function binds itself a new name.
 pub(super) fn rename_bound_dims(f: &mut Func) {
-    let mut bound = Vec::new();
-    f.body.walk(&mut |stmt| {
-        if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-            bound.push(dim);
-        }
-    });
+    let mut bound: Vec<DimId> = f.binders().into_keys().collect();
+    bound.sort_unstable();
     if bound.is_empty() {
         return;
     }

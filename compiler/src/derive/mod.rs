@@ -36,7 +36,7 @@ use std::fmt;
 
 use crate::dump;
 use crate::ir::verify::debug_verify;
-use crate::ir::{Builder, Dim, Func, Note, Type, ValueId};
+use crate::ir::{Builder, Func, Note, Type, ValueId};
 use crate::optimize::optimize;
 
 pub use batch::{batch, batch_some};
@@ -92,17 +92,11 @@ impl std::error::Error for DeriveError {}
 /// in `wrt`, that is, `Jᵀ` applied to the given cotangents.
 ///
 /// # Errors
-/// [`DeriveError`] as for [`linearize`], and if a float result has a length that `f` computes: the cotangent, as an argument, would bring its own.
+/// [`DeriveError`] as for [`linearize`]. Where `f` computes a length of a result, the cotangent brings that length, and it is checked against the computed one.
 ///
 /// # Panics
 /// If `wrt` is not an ascending list of positions of float parameters.
 pub fn vjp(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
-    let given: Vec<Dim> = f.param_types().flat_map(|ty| ty.dims.clone()).collect();
-    let computed = |d: &Dim| matches!(d, Dim::Sym(_)) && !given.contains(d);
-    if let Some(&r) = f.results().iter().find(|&&r| f.ty(r).elem.is_float() && f.ty(r).dims.iter().any(computed)) {
-        let why = "reverse mode needs the shape of every result to be that of arguments, but a length of this one is computed";
-        return Err(DeriveError::new(f.note(r), why));
-    }
     reverse(f, wrt, &format!("{}_vjp", f.name), |b, types| {
         let note = |(ty, note): (Type, Note)| b.param(ty, note.cotangent());
         types.into_iter().map(note).collect()

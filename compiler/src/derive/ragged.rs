@@ -65,7 +65,7 @@ impl<'f> Plan<'f> {
     /// Whether a dimension is bound by a statement of this very body, or in front of one.
     fn binds(&self, body: &Body, dim: DimId) -> bool {
         body.stmts.iter().any(|stmt| {
-            matches!(stmt.op, Op::Shape(Shape::BindDim { dim: bound }) if bound == dim)
+            (self.is_binder(stmt) && stmt.op == Op::Shape(Shape::BindDim { dim: Dim::Sym(dim) }))
                 || self.padding(stmt).iter().any(|&(_, largest)| largest == dim)
         })
     }
@@ -102,7 +102,7 @@ impl<'f> Plan<'f> {
         self.lengths(stmt, b, &mut copies);
         for &(_, dim) in self.padding(stmt) {
             let length = copies.largest_length(dim);
-            b.stmt(Shape::BindDim { dim }, &[length], Vec::new());
+            b.stmt(Shape::BindDim { dim: Dim::Sym(dim) }, &[length], Vec::new());
         }
     }
 
@@ -164,7 +164,7 @@ impl<'f> Plan<'f> {
 
     /// The length of a dimension that a body binds, at the end of its copy.
     fn length_in(&self, body: &Body, dim: DimId, copies: &Copies) -> ValueId {
-        let by_user = body.stmts.iter().find(|stmt| matches!(stmt.op, Op::Shape(Shape::BindDim { dim: bound }) if bound == dim));
+        let by_user = body.stmts.iter().find(|stmt| self.is_binder(stmt) && stmt.op == Op::Shape(Shape::BindDim { dim: Dim::Sym(dim) }));
         by_user.map_or_else(|| copies.largest_length(dim), |stmt| copies.env.get(stmt.args[0]))
     }
 
@@ -256,10 +256,15 @@ impl Copies {
 
     fn copy(&mut self, source: &Func, stmt: &Stmt, b: &mut Builder) {
         if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-            let new = b.dim(source.dim_name(dim));
-            self.dims.push((dim, new));
-            let length = self.env.get(stmt.args[0]);
-            b.stmt(Shape::BindDim { dim: new }, &[length], Vec::new());
+            // What is a check there is not repeated.
+            if let Dim::Sym(dim) = dim
+                && source.binders().get(&dim).is_some_and(|binder| std::ptr::eq(*binder, stmt))
+            {
+                let new = b.dim(source.dim_name(dim));
+                self.dims.push((dim, new));
+                let length = self.env.get(stmt.args[0]);
+                b.stmt(Shape::BindDim { dim: Dim::Sym(new) }, &[length], Vec::new());
+            }
             return;
         }
         let mut bodies = Vec::with_capacity(stmt.bodies.len());

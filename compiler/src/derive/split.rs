@@ -10,11 +10,14 @@
 //! is known is divided likewise, and residuals of the body that is not taken are zero. A `while` loop is not divided, since there is no array with a row for
 //! each of its turns: where anything in it is unknown, all of it is.
 
+use std::collections::HashMap;
+
 use super::copy::{Env, copy, copy_params};
 use super::dependence::{Marks, spread};
 use super::lengths::{bind_free_dims, rename_bound_dims};
 use super::ragged::Padding;
 use super::{DeriveError, checked};
+
 use crate::ir::{Body, Builder, Control, Dim, DimId, Func, Index, Op, Shape, Stmt, Type, ValueId};
 
 /// A function in two parts.
@@ -146,6 +149,8 @@ pub(super) struct Plan<'f> {
     /// The names of the dimensions that both parts have beside those of the source: the largest of lengths that change from turn to turn.
     pub(super) padded: Vec<String>,
     pub(super) paddings: Vec<Padding<'f>>,
+    /// The statements that bind dimensions.
+    binders: HashMap<DimId, &'f Stmt>,
 }
 
 /// A residual at some level: the value, and its type there, with an axis for each loop in between.
@@ -163,6 +168,7 @@ impl<'f> Plan<'f> {
             index: Marks::default(),
             padded: Vec::new(),
             paddings: Vec::new(),
+            binders: f.binders(),
         };
         plan.locate(&f.body, 0);
         plan
@@ -247,6 +253,14 @@ impl<'f> Plan<'f> {
         }
     }
 
+    /// Whether a statement is the one that binds its dimension, and not a check.
+    pub(super) fn is_binder(&self, stmt: &Stmt) -> bool {
+        match stmt.op {
+            Op::Shape(Shape::BindDim { dim: Dim::Sym(id) }) => self.binders.get(&id).is_some_and(|binder| std::ptr::eq(*binder, stmt)),
+            _ => false,
+        }
+    }
+
     fn use_dims(&mut self, op: &Op) {
         op.for_each_dim(|d| {
             self.used.add_dim(d);
@@ -257,9 +271,8 @@ impl<'f> Plan<'f> {
     fn need_in(&mut self, body: &Body, outermost: bool) {
         for stmt in body.stmts.iter().rev() {
             if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-                // The outermost dimensions are looked after by `bind_free_dims`.
-                let dim = Dim::Sym(dim);
-                if !outermost && !self.unknown.has_dim(dim) && self.used.has_dim(dim) {
+                // The outermost dimensions are looked after by `bind_free_dims`. What is known is checked once.
+                if !outermost && self.is_binder(stmt) && !self.unknown.has_dim(dim) && self.used.has_dim(dim) {
                     self.again.add_dim(dim);
                     self.need(stmt.args[0]);
                 }
@@ -394,7 +407,7 @@ impl<'f> Plan<'f> {
 
     pub(super) fn is_unknown_simple(&self, stmt: &Stmt) -> bool {
         if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-            return self.unknown.has_dim(Dim::Sym(dim));
+            return self.unknown.has_dim(dim) || self.unknown.has(stmt.args[0]);
         }
         self.unknown.has_any(&stmt.outs)
     }
@@ -472,7 +485,7 @@ impl<'f> Plan<'f> {
     fn unknown_stmts(&self, body: &Body, outermost: bool, b: &mut Builder, env: &mut Env) {
         let mut unbound: Vec<DimId> = Vec::new();
         unbound.extend(body.stmts.iter().filter_map(|stmt| match stmt.op {
-            Op::Shape(Shape::BindDim { dim }) if !outermost => Some(dim),
+            Op::Shape(Shape::BindDim { dim: Dim::Sym(dim) }) if !outermost && self.is_binder(stmt) => Some(dim),
             _ => None,
         }));
         let mut rows = self.padded_rows(body, b, env);
@@ -488,10 +501,10 @@ impl<'f> Plan<'f> {
                 // Known: the known part has it.
                 Op::Control(Control::While | Control::Check { .. }) => {}
                 Op::Shape(Shape::BindDim { dim }) => {
-                    let again = !outermost && self.again.has_dim(Dim::Sym(*dim));
+                    let again = !outermost && self.is_binder(stmt) && self.again.has_dim(*dim);
                     if again || self.is_unknown_simple(stmt) {
                         copy(b, self.f, stmt, env);
-                        unbound.retain(|d| d != dim);
+                        unbound.retain(|d| Dim::Sym(*d) != *dim);
                         self.take_from_rows(&mut rows, &unbound, b, env);
                     }
                 }

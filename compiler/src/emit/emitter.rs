@@ -127,6 +127,11 @@ impl<'f> Emitter<'f> {
         }
     }
 
+    /// Whether a dimension has a variable.
+    pub(super) fn is_bound(&self, dim: DimId) -> bool {
+        self.dims[dim.0 as usize].is_some()
+    }
+
     /// Has an array written to the given place rather than to a buffer of its own.
     pub fn write_to(&mut self, value: ValueId, destination: Destination) {
         self.destinations.insert(value, destination);

@@ -8,7 +8,7 @@ use super::einsum::{Factor, MatrixProduct, StackProduct, Way, way};
 use super::emitter::{Destination, Emitter, Open};
 use super::expr::Expr;
 use super::fuse::Loop;
-use crate::ir::{Body, Elementwise, Index, Op, Reduce, Shape, Stmt, ValueId};
+use crate::ir::{Body, Dim, Elem, Elementwise, Index, Op, Reduce, Shape, Stmt, ValueId};
 
 impl<'f> Emitter<'f> {
     /// The statements of the function's body.
@@ -46,12 +46,7 @@ impl<'f> Emitter<'f> {
         let rt = self.rt.clone();
         match &stmt.op {
             Op::Control(control) => return self.control(stmt, control),
-            Op::Shape(Shape::BindDim { dim }) => {
-                let name = self.names.unique(self.func.dim_name(*dim));
-                let n = self.number(stmt.args[0]);
-                self.bind_dim(*dim, &name);
-                return quote!(let #name = #n;);
-            }
+            Op::Shape(Shape::BindDim { dim }) => return self.bind_length(stmt.args[0], *dim),
             Op::Const(..)
             | Op::Elementwise(_)
             | Op::Reduce(_)
@@ -165,6 +160,28 @@ impl<'f> Emitter<'f> {
         let patterns = names.iter().map(|name| name.as_ref().map_or(quote!(_), |name| quote!(#name)));
         let pattern = if outs.len() == 1 { quote!(#(#patterns)*) } else { quote!((#(#patterns),*)) };
         quote!(#doc let #pattern = #value;)
+    }
+
+    /// A length that gets its variable, or that is checked against the one that is known.
+    fn bind_length(&mut self, value: ValueId, dim: Dim) -> TokenStream {
+        let n = self.number(value);
+        match dim {
+            Dim::Sym(id) if !self.is_bound(id) => {
+                let name = self.names.unique(self.func.dim_name(id));
+                self.bind_dim(id, &name);
+                quote!(let #name = #n;)
+            }
+            Dim::Sym(_) | Dim::Const(_) => {
+                let expected = self.dim(dim);
+                let holds = Expr::elementwise(Elementwise::Eq, Elem::Usize, &[n, Expr::atom(expected)], &self.rt);
+                let name = match dim {
+                    Dim::Sym(id) => self.func.dim_name(id).to_owned(),
+                    Dim::Const(n) => n.to_string(),
+                };
+                let source = self.func.note(value).source.as_deref().unwrap_or("a length").to_owned();
+                self.check(&holds, &format!("the length `{source}` is not `{name}`, with which it is used"))
+            }
+        }
     }
 
     /// An array computed element by element.

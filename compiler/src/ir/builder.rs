@@ -161,7 +161,10 @@ impl Builder {
 
     /// Whether a statement of an open body binds a dimension.
     pub fn is_bound(&self, dim: DimId) -> bool {
-        self.open.iter().flat_map(|body| &body.stmts).any(|s| matches!(s.op, Op::Shape(Shape::BindDim { dim: bound }) if bound == dim))
+        self.open
+            .iter()
+            .flat_map(|body| &body.stmts)
+            .any(|s| matches!(s.op, Op::Shape(Shape::BindDim { dim: Dim::Sym(bound) }) if bound == dim))
     }
 
     /// The statement in an open body that defines a value; `None` for parameters.
@@ -480,10 +483,7 @@ impl Op {
                 Shape::Fold { axis, dim, step, dilation } => Shape::Fold { axis: *axis, dim: f(*dim), step: *step, dilation: *dilation },
                 Shape::Iota { dim } => Shape::Iota { dim: f(*dim) },
                 Shape::DimSize { dim } => Shape::DimSize { dim: f(*dim) },
-                Shape::BindDim { dim } => match f(Dim::Sym(*dim)) {
-                    Dim::Sym(dim) => Shape::BindDim { dim },
-                    Dim::Const(_) => unreachable!("a dimension that a statement binds is never given by an argument"),
-                },
+                Shape::BindDim { dim } => Shape::BindDim { dim: f(*dim) },
             }),
             Op::Index(index) => Op::Index(match index {
                 Index::Read(window) => Index::Read(window.with_dims(f)),

@@ -126,9 +126,24 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Dimensions that the body binds are forgotten at its end.
     fn run(&mut self, body: &Body) -> Result<(), EvalError> {
+        let before = self.dims.clone();
         for stmt in &body.stmts {
             self.step(stmt)?;
+        }
+        self.dims = before;
+        Ok(())
+    }
+
+    /// Gives a dimension its length, or checks the one that it has.
+    fn bind(&mut self, dim: Dim, len: usize) -> Result<(), EvalError> {
+        let (name, bound) = match dim {
+            Dim::Const(n) => (n.to_string(), n as usize),
+            Dim::Sym(id) => (self.func.dim_name(id).to_owned(), *self.dims[id.0 as usize].get_or_insert(len)),
+        };
+        if bound != len {
+            return Err(EvalError::Lengths(format!("a length that must be `{name}`, which is {bound}, is {len}")));
         }
         Ok(())
     }
@@ -151,7 +166,7 @@ impl Machine<'_> {
                 Vec::new()
             }
             Op::Shape(Shape::BindDim { dim }) => {
-                self.dims[dim.0 as usize] = Some(args[0].index()?);
+                self.bind(*dim, args[0].index()?)?;
                 Vec::new()
             }
             op @ (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_)) => {

@@ -15,7 +15,7 @@
 //! A [`Type`] is an element type and a list of dimensions; a scalar has none. A dimension is a number or a symbol, and two
 //! dimensions denote the same length exactly when they are equal as data. Symbols of the parameters' types are
 //! bound by the arguments (the generated entry check compares them and names the parameters on a mismatch); every other symbol is bound by
-//! a [`Shape::BindDim`] statement. There is no implicit broadcasting: element-wise operands have equal types up to the element
+//! a [`Shape::BindDim`] statement, which for a dimension that is bound already is a check. There is no implicit broadcasting: element-wise operands have equal types up to the element
 //! type, and [`Shape::Broadcast`] says which axes are new. Elements stand in row-major order.
 //!
 //! # Control flow
@@ -47,6 +47,7 @@ pub mod text;
 pub mod types;
 pub mod verify;
 
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 pub use builder::Builder;
@@ -216,6 +217,20 @@ impl Func {
     /// Note on a value.
     pub fn note(&self, value: ValueId) -> &Note {
         &self.notes[value.0 as usize]
+    }
+
+    /// The statement that binds each dimension that is not bound by a parameter. Every other [`Shape::BindDim`] is a check.
+    pub fn binders(&self) -> HashMap<DimId, &Stmt> {
+        let given: HashSet<Dim> = self.param_types().flat_map(|ty| ty.dims.iter().copied()).collect();
+        let mut binders = HashMap::new();
+        self.body.walk(&mut |stmt| {
+            if let Op::Shape(Shape::BindDim { dim: dim @ Dim::Sym(id) }) = stmt.op
+                && !given.contains(&dim)
+            {
+                binders.entry(id).or_insert(stmt);
+            }
+        });
+        binders
     }
 
     /// Name of a symbolic dimension.

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::types::{Dim, DimId, Elem, Literal};
+use super::types::{Dim, Elem, Literal};
 
 /// One primitive operation. Operands and nested bodies stand in the statement, see [`Stmt`](super::Stmt).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -239,10 +239,11 @@ pub enum Shape {
         dim: Dim,
     },
     /// Gives a symbolic dimension its length, from a `usize` scalar; no result. Dimensions of parameters are bound by the arguments;
-    /// every other one is bound by one such statement, before its first use in the same or an enclosing body.
+    /// every other one is bound by one such statement, before its first use in the same or an enclosing body. For a dimension that is bound already,
+    /// and for a number, it checks that the scalar is that length.
     BindDim {
         /// which
-        dim: DimId,
+        dim: Dim,
     },
 }
 

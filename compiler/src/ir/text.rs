@@ -212,7 +212,7 @@ impl<'f> Printer<'f> {
                     Some(format!("{axis}, {step}, {dilation}"))
                 }
                 Shape::DimSize { dim } => Some(print_dim(self.func, *dim)),
-                Shape::BindDim { dim } => Some(print_dim(self.func, Dim::Sym(*dim))),
+                Shape::BindDim { dim } => Some(print_dim(self.func, *dim)),
             },
             Op::Index(Index::Read(window) | Index::Add(window) | Index::Write(window)) => Some(self.window(window)),
             Op::Index(Index::Gather { axis } | Index::ScatterAdd { axis } | Index::TakeAlong { axis } | Index::PutAlong { axis, .. }) => {

@@ -9,7 +9,7 @@
 //!    their types, a branch two without parameters and with equal result types, every other operation none.
 //! 6. *Bound dimensions.* A dimension is used, in a type or an attribute, only where it is bound: those of the function's parameters everywhere, every
 //!    other one after its `BindDim`, in the same body or in bodies nested in later statements of it.
-//! 7. *Single binding.* A dimension of the function's parameters has no `BindDim`, every other one at most one.
+//! 7. *Single binding.* A dimension that is not bound where a `BindDim` of it stands has no other `BindDim` before; where it is bound, the statement is a check.
 //! 8. *No escape.* A result of a nested body has no dimension that is bound inside the body.
 //! 9. *Literals.* A literal of type `f32` is a value that `f32` represents.
 //!
@@ -257,13 +257,14 @@ impl<'f> Verifier<'f> {
         }
     }
 
-    fn bind(&mut self, dim: DimId) {
-        let d = dim.0 as usize;
+    fn bind(&mut self, dim: Dim) {
+        let Dim::Sym(DimId(d)) = dim else { return };
+        let d = d as usize;
         if d >= self.bound.len() {
             return self.report(Invariant::Tables, |_| format!("dimension {d}, which a statement binds, is not in the table"));
         }
-        if std::mem::replace(&mut self.ever_bound[d], true) {
-            self.report(Invariant::SingleBinding, |names| format!("`{}` is bound twice", names.dim(Dim::Sym(dim))));
+        if std::mem::replace(&mut self.ever_bound[d], true) && !self.bound[d] {
+            self.report(Invariant::SingleBinding, |names| format!("`{}` is bound twice", names.dim(dim)));
         }
         self.bound[d] = true;
     }

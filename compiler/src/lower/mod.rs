@@ -28,6 +28,7 @@ mod functions;
 mod instead;
 mod iterate;
 mod iterators;
+mod lengths;
 mod linalg;
 mod loops;
 mod macros;
@@ -62,7 +63,7 @@ pub use spellings::{Category, On, Spelling, refused_spellings, spellings};
 use crate::diagnostics::{Diagnostics, Message, messages};
 use crate::dump;
 use crate::ir::builder::TypeError;
-use crate::ir::{Builder, Dim, DimId, Elem, Elementwise, Literal, Note, Op, Shape, Type, ValueId};
+use crate::ir::{Builder, Dim, DimId, Elem, Literal, Note, Op, Type, ValueId};
 use crate::syntax::form::member_name;
 use crate::syntax::items::Found;
 use crate::syntax::shapes::{Length, shapes};
@@ -157,6 +158,8 @@ struct Lowering<'a> {
     default_float: Elem,
     /// Values that are the length of a dimension, and the depth of nested bodies at which the dimension is known.
     lengths: HashMap<ValueId, (Dim, usize)>,
+    /// What is known of the lengths that statements compute.
+    computed_lengths: lengths::Computed,
     /// Which lengths are named, and where each comes from.
     shapes: shapes::Lengths,
     /// Dimensions bound by a statement, which no argument can be checked against.
@@ -207,6 +210,7 @@ impl<'a> Lowering<'a> {
             calls: vec![name],
             default_float,
             lengths: HashMap::new(),
+            computed_lengths: lengths::Computed::default(),
             shapes: shapes::Lengths::default(),
             computed: HashSet::new(),
             known: HashMap::new(),
@@ -365,84 +369,6 @@ impl Lowering<'_> {
             self.known.insert(value, i);
         }
         Some(value)
-    }
-
-    /// The length of a dimension as a `usize`.
-    fn length(&mut self, dim: Dim, at: &dyn ToTokens) -> Option<ValueId> {
-        let dim = self.b.current_dim(dim);
-        let value = self.emit(at, Shape::DimSize { dim }, &[])?;
-        self.lengths.insert(value, (dim, self.b.depth()));
-        Some(value)
-    }
-
-    /// The dimension whose length a `usize` is: that of an array if it came from one, else a new one that the value binds.
-    fn dim_of_length(&mut self, length: &Value, name: &str, at: &dyn ToTokens) -> Option<Dim> {
-        match length {
-            Value::Number(Number::Int(i)) if *i >= 0 => Some(Dim::Const(*i as u64)),
-            Value::Tensor(v) if *self.b.ty(*v) == Type::scalar(Elem::Usize) => {
-                self.counters.is_usize(*v);
-                if let Some(&(dim, _)) = self.lengths.get(v) {
-                    return Some(self.b.current_dim(dim));
-                }
-                if let Some(&i) = self.known.get(v) {
-                    return Some(Dim::Const(i as u64));
-                }
-                let dim = self.b.dim(name);
-                let (length, depth) = self.outermost(*v);
-                self.b.set_default_note(part_of(at));
-                if let Err(TypeError(why)) = self.b.try_stmt_at(depth, Shape::BindDim { dim }.into(), vec![length], Vec::new()) {
-                    self.error(at, messages::OPERANDS, &[&text(at), &why]);
-                    return None;
-                }
-                self.computed.insert(dim);
-                self.lengths.insert(*v, (Dim::Sym(dim), depth));
-                Some(Dim::Sym(dim))
-            }
-            Value::Poison => None,
-            other => {
-                let found = self.describe(other);
-                self.error(at, messages::EXPECTED_KIND, &["a length of type `usize`", &found, "write for example `x.len()`"]);
-                None
-            }
-        }
-    }
-
-    /// A value equal to an integer, defined in the outermost open body where it can be, and the depth of that body. A length that is the same in all
-    /// turns of a loop around it is so known before the loop, which reverse mode needs in order to keep what the turns compute. Only arithmetic that
-    /// cannot fail moves, since the loop may have no turns.
-    fn outermost(&mut self, v: ValueId) -> (ValueId, usize) {
-        let depth = self.b.depth_of(v).unwrap_or(self.b.depth());
-        let Some(stmt) = self.b.definition(v).cloned().filter(|_| depth > 0) else { return (v, depth) };
-        let moves = match &stmt.op {
-            Op::Const(..) => true,
-            Op::Shape(Shape::DimSize { dim }) => !matches!(self.b.current_dim(*dim), Dim::Sym(id) if self.computed.contains(&id)),
-            Op::Elementwise(Elementwise::Add | Elementwise::Mul | Elementwise::Max | Elementwise::Min) => true,
-            // `max(a, b) - a`, the number of turns of `a..b`.
-            Op::Elementwise(Elementwise::Sub) => self
-                .b
-                .definition(stmt.args[0])
-                .is_some_and(|larger| larger.op == Op::Elementwise(Elementwise::Max) && larger.args.contains(&stmt.args[1])),
-            Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_) => false,
-        };
-        if !moves {
-            return (v, depth);
-        }
-        let args: Vec<(ValueId, usize)> = stmt.args.iter().map(|&a| self.outermost(a)).collect();
-        let outer = args.iter().map(|a| a.1).max().unwrap_or(0);
-        if outer == depth {
-            return (v, depth);
-        }
-        self.b.set_default_note(self.b.note(v).clone());
-        match self.b.try_stmt_at(outer, stmt.op, args.into_iter().map(|a| a.0).collect(), Vec::new()) {
-            Ok(outs) => (outs[0], outer),
-            Err(_) => (v, depth),
-        }
-    }
-
-    /// Forgets lengths that are only known inside of bodies that have been closed.
-    fn forget_inner_lengths(&mut self) {
-        let depth = self.b.depth();
-        self.lengths.retain(|_, (_, d)| *d <= depth);
     }
 
     /// Gives a value the user's name for it, if it has none.

@@ -245,19 +245,19 @@ impl Lowering<'_> {
         self.part(at, Shape::Broadcast { axes, dims: dims.to_vec() }, &[value])
     }
 
-    /// Makes two lengths equal, or reports that they cannot be.
+    /// Makes two lengths equal, or reports that they cannot be. Of computed ones it is checked when they are.
     pub(super) fn unify(&mut self, x: Dim, y: Dim, e: &syn::Expr, x_expr: &syn::Expr, y_expr: &syn::Expr) -> bool {
         let (x, y) = (self.b.current_dim(x), self.b.current_dim(y));
         if x == y {
             return true;
         }
-        let computed = |this: &Self, d: Dim| matches!(d, Dim::Sym(id) if this.computed.contains(&id));
-        for (length, other) in [(x, y), (y, x)] {
-            if computed(self, length) {
-                let (length, other) = (self.dim_text(length), self.dim_text(other));
+        if [x, y].iter().any(|d| matches!(d, Dim::Sym(id) if self.computed.contains(id))) {
+            let known = self.check_equal(x, y);
+            if !known {
+                let (length, other) = (self.dim_text(x), self.dim_text(y));
                 self.error(e, messages::RUNTIME_LENGTH, &[&length, &format!("`{other}`")]);
-                return false;
             }
+            return known;
         }
         let allowed = self.may_be_equal((x, x_expr), (y, y_expr), e);
         if allowed {

@@ -75,8 +75,8 @@ struct Liveness<'f> {
     func: &'f Func,
     /// Parameters of the function and indices of loops have none.
     origins: FastMap<ValueId, Origin<'f>>,
-    /// For each dimension that a statement binds, the value of its length.
-    binders: FastMap<DimId, ValueId>,
+    /// For each dimension that statements bind or check, the values of its length.
+    binders: FastMap<DimId, Vec<ValueId>>,
     live: Live,
     /// Live values whose operands have not been marked so far.
     pending: Vec<ValueId>,
@@ -89,7 +89,11 @@ impl<'f> Liveness<'f> {
                 self.origins.insert(out, Origin::Result(stmt, k));
             }
             if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
-                self.binders.insert(dim, stmt.args[0]);
+                match dim {
+                    Dim::Sym(dim) => self.binders.entry(dim).or_default().push(stmt.args[0]),
+                    // A check that stays in any case.
+                    Dim::Const(_) => self.mark(stmt.args[0]),
+                }
             }
             for nested in &stmt.bodies {
                 // The index of a loop is not carried.
@@ -117,9 +121,9 @@ impl<'f> Liveness<'f> {
     fn mark_dim(&mut self, dim: Dim) {
         if let Dim::Sym(id) = dim
             && !std::mem::replace(&mut self.live.dims[id.0 as usize], true)
-            && let Some(&length) = self.binders.get(&id)
+            && let Some(lengths) = self.binders.get(&id).cloned()
         {
-            self.mark(length);
+            self.mark_all(&lengths);
         }
     }
 
@@ -183,7 +187,8 @@ impl Live {
         body.stmts.retain_mut(|stmt| {
             let keep: Vec<bool> = stmt.outs.iter().map(|&o| self.values[o.0 as usize]).collect();
             match &stmt.op {
-                Op::Shape(Shape::BindDim { dim }) => self.dims[dim.0 as usize],
+                Op::Shape(Shape::BindDim { dim: Dim::Sym(dim) }) => self.dims[dim.0 as usize],
+                Op::Shape(Shape::BindDim { dim: Dim::Const(_) }) => true,
                 Op::Control(_) => {
                     let alive = keep.contains(&true) || stmt.has_effect();
                     if alive {

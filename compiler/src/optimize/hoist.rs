@@ -76,7 +76,7 @@ impl Inside {
     fn add(&mut self, stmt: &Stmt) {
         self.values.extend(&stmt.outs);
         self.values.extend(stmt.bodies.iter().flat_map(|b| &b.params));
-        if let Op::Shape(Shape::BindDim { dim }) = stmt.op {
+        if let Op::Shape(Shape::BindDim { dim: Dim::Sym(dim) }) = stmt.op {
             self.dims.insert(dim);
         }
     }

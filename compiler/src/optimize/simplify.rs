@@ -34,6 +34,8 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use super::hash::FastMap;
 use crate::ir::{Body, Builder, Control, Dim, DimId, Elem, Func, Literal, Note, Op, Shape, Stmt, Type, ValueId};
 
@@ -59,6 +61,7 @@ pub fn simplify(f: &Func) -> Func {
         uses: FastMap::default(),
         next: 0,
         lengths: FastMap::default(),
+        given: f.param_types().flat_map(|ty| ty.dims.iter().copied()).collect(),
         turns: FastMap::default(),
     };
     for &param in f.params() {
@@ -89,6 +92,8 @@ struct Rewriter<'f> {
     next: u32,
     /// The values of the lengths that statements have bound.
     lengths: FastMap<DimId, ValueId>,
+    /// The dimensions of the parameters.
+    given: HashSet<Dim>,
     /// The numbers of turns of the loops whose indices these are.
     turns: FastMap<ValueId, Dim>,
 }
@@ -132,7 +137,14 @@ impl Rewriter<'_> {
                 }
                 Op::Shape(Shape::BindDim { dim }) => {
                     let length = self.get(stmt.args[0]);
-                    self.lengths.insert(*dim, length);
+                    if self.is_length(length, *dim) {
+                        continue;
+                    }
+                    if let Dim::Sym(id) = *dim
+                        && !self.given.contains(dim)
+                    {
+                        self.lengths.entry(id).or_insert(length);
+                    }
                     self.b.stmt(stmt.op.clone(), &[length], Vec::new());
                 }
                 Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_)
@@ -285,6 +297,16 @@ impl Rewriter<'_> {
     fn constant(&mut self, ty: &Type, literal: Literal) -> ValueId {
         let scalar = self.emit(Op::Const(ty.elem, literal), &[]);
         self.emit(Shape::Broadcast { axes: Vec::new(), dims: ty.dims.clone() }, &[scalar])
+    }
+
+    /// Whether a value is known to be the length of a dimension, so that there is nothing to check.
+    fn is_length(&self, value: ValueId, dim: Dim) -> bool {
+        match (self.def(value), dim) {
+            (Some((Op::Shape(Shape::DimSize { dim: of }), _)), _) => *of == dim,
+            (Some((Op::Const(_, Literal::Int(n)), _)), Dim::Const(m)) => u64::try_from(*n) == Ok(m),
+            (_, Dim::Sym(id)) => self.lengths.get(&id) == Some(&value),
+            (_, Dim::Const(_)) => false,
+        }
     }
 
     fn ty(&self, value: ValueId) -> &Type {

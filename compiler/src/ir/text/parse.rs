@@ -367,7 +367,7 @@ impl<'t> Parser<'t> {
             }
             "bind" => {
                 self.expect("[")?;
-                let Dim::Sym(dim) = self.dim()? else { return self.error("`bind` takes a symbolic dimension") };
+                let dim = self.dim()?;
                 self.expect("]")?;
                 Shape::BindDim { dim }.into()
             }

@@ -16,7 +16,7 @@ impl Draw {
                 let n = self.b.dim_size(dims[axis]);
                 let n = self.b.add(n, n);
                 let dim = self.b.dim("joined");
-                self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
+                self.b.stmt(Shape::BindDim { dim: Dim::Sym(dim) }, &[n], Vec::new());
                 let joined = self.b.op(Shape::Concat { axis, dim: Dim::Sym(dim) }, &[x, other]);
                 // The length is known nowhere else: half of it is taken.
                 let start = self.b.dim_size(dims[axis]);
@@ -39,7 +39,7 @@ impl Draw {
                 let [n, m] = [axis, axis + 1].map(|axis| self.b.dim_size(dims[axis]));
                 let n = self.b.add(n, m);
                 let dim = self.b.dim("span");
-                self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
+                self.b.stmt(Shape::BindDim { dim: Dim::Sym(dim) }, &[n], Vec::new());
                 let folded = self.b.op(Shape::Fold { axis, dim: Dim::Sym(dim), step: 1, dilation: 1 }, &[x]);
                 let squares = self.b.mul(folded, folded);
                 let all = self.b.sum(squares, &[axis]);
@@ -71,7 +71,7 @@ impl Draw {
                 let length = *self.random.pick(&self.given);
                 let n = self.b.dim_size(length);
                 let dim = self.b.dim("q");
-                self.b.stmt(Shape::BindDim { dim }, &[n], Vec::new());
+                self.b.stmt(Shape::BindDim { dim: Dim::Sym(dim) }, &[n], Vec::new());
                 if self.empty.contains(&length) {
                     self.empty.push(Dim::Sym(dim));
                 }
