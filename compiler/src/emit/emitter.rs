@@ -58,7 +58,8 @@ pub struct Emitter<'f> {
     pub(super) buffers: Vec<Buffer>,
     /// The expression of each number and the variable of each array that has been computed.
     pub(super) places: Vec<Option<Expr>>,
-    dims: Vec<Option<Ident>>,
+    /// The variables of the dimensions in scope.
+    pub(super) dims: Vec<Option<Ident>>,
     /// The identifier of the value of each of the user's expressions.
     sources: HashMap<String, String>,
     /// The identifiers of values.
@@ -305,6 +306,11 @@ impl<'f> Emitter<'f> {
 
     pub(super) fn enter(&mut self, body: Open<'f>) {
         self.open.push(body);
+    }
+
+    /// Whether the next body is nested in one that is being written.
+    pub(super) fn is_nested(&self) -> bool {
+        !self.open.is_empty()
     }
 
     pub(super) fn leave(&mut self) {

@@ -27,10 +27,15 @@ impl<'f> Emitter<'f> {
 
     /// A body that may change the arrays `lent` from around it where they stand.
     pub(super) fn body_with(&mut self, body: &'f Body, lent: Vec<ValueId>) -> TokenStream {
+        // What a nested body binds is not in scope behind it.
+        let outer = self.is_nested().then(|| self.dims.clone());
         self.enter(Open { body, lent });
         self.prepare_loops(body);
         let statements = body.stmts.iter().map(|stmt| self.statement(stmt)).collect();
         self.leave();
+        if let Some(dims) = outer {
+            self.dims = dims;
+        }
         statements
     }
 
