@@ -3,16 +3,17 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::methods::{Check, Differences, Kernels, Method, Point};
+use crate::methods::{Check, DefaultInner, Differences, Kernels, Method, Point, Sizes};
 use crate::params::check_finite_leaves;
-use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, OuterOptimizer};
+use crate::solve::{InnerOutcome, OuterOptimizer};
 use crate::{BilevelProblem, Error, Float, Params, Report, vector};
 
 /// Gives every problem its solvers.
 pub trait ProblemExt: BilevelProblem + Sized {
-    /// A solver that makes hypergradients by `method`, with [`Lbfgs`] for the inner problem until [`Solver::inner`] chooses another.
-    fn solver<M: Method<Self>>(&self, method: M) -> Solver<'_, Self, M, Lbfgs> {
-        Solver { problem: self, method, inner_solver: Lbfgs::default(), start: Start::Warm, on_step: None, session: None }
+    /// A solver that makes hypergradients by `method`. What solves the inner problem is that of [`DefaultInner`], for implicit methods
+    /// [`Lbfgs`](crate::solve::Lbfgs), until [`Solver::inner`] chooses another.
+    fn solver<M: DefaultInner + Method<Self, M::Inner>>(&self, method: M) -> Solver<'_, Self, M, M::Inner> {
+        Solver { problem: self, method, inner_solver: M::Inner::default(), start: Start::Warm, on_step: None, session: None }
     }
 }
 
@@ -22,13 +23,13 @@ impl<P: BilevelProblem> ProblemExt for P {}
 ///
 /// The workspace is made at the first call and kept, so that later calls with variables of the same shapes allocate only their results.
 /// Every call starts from the variables given to it: results do not depend on the calls before.
-pub struct Solver<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> {
+pub struct Solver<'p, P: BilevelProblem, M: Method<P, I>, I> {
     problem: &'p P,
     method: M,
     inner_solver: I,
     start: Start,
     on_step: Option<OnStep<'p, P>>,
-    session: Option<Session<'p, P, M, I>>,
+    session: Option<Session<'p, P, M::Memory>>,
 }
 
 type OnStep<'p, P> = Box<dyn FnMut(&Step<'_, P>) -> ControlFlow<()> + 'p>;
@@ -133,10 +134,13 @@ impl<P: BilevelProblem> Step<'_, P> {
     }
 }
 
-impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P, M, I> {
+impl<'p, P: BilevelProblem, M: Method<P, I>, I> Solver<'p, P, M, I> {
     /// Solves the inner problem by `inner_solver`.
     #[must_use]
-    pub fn inner<J: InnerSolver<P::Float>>(self, inner_solver: J) -> Solver<'p, P, M, J> {
+    pub fn inner<J>(self, inner_solver: J) -> Solver<'p, P, M, J>
+    where
+        M: Method<P, J>,
+    {
         let Solver { problem, method, start, on_step, .. } = self;
         Solver { problem, method, inner_solver, start, on_step, session: None }
     }
@@ -163,10 +167,7 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
     /// iterations is not an error here: see [`InnerOutcome::stop`].
     pub fn solve_inner(&mut self, outer: &P::Outer, inner: &P::Inner) -> Result<Solved<P::Inner>, Error> {
         let session = Session::open(&mut self.session, self.problem, &self.method, &self.inner_solver, outer, inner)?;
-        let mut loss = session.kernels.inner_loss(&session.outer);
-        let outcome = self.inner_solver.minimize(&mut loss, &mut session.inner, &mut session.inner_memory);
-        session.kernels.take_failed_check()?;
-        let outcome = outcome?;
+        let outcome = session.run(|kernels, memory, point, _| self.method.solve_inner(kernels, memory, &self.inner_solver, point))?;
         Ok(Solved { inner: inner.with_elements(&session.inner), outcome })
     }
 
@@ -188,8 +189,8 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
         self.check_with(outer, inner, &Differences::default())
     }
 
-    /// Compares the hypergradient with central differences of the re-solved problem. Each of them solves the inner problem by Newton's
-    /// method, as exactly as rounding allows, from the solution at `outer`.
+    /// Compares the hypergradient with central differences of the re-solved problem. For implicit methods each of them solves the inner problem by
+    /// Newton's method, as exactly as rounding allows, from the solution at `outer`; others make the steps that they are the derivative of.
     ///
     /// # Errors
     /// As [`hypergradient`](Self::hypergradient), and [`Error::InvalidSetting`].
@@ -197,14 +198,12 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Solver<'p, P
         let Solver { problem, method, inner_solver, session, .. } = self;
         let session = Session::open(session, problem, method, inner_solver, outer, inner)?;
         session.hypergradient(method, inner_solver)?;
-        let newton = NewtonCg::default().tolerance(0.0);
-        let mut newton_memory = newton.memory(session.inner.len())?;
-        let mut inner = session.inner.clone();
-        let Session { kernels, method_memory, inner: solution, outer, gradient, .. } = session;
-        differences.check(outer, gradient, |outer| {
-            inner.copy_from_slice(solution);
-            let result = method.value(kernels, method_memory, (&newton, &mut newton_memory), Point { outer, inner: &mut inner });
-            kernels.take_failed_check().and(result)
+        let begin = if M::FORGETS_ITS_START { session.inner.clone() } else { inner.flat().to_vec() };
+        let (at, gradient) = (session.outer.clone(), session.gradient.clone());
+        differences.check(&at, &gradient, |outer| {
+            session.outer.copy_from_slice(outer);
+            session.inner.copy_from_slice(&begin);
+            session.run(|kernels, memory, point, _| method.exact_value(kernels, memory, inner_solver, point))
         })
     }
 
@@ -271,7 +270,7 @@ impl<T: Float> Best<T> {
         Best { value: T::infinity(), step: 0, outer: outer.to_vec(), inner: inner.to_vec() }
     }
 
-    fn offer<P: BilevelProblem<Float = T>, M: Method<P>, I: InnerSolver<T>>(&mut self, value: T, step: usize, at: &Session<'_, P, M, I>) {
+    fn offer<P: BilevelProblem<Float = T>, M>(&mut self, value: T, step: usize, at: &Session<'_, P, M>) {
         if value < self.value {
             self.value = value;
             self.step = step;
@@ -292,23 +291,22 @@ impl<T: Float> Best<T> {
 }
 
 /// Kernels and vectors for variables of the same shapes, kept between calls.
-struct Session<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> {
+struct Session<'p, P: BilevelProblem, M> {
     inner_shapes: Vec<Vec<usize>>,
     outer_shapes: Vec<Vec<usize>>,
     kernels: Kernels<'p, P>,
-    method_memory: M::Memory,
-    inner_memory: I::Memory,
+    method_memory: M,
     inner: Vec<P::Float>,
     outer: Vec<P::Float>,
     gradient: Vec<P::Float>,
 }
 
-impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Session<'p, P, M, I> {
+impl<'p, P: BilevelProblem, M> Session<'p, P, M> {
     /// The session in the slot, or a new one where the shapes have changed, with the elements of these variables.
-    fn open<'s>(
+    fn open<'s, I>(
         slot: &'s mut Option<Self>,
         problem: &'p P,
-        method: &M,
+        method: &impl Method<P, I, Memory = M>,
         inner_solver: &I,
         outer: &P::Outer,
         inner: &P::Inner,
@@ -318,16 +316,15 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Session<'p, 
         let session = match kept {
             Some(session) => session,
             None => {
-                let (n_inner, n_outer) = (inner.n_elements(), outer.n_elements());
+                let sizes = Sizes { inner: &inner.lengths(), outer: &outer.lengths(), outer_names: P::OUTER_NAMES };
                 Session {
                     inner_shapes,
                     outer_shapes,
                     kernels: Kernels::new(problem, inner, outer)?,
-                    method_memory: method.memory(n_inner, n_outer)?,
-                    inner_memory: inner_solver.memory(n_inner)?,
-                    inner: vector::zeros(n_inner),
-                    outer: vector::zeros(n_outer),
-                    gradient: vector::zeros(n_outer),
+                    method_memory: method.memory(inner_solver, &sizes)?,
+                    inner: vector::zeros(sizes.n_inner()),
+                    outer: vector::zeros(sizes.n_outer()),
+                    gradient: vector::zeros(sizes.n_outer()),
                 }
             }
         };
@@ -339,17 +336,22 @@ impl<'p, P: BilevelProblem, M: Method<P>, I: InnerSolver<P::Float>> Session<'p, 
         Ok(session)
     }
 
-    fn hypergradient(&mut self, method: &M, inner_solver: &I) -> Result<(P::Float, Report), Error> {
-        let point = Point { outer: &self.outer, inner: &mut self.inner };
-        let inner_solver = (inner_solver, &mut self.inner_memory);
-        let result = method.hypergradient(&mut self.kernels, &mut self.method_memory, inner_solver, point, &mut self.gradient);
-        // What else went wrong followed from it.
-        self.kernels.take_failed_check().and(result)
+    fn hypergradient<I>(&mut self, method: &impl Method<P, I, Memory = M>, inner_solver: &I) -> Result<(P::Float, Report), Error> {
+        self.run(|kernels, memory, point, gradient| method.hypergradient(kernels, memory, inner_solver, point, gradient))
     }
 
-    fn value(&mut self, method: &M, inner_solver: &I) -> Result<P::Float, Error> {
+    fn value<I>(&mut self, method: &impl Method<P, I, Memory = M>, inner_solver: &I) -> Result<P::Float, Error> {
+        self.run(|kernels, memory, point, _| method.value(kernels, memory, inner_solver, point))
+    }
+
+    /// Runs a function of the method at the variables of the session.
+    fn run<R>(
+        &mut self,
+        f: impl FnOnce(&mut Kernels<'p, P>, &mut M, Point<'_, P::Float>, &mut [P::Float]) -> Result<R, Error>,
+    ) -> Result<R, Error> {
         let point = Point { outer: &self.outer, inner: &mut self.inner };
-        let result = method.value(&mut self.kernels, &mut self.method_memory, (inner_solver, &mut self.inner_memory), point);
+        let result = f(&mut self.kernels, &mut self.method_memory, point, &mut self.gradient);
+        // What else went wrong followed from a check that did not hold.
         self.kernels.take_failed_check().and(result)
     }
 }

@@ -4,9 +4,9 @@
 //! `dg/dλ = ∂_λ g − Mᵀq`. Only `H` and `Mᵀ` as products are needed, and one pass gives both: the product that recomputes the residual of
 //! the solution also gives `Mᵀq`.
 
-use super::{Kernels, Method, Point};
+use super::{DefaultInner, Kernels, Method, Point, Sizes};
 use crate::linear::{Cg, LinearOutcome, LinearSolver, LinearStop};
-use crate::solve::{InnerOutcome, InnerSolver};
+use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
 use crate::{BilevelProblem, Error, Float, Report, vector};
 
 /// No hypergradient is given where `‖∇_w f‖` exceeds this times `1 + ‖w‖` and the tolerance of the inner solver.
@@ -36,11 +36,14 @@ pub struct Implicit<L = Cg> {
 
 /// Vectors of an implicit hypergradient.
 #[derive(Debug, Clone)]
-pub struct ImplicitMemory<T, M> {
+pub struct ImplicitMemory<T, L, I> {
     inner_bar: Vec<T>,
     solution: Vec<T>,
     mixed: Vec<T>,
-    linear: M,
+    linear: L,
+    inner: I,
+    /// Of the solver behind [`Method::exact_value`], once that has been asked for.
+    exact: Option<NewtonCgMemory<T>>,
 }
 
 impl Implicit<Cg> {
@@ -62,46 +65,77 @@ impl Implicit<Cg> {
     }
 }
 
-impl<P: BilevelProblem, L: LinearSolver<P::Float>> Method<P> for Implicit<L> {
-    type Memory = ImplicitMemory<P::Float, L::Memory>;
+impl<L> DefaultInner for Implicit<L> {
+    type Inner = Lbfgs;
+}
 
-    fn memory(&self, n_inner: usize, n_outer: usize) -> Result<Self::Memory, Error> {
+impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Method<P, I> for Implicit<L> {
+    type Memory = ImplicitMemory<P::Float, L::Memory, I::Memory>;
+
+    const FORGETS_ITS_START: bool = true;
+
+    fn memory(&self, inner_solver: &I, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
+        let n_inner = sizes.n_inner();
         Ok(ImplicitMemory {
             inner_bar: vector::zeros(n_inner),
             solution: vector::zeros(n_inner),
-            mixed: vector::zeros(n_outer),
+            mixed: vector::zeros(sizes.n_outer()),
             linear: self.linear.memory(n_inner)?,
+            inner: inner_solver.memory(n_inner)?,
+            exact: None,
         })
     }
 
-    fn value<I: InnerSolver<P::Float>>(
+    fn solve_inner(
         &self,
         kernels: &mut Kernels<'_, P>,
         memory: &mut Self::Memory,
-        inner_solver: (&I, &mut I::Memory),
-        point: Point<'_, P::Float>,
-    ) -> Result<P::Float, Error> {
-        let Point { outer, inner } = point;
-        solve_inner(kernels, inner_solver, outer, inner)?;
-        let value = kernels.outer_value_and_grad(inner, outer, &mut memory.inner_bar, &mut memory.mixed);
-        check_finite("the outer loss", &[value]).map(|()| value)
+        inner_solver: &I,
+        Point { outer, inner }: Point<'_, P::Float>,
+    ) -> Result<InnerOutcome, Error> {
+        inner_solver.minimize(&mut kernels.inner_loss(outer), inner, &mut memory.inner)
     }
 
-    fn hypergradient<I: InnerSolver<P::Float>>(
+    fn value(
         &self,
         kernels: &mut Kernels<'_, P>,
         memory: &mut Self::Memory,
-        inner_solver: (&I, &mut I::Memory),
-        point: Point<'_, P::Float>,
+        inner_solver: &I,
+        Point { outer, inner }: Point<'_, P::Float>,
+    ) -> Result<P::Float, Error> {
+        solve_inner(kernels, inner_solver, &mut memory.inner, outer, inner)?;
+        outer_loss(kernels, outer, inner, &mut memory.inner_bar, &mut memory.mixed)
+    }
+
+    fn exact_value(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        memory: &mut Self::Memory,
+        _: &I,
+        Point { outer, inner }: Point<'_, P::Float>,
+    ) -> Result<P::Float, Error> {
+        let newton = NewtonCg::default().tolerance(0.0);
+        let newton_memory = match &mut memory.exact {
+            Some(kept) => kept,
+            none => none.insert(InnerSolver::<P::Float>::memory(&newton, inner.len())?),
+        };
+        solve_inner(kernels, &newton, newton_memory, outer, inner)?;
+        outer_loss(kernels, outer, inner, &mut memory.inner_bar, &mut memory.mixed)
+    }
+
+    fn hypergradient(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        memory: &mut Self::Memory,
+        inner_solver: &I,
+        Point { outer, inner }: Point<'_, P::Float>,
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error> {
-        let Point { outer, inner } = point;
-        let ImplicitMemory { inner_bar, solution, mixed, linear: linear_memory } = memory;
+        let ImplicitMemory { inner_bar, solution, mixed, linear: linear_memory, inner: inner_memory, .. } = memory;
         kernels.take_counts();
-        let inner_outcome = solve_inner(kernels, inner_solver, outer, inner)?;
+        let inner_outcome = solve_inner(kernels, inner_solver, inner_memory, outer, inner)?;
 
-        let value = kernels.outer_value_and_grad(inner, outer, inner_bar, gradient);
-        check_finite("the outer loss", &[value])?;
+        let value = outer_loss(kernels, outer, inner, inner_bar, gradient)?;
         check_finite("the gradient of the outer loss", inner_bar)?;
         check_finite("the gradient of the outer loss", gradient)?;
 
@@ -124,7 +158,8 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>> Method<P> for Implicit<L> {
 /// Solves the inner problem well enough for a hypergradient, or fails.
 fn solve_inner<P: BilevelProblem, I: InnerSolver<P::Float>>(
     kernels: &mut Kernels<'_, P>,
-    (inner_solver, inner_memory): (&I, &mut I::Memory),
+    inner_solver: &I,
+    inner_memory: &mut I::Memory,
     outer: &[P::Float],
     inner: &mut [P::Float],
 ) -> Result<InnerOutcome, Error> {
@@ -133,6 +168,18 @@ fn solve_inner<P: BilevelProblem, I: InnerSolver<P::Float>>(
         check_stationary(&outcome, STATIONARITY_LIMIT, inner)?;
     }
     Ok(outcome)
+}
+
+/// The outer loss, which has to be finite, and its gradients.
+pub(super) fn outer_loss<P: BilevelProblem>(
+    kernels: &mut Kernels<'_, P>,
+    outer: &[P::Float],
+    inner: &[P::Float],
+    inner_bar: &mut [P::Float],
+    outer_bar: &mut [P::Float],
+) -> Result<P::Float, Error> {
+    let value = kernels.outer_value_and_grad(inner, outer, inner_bar, outer_bar);
+    check_finite("the outer loss", &[value]).map(|()| value)
 }
 
 /// Fails where the gradient at the inner solution exceeds the limit times `1 + ‖w‖`.
@@ -163,7 +210,7 @@ fn check_linear(outcome: &LinearOutcome) -> Result<(), Error> {
     }
 }
 
-fn check_finite<T: Float>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
+pub(super) fn check_finite<T: Float>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
     match values.iter().find(|value| !value.is_finite()) {
         None => Ok(()),
         Some(&value) => Err(Error::NonFinite { quantity, step: None, value: value.to_f64() }),

@@ -8,7 +8,7 @@ pub use differences::{Check, CheckedDirection, Differences};
 pub use implicit::{Implicit, ImplicitMemory};
 pub use kernels::{InnerLoss, Kernels};
 
-use crate::solve::InnerSolver;
+use crate::solve::InnerOutcome;
 use crate::{BilevelProblem, Error, Report};
 
 /// The outer variable, and where the inner one starts and ends.
@@ -19,40 +19,105 @@ pub struct Point<'a, T> {
     pub inner: &'a mut [T],
 }
 
-/// A way to a hypergradient `dg(w(λ), λ) / dλ`.
-pub trait Method<P: BilevelProblem> {
+/// Sizes and names of the variables of a problem, leaf after leaf.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes<'a> {
+    /// The number of elements of each leaf of the inner variable.
+    pub inner: &'a [usize],
+    /// The number of elements of each leaf of the outer variable.
+    pub outer: &'a [usize],
+    /// The names of the leaves of the outer variable; the last stands for all further leaves.
+    pub outer_names: &'static [&'static str],
+}
+
+impl Sizes<'_> {
+    /// The number of elements of the inner variable.
+    #[must_use]
+    pub fn n_inner(&self) -> usize {
+        self.inner.iter().sum()
+    }
+
+    /// The number of elements of the outer variable.
+    #[must_use]
+    pub fn n_outer(&self) -> usize {
+        self.outer.iter().sum()
+    }
+}
+
+/// A way to a hypergradient `dg(w(λ), λ) / dλ`, where `I` is what makes `w(λ)`: an [`InnerSolver`](crate::solve::InnerSolver) for methods that
+/// need a stationary point.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot make a hypergradient of this problem together with `{I}`",
+    label = "this method and this inner solver do not fit",
+    note = "implicit methods take a solver that finds a stationary point: `Lbfgs`, `NewtonCg` or `GradientDescent`"
+)]
+pub trait Method<P: BilevelProblem, I> {
     /// Vectors that one hypergradient needs, kept from one to the next.
     type Memory;
 
-    /// Checks the settings and makes the memory for inner and outer variables of these lengths.
+    /// Checks the settings of the method and of the inner solver, and makes the memory.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`]
-    fn memory(&self, n_inner: usize, n_outer: usize) -> Result<Self::Memory, Error>;
+    /// [`Error::InvalidSetting`], [`Error::MissingSetting`]
+    fn memory(&self, inner_solver: &I, sizes: &Sizes<'_>) -> Result<Self::Memory, Error>;
+
+    /// Makes `w(λ)` in the place of its start.
+    ///
+    /// # Errors
+    /// Losses that are not finite or unbounded below.
+    fn solve_inner(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        memory: &mut Self::Memory,
+        inner_solver: &I,
+        point: Point<'_, P::Float>,
+    ) -> Result<InnerOutcome, Error>;
 
     /// Solves the inner problem and gives the outer loss there, what [`hypergradient`](Self::hypergradient) is the derivative of.
     ///
     /// # Errors
     /// As [`hypergradient`](Self::hypergradient).
-    fn value<I: InnerSolver<P::Float>>(
+    fn value(
         &self,
         kernels: &mut Kernels<'_, P>,
         memory: &mut Self::Memory,
-        inner_solver: (&I, &mut I::Memory),
+        inner_solver: &I,
         point: Point<'_, P::Float>,
     ) -> Result<P::Float, Error>;
+
+    /// The same as exactly as rounding allows, for differences. `point` starts at the solution of a neighbouring outer variable where that is of use, and
+    /// else where [`hypergradient`](Self::hypergradient) started.
+    ///
+    /// # Errors
+    /// As [`hypergradient`](Self::hypergradient).
+    fn exact_value(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        memory: &mut Self::Memory,
+        inner_solver: &I,
+        point: Point<'_, P::Float>,
+    ) -> Result<P::Float, Error>;
+
+    /// Whether [`exact_value`](Self::exact_value) is to start at the inner solution: `w(λ)` does not depend on where the solve starts.
+    const FORGETS_ITS_START: bool;
 
     /// Solves the inner problem, gives the outer loss there and writes the hypergradient to `gradient`, which holds nothing of use after an
     /// error.
     ///
     /// # Errors
     /// Whatever makes the hypergradient unreliable; see the method.
-    fn hypergradient<I: InnerSolver<P::Float>>(
+    fn hypergradient(
         &self,
         kernels: &mut Kernels<'_, P>,
         memory: &mut Self::Memory,
-        inner_solver: (&I, &mut I::Memory),
+        inner_solver: &I,
         point: Point<'_, P::Float>,
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error>;
+}
+
+/// What makes `w(λ)` where the user has not chosen it by [`Solver::inner`](crate::solver::Solver::inner).
+pub trait DefaultInner {
+    /// It.
+    type Inner: Default;
 }
