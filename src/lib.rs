@@ -65,6 +65,8 @@ pub use bilevel_runtime::functions::{
     outer, scatter_add, select, softmax, stop_gradient,
 };
 
+pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
+
 #[doc(hidden)]
 pub use bilevel_macros::__resume;
 #[doc(hidden)]
@@ -78,6 +80,7 @@ pub mod prelude {
         ArrayFunctions, ScalarFunctions, argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, gather, log_sum_exp,
         max_axis, min_axis, mse, norm, outer, scatter_add, select, softmax, stop_gradient,
     };
+    pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
     pub use bilevel_runtime::methods::{Differences, Implicit};
     pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};
     pub use bilevel_runtime::{BilevelProblem, Params, ProblemExt, Report, linalg};

@@ -35,6 +35,7 @@ mod macros;
 mod matches;
 mod methods;
 mod methods_table;
+mod networks;
 mod operators;
 mod own_functions;
 mod places;

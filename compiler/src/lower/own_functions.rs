@@ -29,6 +29,22 @@ const fn own(
 pub(super) const OWN: &[OwnFunction] = &[
     own("log_sum_exp", 1, |l, whole, args| l.log_sum_exp(whole, args), "`log_sum_exp` over the last axis"),
     own("softmax", 1, |l, whole, args| l.softmax(whole, args), "`exp(x - log_sum_exp(x))` over the last axis"),
+    own("log_softmax", 1, |l, whole, args| l.log_softmax(whole, args), "`x - log_sum_exp(x)` over the last axis"),
+    own(
+        "layer_norm",
+        4,
+        |l, whole, args| l.layer_norm(whole, args),
+        "mean zero and variance one along the last axis, times `gamma` plus `beta`",
+    ),
+    own(
+        "batch_norm",
+        4,
+        |l, whole, args| l.batch_norm(whole, args),
+        "mean zero and variance one over all axes but axis 1, times `gamma` plus `beta`",
+    ),
+    own("embedding", 2, |l, whole, args| l.embedding(whole, args), "`gather` of rows"),
+    own("attention", 3, |l, whole, args| l.attention(whole, args, false), "`softmax(q kᵀ / √d) v`"),
+    own("causal_attention", 3, |l, whole, args| l.attention(whole, args, true), "`attention` to positions up to the query's"),
     own("cross_entropy", 2, |l, whole, args| l.cross_entropy(whole, args), "the mean over rows of `log_sum_exp(row) - row[label]`"),
     own("mse", 2, |l, whole, args| l.mse(whole, args), "the mean over all elements of the squared difference"),
     own("argmax", 1, |l, whole, args| l.arg_extreme(whole, args, true), "`arg_max`"),

@@ -7,6 +7,7 @@ mod arrays;
 mod elementwise;
 mod held;
 mod losses;
+mod networks;
 mod rows;
 pub(crate) mod witness;
 
@@ -16,4 +17,5 @@ pub use arrays::{
 pub use elementwise::{ArrayFunctions, ScalarFunctions};
 pub use held::stop_gradient;
 pub use losses::{cross_entropy, mse};
+pub use networks::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
 pub use rows::{LastAxis, log_sum_exp, softmax};
