@@ -80,3 +80,73 @@ fn the_gradient_of_batch_norm_in_closed_form() {
     assert!((&gamma_bar - &products).abs().sum() < 1e-13);
     assert!((&beta_bar - &sums).abs().sum() < 1e-13);
 }
+
+/// Two layers of normalisation with attention between them, on one sequence.
+#[differentiable(batched(x), hessian)]
+fn block(x: &Array2<f64>, gamma: &Array1<f64>, beta: &Array1<f64>) -> f64 {
+    let y = layer_norm(x, gamma, beta, 1e-3);
+    let z = attention(&y, x, &y) + causal_attention(x, &y, x);
+    (log_softmax(&batch_norm(&z, beta, gamma, 1e-2)) * x).sum()
+}
+
+#[test]
+fn batches_are_loops() {
+    let (xs, gamma, beta) = (cube(3, 4, 2), vector(2).exp(), vector(2));
+    let together = block::batched(&xs, &gamma, &beta);
+    let (x_bars, gamma_bars, beta_bars) = block::batched_grad(&xs, &gamma, &beta);
+    for (k, x) in xs.outer_iter().enumerate() {
+        let x = x.to_owned();
+        let (value, (x_bar, gamma_bar, beta_bar)) = block::value_and_grad(&x, &gamma, &beta);
+        assert!((value - block(&x, &gamma, &beta)).abs() < 1e-12 && (value - together[k]).abs() < 1e-12);
+        let off = (x_bar - x_bars.index_axis(Axis(0), k)).abs().sum()
+            + (gamma_bar - gamma_bars.row(k)).abs().sum()
+            + (beta_bar - beta_bars.row(k)).abs().sum();
+        assert!(off < 1e-11, "example {k} is off by {off}");
+    }
+}
+
+#[test]
+fn hessians_are_the_derivatives_of_gradients() {
+    let (x, gamma, beta) = (matrix(4, 2).sin(), vector(2).exp(), vector(2));
+    let ((xx, xg, _), (gx, gg, _), _) = block::hessian(&x, &gamma, &beta);
+    let step = 1e-6;
+    for (row, column) in ndarray::indices((4, 2)) {
+        let moved = |sign: f64| {
+            let mut x = x.clone();
+            x[[row, column]] += sign * step;
+            block::grad(&x, &gamma, &beta)
+        };
+        let (ahead, behind) = (moved(1.0), moved(-1.0));
+        let of_x = (ahead.0 - behind.0) / (2.0 * step);
+        let of_gamma = (ahead.1 - behind.1) / (2.0 * step);
+        let off_x = (&of_x - &xx.slice(s![row, column, .., ..])).abs().into_iter().fold(0.0, f64::max);
+        let off_gamma = (&of_gamma - &xg.slice(s![row, column, ..])).abs().sum() + (&of_gamma - &gx.slice(s![.., row, column])).abs().sum();
+        assert!(off_x < 1e-6 && off_gamma < 1e-6, "{off_x} and {off_gamma} at {row}, {column}");
+    }
+    let mirrored = xx.view().permuted_axes([2, 3, 0, 1]);
+    assert!(xx == mirrored && gg == gg.t());
+}
+
+/// No rows, no columns and no positions give what the plain functions give, and derivatives of their shapes.
+#[test]
+fn nothing_to_compute() {
+    #[differentiable]
+    fn f(x: &Array2<f64>, g: &Array1<f64>, ids: &Array1<usize>) -> f64 {
+        let y = layer_norm(x, g, g, 1e-3);
+        embedding(&attention(&y, x, x), ids).sum() + log_softmax(&causal_attention(&y, &y, x)).sum()
+    }
+    let (x, g, none) = (Array2::<f64>::zeros((0, 3)), vector(3), Array1::<usize>::zeros(0));
+    let (value, (x_bar, g_bar)) = f::value_and_grad(&x, &g, &none);
+    assert_eq!((value, f(&x, &g, &none)), (0.0, 0.0));
+    assert_eq!((x_bar.dim(), g_bar), ((0, 3), Array1::zeros(3)));
+    let (x, g) = (Array2::<f64>::zeros((3, 0)), Array1::<f64>::zeros(0));
+    let (value, (x_bar, g_bar)) = f::value_and_grad(&x, &g, &none);
+    assert_eq!((value, f(&x, &g, &none)), (0.0, 0.0));
+    assert_eq!((x_bar.dim(), g_bar.len()), ((3, 0), 0));
+}
+
+#[test]
+#[should_panic(expected = "`weighted`: axis 1 of `x` (shape [4, 3]) has length 3, but axis 0 of `gamma` (shape [2]) has length 2")]
+fn lengths_that_do_not_fit_are_named() {
+    let _ = weighted::grad(&matrix(4, 3), &vector(2), &vector(3), &matrix(4, 3));
+}

@@ -59,7 +59,7 @@ use proc_macro::TokenStream;
 ///   `insert_axis`, `broadcast`, `into_shape_with_order`, `to_shape`, `flatten`, `concatenate!`, `stack!`, `array!`, `dot`; lengths as `len`, `nrows`, `dim`, `shape()[k]`.
 /// - Constructors: `zeros ones from_elem eye from_diag linspace from_shape_fn from_iter from_vec`.
 /// - This crate's functions: `softmax log_sum_exp cross_entropy mse argmax argmin argmax_axis argmin_axis max_axis min_axis cumsum select gather scatter_add outer
-///   batched_dot norm`.
+///   batched_dot norm`; layers of networks, `log_softmax layer_norm batch_norm embedding attention causal_attention`.
 ///
 /// Anything else is an error at its place that says what to write instead.
 ///

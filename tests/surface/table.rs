@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use bilevel_compiler::lower::{Category, On, spellings};
 use syn::visit::Visit;
 
-/// Macros that stand for derivatives of other functions; `calls` is their test.
-const ELSEWHERE: &[&str] = &["grad", "value_and_grad", "jvp", "hvp"];
+/// Macros that stand for derivatives of other functions, whose test is `calls`, and layers of networks, whose test is `networks`.
+const ELSEWHERE: &[&str] =
+    &["grad", "value_and_grad", "jvp", "hvp", "log_softmax", "layer_norm", "batch_norm", "embedding", "attention", "causal_attention"];
 
 /// The names of methods, functions and macros in a program.
 #[derive(Default)]

@@ -1,4 +1,7 @@
 //! Layers of networks: normalisation, embedding, attention.
+//!
+//! The compiler knows each as the composition that its formula says, so that its derivatives of any order are derived and not written by hand. The cost of a
+//! gradient is about three times that of the value.
 
 use ndarray::{Array, ArrayRef, Axis, Dimension, Ix1, Ix2, IxDyn, RemoveAxis, Zip};
 
@@ -6,7 +9,9 @@ use super::rows::{LastAxis, log_sum_exp_of};
 use crate::Float;
 use crate::kernels::elements;
 
-/// `x_j − ln Σ_k exp(x_k)` along the last axis: the logarithm of [`softmax`](super::softmax), exact where that underflows.
+/// `x_j − ln Σ_k exp(x_k)` along the last axis: the logarithm of [`softmax`](super::softmax), exact where that underflows. The shape stays.
+///
+/// One exponential for each element.
 ///
 /// ```
 /// use bilevel_runtime::functions::log_softmax;
@@ -22,7 +27,8 @@ pub fn log_softmax<T: Float, D: LastAxis<T>>(x: &ArrayRef<T, D>) -> Array<T, D> 
 }
 
 /// Layer normalisation: each row along the last axis with mean zero and variance one, times `gamma` plus `beta`: `(x − μ) / √(σ² + eps) · γ + β`, where
-/// `σ²` is the mean of the squared distances from the mean `μ`.
+/// `σ²` is the mean of the squared distances from the mean `μ` of the row (Ba, Kiros and Hinton, "Layer normalization", 2016). Shapes: `x` of `(.., n)`, `gamma` and `beta`
+/// of `(n)`; the result has the shape of `x`. Three passes over `x`.
 ///
 /// # Panics
 /// If `gamma` or `beta` have another length than the last axis.
@@ -45,7 +51,9 @@ pub fn layer_norm<T: Float, D: Dimension>(x: &ArrayRef<T, D>, gamma: &ArrayRef<T
 }
 
 /// Batch normalisation with the statistics of the batch itself: each channel, a position on axis 1, with mean zero and variance one over all other axes, times
-/// `gamma` plus `beta`: `(x − μ) / √(σ² + eps) · γ + β`, where `σ²` is the mean of the squared distances from the mean `μ`.
+/// `gamma` plus `beta`: `(x − μ) / √(σ² + eps) · γ + β`, where `σ²` is the mean of the squared distances from the mean `μ` of the channel (Ioffe and Szegedy, "Batch normalization", 2015, without its
+/// moving averages). Shapes: `x` of `(n, c, ..)`, `gamma` and `beta` of `(c)`; the result has the shape of `x`. Three passes over `x`. The derivative goes
+/// through the statistics, so that the examples of a batch depend on each other.
 ///
 /// # Panics
 /// If `x` has fewer than two axes, or `gamma` or `beta` have another length than its axis 1.
@@ -86,6 +94,7 @@ fn check_channels<T>(function: &str, shape: &[usize], axis: usize, gamma: &Array
 }
 
 /// The rows of a table at given positions: `y[.., k] = table[ids[..], k]`. A row that is asked for several times gets the sum of their derivatives.
+/// Shapes: `table` of `(rows, columns)`, `ids` of any; the result has the axes of `ids`, then `columns`. The cost is that of copying the rows.
 ///
 /// # Panics
 /// If a position is not below the number of rows.
@@ -109,6 +118,8 @@ pub fn embedding<T: Float, D: Dimension>(table: &ArrayRef<T, Ix2>, ids: &ArrayRe
 
 /// Scaled dot-product attention `softmax(q kᵀ / √d) v`: for each query, a row of `q`, the mean of the rows of `v`, weighted by how well the rows of `k`
 /// fit. Shapes: `q` of `(.., n, d)`, `k` of `(.., m, d)`, `v` of `(.., m, e)`; the result has `(.., n, e)`. Axes before the last two (batch, heads) are the same in all.
+/// (Vaswani et al., "Attention is all you need", 2017, section 3.2.1.) The cost is `2 n m (d + e)` operations and `n m` exponentials for each batch and head, and all
+/// `n m` weights are kept for the derivative.
 ///
 /// # Panics
 /// If the shapes do not fit.
