@@ -32,10 +32,10 @@ pub struct Strided<P> {
 
 pub(crate) mod sealed {
     use super::Strided;
-    use crate::kernels::{Math, Narrow};
+    use crate::kernels::{Math, Narrow, Tiles};
 
     /// What only the two float types have.
-    pub trait Sealed: Math + Narrow {
+    pub trait Sealed: Math + Narrow + Tiles {
         /// `C ← A B` for `A` of `m × k`, `B` of `k × n` and `C` of `m × n` elements. `C` is not read.
         ///
         /// # Safety

@@ -25,10 +25,13 @@ mod operand;
 mod product;
 mod products;
 mod reduce;
+mod tiles;
 mod variant;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 pub use buffer::{Buffer, copy, elements, fill, to_array, to_fixed, view_elements};
-pub use contract::contract;
+pub use contract::{contract, contract_windows};
 pub use entry::{ANY, FailedCheck, check_index, check_indices, check_nonempty, check_or_panic, check_turns, dims, dims_or_panic, fixed};
 pub use extremes::{Largest, Smallest, extreme_positions};
 pub use index::{
@@ -47,3 +50,4 @@ pub use operand::{lane, position, splat, strided};
 pub use product::product;
 pub use products::{Stack, products, stack};
 pub use reduce::{Max, Min, Prod, Sum, log_sum_exp, reduce_all, reduce_first, reduce_last};
+pub(crate) use tiles::Tiles;
