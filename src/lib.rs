@@ -56,7 +56,7 @@
 //! The crate is only a facade. The compiler is `bilevel-compiler` and knows nothing of the runtime; the runtime is `bilevel-runtime` and knows
 //! nothing of the compiler. Generated code is all that stands between them, and it names only `bilevel::rt`.
 
-pub use bilevel_macros::{Params, bilevel, differentiable, grad, hvp, jvp, value_and_grad};
+pub use bilevel_macros::{Params, bilevel, derivative, differentiable, grad, hvp, jvp, value_and_grad};
 pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
 pub use bilevel_runtime::{functions, linalg, linear, methods, ndarray, params, report, solve, solver, vector};
 
@@ -74,7 +74,7 @@ pub use bilevel_runtime::rt;
 
 /// Everything that a program with a problem needs: `use bilevel::prelude::*;`.
 pub mod prelude {
-    pub use bilevel_macros::{Params, bilevel, differentiable, grad, hvp, jvp, value_and_grad};
+    pub use bilevel_macros::{Params, bilevel, derivative, differentiable, grad, hvp, jvp, value_and_grad};
 
     pub use bilevel_runtime::functions::{
         ArrayFunctions, ScalarFunctions, argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, gather, log_sum_exp,

@@ -176,7 +176,7 @@ impl<'f> Emitter<'f> {
                 self.set(stmt.outs[0], scalar);
                 Ok(())
             }
-            Op::Shape(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_) => unsupported(self),
+            Op::Shape(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Index(_) | Op::Call(_) | Op::Linalg(_) | Op::Control(_) => unsupported(self),
         }
     }
 

@@ -120,6 +120,9 @@ pub mod messages {
         DERIVATIVE_SYNTAX = "B0510", "`{0}!` is not written like this: {1}", "write `{2}`";
         ARGUMENT_NOT_IN_SCOPE = "B0511", "`{0}` has a parameter `{1}`, and nothing of that name is in sight", "name the arguments: `{2}!({0}(..), ..)`";
         DERIVATIVE_OUTSIDE = "B0512", "`{0}!` stands outside of what is differentiated", "use it in functions with `#[differentiable]` and in `#[bilevel]` modules; elsewhere call the generated function, `f::{0}(..)`";
+        RULE = "B0513", "`{0}` is not a rule for `{1}`: {2}", "give it the parameters of `{1}`, then one tangent `x_dot` for each float parameter `x`, and give back the tangent of the result; or then the cotangent `y_bar`, and give back the cotangents";
+        RULE_NOT_LINEAR = "B0514", "`{0}` is no derivative of `{1}`: {2}", "a derivative is linear in the tangents; what depends on them otherwise belongs into a function of its own";
+        NO_BODY = "B0515", "`{0}` has a rule and no body that could be looked into, so it cannot be called {1}", "{2}";
 
         // Types and shapes.
         RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";

@@ -5,22 +5,26 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 use crate::diagnostics::{Diagnostics, messages};
+use crate::ir::{Func, Opaque};
 use crate::lower::read_constant;
-use crate::syntax::attributes::{parse_bilevel, parse_differentiable};
+use crate::syntax::Lowered;
+use crate::syntax::attributes::{parse_bilevel, parse_derivative, parse_differentiable};
 use crate::syntax::bounds::without_bounds;
 use crate::syntax::carrier::{carrier, faulty_carrier};
 use crate::syntax::derivative::{CarriedCall, DerivativeUse, derivative_uses, owner, with_calls};
-use crate::syntax::items::{Item, Items};
+use crate::syntax::items::{Item, Items, Place};
 use crate::syntax::params::parse_params_struct;
 use crate::syntax::question::{Answered, Entry, Question};
+use crate::syntax::rule::{Rules, rules_item};
 use crate::syntax::shapes::{strip_function, strip_items};
 use crate::syntax::structs::missing_structs;
-use crate::syntax::witness::{carried_witness, name_checks, witness};
+use crate::syntax::witness::{carried_witness, name_checks, signature_witness, witness};
 use crate::{derive, emit, program, syntax};
 
 /// How deep delimiters may be nested in what the macros read, so that no input makes the parser run out of stack.
@@ -210,7 +214,12 @@ fn generate(expansion: &mut Question, item: &mut syn::Item, diags: &mut Diagnost
         diags.syntax_error(&error);
         return TokenStream::new();
     }
+    if let Some(owner) = owner_of(item) {
+        items.set_owner(owner);
+    }
     let generated = match (expansion.entry, &mut *item) {
+        (Entry::Derivative, syn::Item::Fn(f)) => rule(expansion, f, &mut items, diags),
+        (Entry::Derivative, other) => wrong_item(other, "derivative", "a function", diags),
         (Entry::Differentiable, syn::Item::Fn(f)) => function(expansion, f, &items, diags),
         (Entry::Differentiable, syn::Item::Const(c)) => constant(expansion, c, &items, diags),
         (Entry::Bilevel, syn::Item::Mod(module)) => problem(expansion, module, &items, diags),
@@ -238,7 +247,52 @@ fn function(expansion: &mut Question, f: &syn::ItemFn, items: &Items, diags: &mu
     let companion = derived(emit::companion(&function), diags);
     let derivatives = derivatives(expansion, f.block.to_token_stream(), &owner(&f.sig.ident), items, diags);
     let carrier = carrier(&Item::Function(f.clone()), items);
-    quote!(#witness #called #derivatives #companion #carrier)
+    let adaptors = adaptors(items, &expansion.crate_path);
+    quote!(#witness #called #derivatives #adaptors #companion #carrier)
+}
+
+/// Beside a rule: the module with the derivatives of the function that it belongs to, and that function's carrier.
+fn rule(expansion: &mut Question, f: &syn::ItemFn, items: &mut Items, diags: &mut Diagnostics) -> TokenStream {
+    let args = parse_derivative(expansion.attr.clone(), &expansion.item, diags);
+    expansion.crate_path = args.crate_path.unwrap_or_else(program::default_crate_path);
+    let Some(of) = args.of else { return TokenStream::new() };
+    items.add_rules(&of, &f.vis, std::slice::from_ref(f));
+    let Some((function, rules)) = program::read_rule(&of, items, &expansion.crate_path, diags) else { return TokenStream::new() };
+    let as_rule = Lowered { func: function.lowered.func.clone(), signature: rules, assumed: items.assumed() };
+    let witness = witness(&as_rule, &f.sig.output, &expansion.crate_path);
+    let signature = signature_witness(&function.lowered.signature, f);
+    let called = carried_witness(items, &expansion.paths, &expansion.crate_path);
+    let companion = derived(emit::companion(&function), diags);
+    let derivatives = derivatives(expansion, f.block.to_token_stream(), &owner(&f.sig.ident), items, diags);
+    let adaptors = adaptors(items, &expansion.crate_path);
+    let carrier = carrier(&rules_item(&of, &f.vis, std::slice::from_ref(f)), items);
+    quote!(#witness #signature #called #derivatives #adaptors #companion #carrier)
+}
+
+/// The witnesses of the rules that stand in a module.
+fn own_rules(items: &Items, func: &Func, crate_path: &syn::Path) -> TokenStream {
+    let mut out = TokenStream::new();
+    let called = items.called_opaque();
+    let own = called.iter().filter(|(opaque, _)| items.rules(Place::HERE, &opaque.name).is_some_and(|found| found.place.is_here()));
+    for rule in own.flat_map(|(_, rules)| rules.jvp.iter().chain(&rules.vjp)) {
+        let lowered = Lowered { func: func.clone(), signature: rule.signature.clone(), assumed: Vec::new() };
+        out.extend(witness(&lowered, &rule.item.sig.output, crate_path));
+    }
+    let names = name_checks(&items.assumed(), crate_path);
+    if !names.is_empty() {
+        out.extend(quote!(#[doc(hidden)] #[allow(unused)] const _: () = { #names };));
+    }
+    out
+}
+
+/// What generated code calls functions with rules by.
+fn adaptors(items: &Items, crate_path: &syn::Path) -> TokenStream {
+    let adaptor = |(opaque, rules): (Rc<Opaque>, Rc<Rules>)| {
+        // A function that only bodies from elsewhere call is called by its name, which the witness compares.
+        let path = items.path_to(&opaque.id).unwrap_or(&opaque.name).parse::<TokenStream>().unwrap_or_default();
+        emit::adaptor(&opaque, &rules, &path, crate_path)
+    };
+    items.called_opaque().into_iter().map(adaptor).collect()
 }
 
 /// Beside a constant: its carrier.
@@ -293,7 +347,9 @@ fn problem(expansion: &mut Question, module: &mut syn::ItemMod, items: &Items, d
     let outer = witness(&problem.outer, &output_of(module, &problem.outer), &problem.crate_path);
     let called = carried_witness(items, &expansion.paths, &problem.crate_path);
     let generated = derived(emit::problem(&problem), diags);
-    quote!(#inner #outer #called #derivatives #generated)
+    let adaptors = adaptors(items, &expansion.crate_path);
+    let rules = own_rules(items, &problem.inner.func, &expansion.crate_path);
+    quote!(#inner #outer #called #rules #derivatives #adaptors #generated)
 }
 
 /// In the place of what an item with an error, here or elsewhere, has no generated code for: nothing, for itself and for those who ask for it.

@@ -35,6 +35,11 @@ pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
     dump::item(&item.clone(), || expand::begin(Question::new(Entry::Differentiable, attr, item)))
 }
 
+/// `#[derivative(attr)]` on `item`, a rule: the item, and beside it the derivatives of the function that the rule belongs to, or errors.
+pub fn derivative(attr: TokenStream, item: TokenStream) -> TokenStream {
+    expand::begin(Question::new(Entry::Derivative, attr, item))
+}
+
 /// `#[bilevel(attr)]` on `item`: the module, with the `Problem` and its kernels added, or errors.
 pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {
     dump::item(&item.clone(), || expand::begin(Question::new(Entry::Bilevel, attr, item)))

@@ -1,11 +1,15 @@
 //! From the tokens under an attribute to what is to be generated: reads, checks and lowers functions and problems.
 
+use std::rc::Rc;
+
+use syn::ext::IdentExt;
+
 use crate::diagnostics::{Diagnostics, messages};
-use crate::ir::{Func, ValueId};
-use crate::lower::{depends_on, lower, lower_found};
+use crate::ir::{Builder, Call, CallPart, Dim, Func, Note, Opaque, ValueId};
+use crate::lower::{depends_on, lower, lower_found, read_rules};
 use crate::syntax::attributes::{BilevelArgs, DifferentiableArgs};
 use crate::syntax::derivative::DerivativeCall;
-use crate::syntax::items::path_key;
+use crate::syntax::items::{OpaqueState, path_key};
 use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module};
 use crate::syntax::requests::check_requests;
 use crate::syntax::signature::{Use, parse_signature};
@@ -65,6 +69,52 @@ pub fn read_derivative(
         Differentiable { lowered, wrt, requests: Vec::new(), batched: Vec::new(), crate_path: crate_path.clone() },
         found.place.is_here(),
     ))
+}
+
+/// The function `of` that a rule among the items belongs to, as one that calls itself, and the signature of the rule; `None` as for [`read_function`].
+pub fn read_rule(of: &syn::Ident, items: &Items, crate_path: &syn::Path, diags: &mut Diagnostics) -> Option<(Differentiable, Signature)> {
+    let found = items.rules(Place::HERE, &of.unraw().to_string())?;
+    let OpaqueState::Ready(opaque, rules) = read_rules(found, items, diags, of) else { return None };
+    let signature = rules.signature()?;
+    let wrt: Vec<usize> = (0..signature.params.len()).filter(|&k| signature.params[k].form.is_differentiable()).collect();
+    if wrt.is_empty() {
+        diags.error(of, messages::NOTHING_TO_DIFFERENTIATE, &[&of.to_string()]);
+        return None;
+    }
+    let rule = rules.jvp.as_ref().or(rules.vjp.as_ref())?;
+    let func = call_of(&opaque, &signature);
+    let lowered = Lowered { func, signature, assumed: Vec::new() };
+    Some((
+        Differentiable { lowered, wrt, requests: Vec::new(), batched: Vec::new(), crate_path: crate_path.clone() },
+        rule.signature.clone(),
+    ))
+}
+
+/// The function that consists of one call.
+fn call_of(opaque: &Rc<Opaque>, signature: &Signature) -> Func {
+    let mut b = Builder::new(&*opaque.name);
+    let mut dims: Vec<(Dim, Dim)> = Vec::new();
+    let mut params = Vec::new();
+    for (ty, param) in opaque.params.iter().zip(&signature.params) {
+        let name = param.name.unraw().to_string();
+        let mut own = Vec::new();
+        for (axis, &d) in ty.dims.iter().enumerate() {
+            let known = dims.iter().find(|(from, _)| *from == d).map(|(_, to)| *to);
+            own.push(match (d, known) {
+                (Dim::Const(_), _) => d,
+                (_, Some(known)) => known,
+                (_, None) => {
+                    let new = Dim::Sym(b.dim(&format!("{name}_dim{axis}")));
+                    dims.push((d, new));
+                    new
+                }
+            });
+        }
+        params.push(b.param(ty.with_dims(own), Note { span: param.name.span(), ..Note::named(&name) }));
+    }
+    b.set_default_note(Note::of_source(&format!("{}(..)", opaque.name), signature.name.span()));
+    let results = b.stmt(Call { function: opaque.clone(), part: CallPart::Value }, &params, Vec::new());
+    b.finish(results)
 }
 
 fn wrt_position(name: &syn::Ident, signature: &Signature, diags: &mut Diagnostics) -> Option<usize> {

@@ -179,3 +179,24 @@ fn recursion_through_a_derivative_is_found() {
     let out = differentiable("fn f(x: f64) -> f64 { grad!(f, x) }").to_string();
     assert!(out.contains("[B0504]"), "{out}");
 }
+
+#[test]
+fn rules_are_carried_and_know_their_function() {
+    let rule = "pub fn r(x: &Array1<f64>, x_dot: &Array1<f64>) -> Array1<f64> { grow(x) * x_dot }";
+    let grow = bilevel_compiler::derivative(tokens("of = grow"), tokens(rule));
+    assert!(is_complete(&grow), "{grow}");
+    let caller = differentiable("fn f(x: &Array1<f64>) -> f64 { m::grow(x).sum() }");
+    let f = answer(question(&caller).expect("a question").1, bundle(&grow));
+    assert!(is_complete(&f), "{f}");
+    // The function itself is called by its path, once beside all derivatives.
+    assert_eq!(f.to_string().matches("let value = m :: grow (").count(), 1, "{f}");
+    // Who only knows `f` is asked for what `f` calls, which must be the same function.
+    let outer = differentiable("fn g(x: &Array1<f64>) -> f64 { f(x) * 2.0 }");
+    let g = answer(question(&outer).expect("a question").1, bundle(&f));
+    let (path, state) = question(&g).expect("a second question");
+    assert_eq!(path, "grow");
+    assert!(is_complete(&answer(state.clone(), bundle(&grow))), "{g}");
+    let other = bilevel_compiler::derivative(tokens("of = grow"), tokens(&rule.replace("grow(x) *", "2.0 *")));
+    let refused = answer(state, bundle(&other)).to_string();
+    assert!(refused.contains("[B0515]"), "{refused}");
+}

@@ -209,6 +209,13 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
          #[inner(minimize = w)] fn f(w: &S, l: &f64) -> f64 { w.b * l } #[outer(minimize = l)] fn g(w: &S) -> f64 { w.a }",
     ),
     (
+        "B0515",
+        "",
+        "fn s(x: f64) -> f64 { x } #[derivative(of = s)] fn r(x: f64, x_dot: f64) -> f64 { x_dot }
+         #[inner(minimize = w)] fn f(w: &Array1<f64>, l: &f64) -> f64 { w.mapv(|v| if v > 0.0 { s(v) } else { v }).sum() * l }
+         #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }",
+    ),
+    (
         "B0504",
         "",
         "fn a(x: f64) -> f64 { b(x) } fn b(x: f64) -> f64 { a(x) }
@@ -231,7 +238,7 @@ const STRUCTS: &[(&str, &str)] = &[
 ];
 
 /// Messages that no short program gives: nesting of any depth has a test of its own, the others stand behind checks that come first.
-const ELSEWHERE: &[&str] = &["B0110", "B0115", "B0410", "B0507", "B0512", "B0614", "B0801", "B0901"];
+const ELSEWHERE: &[&str] = &["B0110", "B0115", "B0410", "B0507", "B0512", "B0513", "B0514", "B0614", "B0801", "B0901"];
 
 fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap_or_else(|e| panic!("{e}: {source}"))
@@ -287,4 +294,27 @@ fn independent_errors_appear_together_and_dependent_ones_not_at_all() {
 fn a_derivative_outside_of_what_is_differentiated_is_refused() {
     let out = bilevel_compiler::derivative_outside("grad", tokens("f, x")).to_string();
     assert_eq!(codes(&out), ["B0512"], "{out}");
+}
+
+#[test]
+fn rules_that_are_none_are_refused() {
+    let cases = [
+        ("B0102", "", "fn r(x: f64, x_dot: f64) -> f64 { x_dot }"),
+        ("B0102", "f", "fn r(x: f64, x_dot: f64) -> f64 { x_dot }"),
+        ("B0101", "of = f", "struct S;"),
+        ("B0513", "of = f", "fn r(x: f64, y: f64) -> f64 { x * y }"),
+        ("B0513", "of = f", "fn r(x: f64, y: f64, x_dot: f64) -> f64 { x_dot }"),
+        ("B0513", "of = f", "fn r(x: &Array1<f64>, x_dot: &Array2<f64>) -> f64 { x_dot.sum() }"),
+        ("B0513", "of = f", "fn r(x: f64, y: f64, z_bar: f64) -> f64 { z_bar }"),
+        ("B0513", "of = f", "fn r(x: (f64, f64), x_dot: (f64, f64)) -> f64 { x_dot.0 }"),
+        ("B0513", "of = f", "fn r(x: f64, x_dot: f64) -> (f64, f64) { (x_dot, x_dot) }"),
+        // Nothing says how long the result is.
+        ("B0513", "of = f", "fn r(x: f64, y_bar: &Array1<f64>) -> f64 { y_bar.sum() * x }"),
+        ("B0514", "of = f", "fn r(x: f64, x_dot: f64) -> f64 { x_dot * x_dot }"),
+        ("B0514", "of = f", "fn r(x: f64, x_dot: f64) -> f64 { x_dot + x }"),
+    ];
+    for (code, attr, item) in cases {
+        let out = bilevel_compiler::derivative(tokens(attr), tokens(item)).to_string();
+        assert_eq!(codes(&out), [code], "{item}\n{out}");
+    }
 }

@@ -119,6 +119,7 @@ fn place_in_table(op: &Op) -> &'static str {
         Op::Linalg(Linalg::Cholesky) => "cholesky",
         Op::Linalg(Linalg::SolveTriangular(_)) => "solve_triangular",
         Op::Linalg(Linalg::Eigh) => "eigh",
+        Op::Call(_) => "call",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
         Op::Control(Control::While) => "while",

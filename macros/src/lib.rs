@@ -60,6 +60,10 @@ use proc_macro::TokenStream;
 /// - Constructors: `zeros ones from_elem eye from_diag linspace from_shape_fn from_iter from_vec`.
 /// - This crate's functions: `softmax log_sum_exp cross_entropy mse argmax argmin argmax_axis argmin_axis max_axis min_axis cumsum select gather scatter_add outer
 ///   batched_dot norm`; layers of networks, `log_softmax layer_norm batch_norm embedding attention causal_attention`.
+/// - Calls of functions with `#[differentiable]`, of this or any other module or crate: `use path::f` imports the body of `f` with it, and so does a path such as
+///   `layers::dense(..)`. Recursion is refused. Functions with a [`#[derivative]`](macro@derivative) rule are called as they are. Constants of a module
+///   need `#[differentiable]` as well, to be seen.
+/// - [`grad!`](macro@grad), [`value_and_grad!`](macro@value_and_grad), [`jvp!`](macro@jvp) and [`hvp!`](macro@hvp) of such functions, nested to any depth; `stop_gradient(x)`.
 ///
 /// Anything else is an error at its place that says what to write instead.
 ///
@@ -81,6 +85,33 @@ pub fn differentiable(attr: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Params, attributes(params))]
 pub fn derive_params(item: TokenStream) -> TokenStream {
     bilevel_compiler::derive_params(item.into()).into()
+}
+
+/// Makes a function the derivative of another one, whose body the macro cannot look into: `#[derivative(of = f)]`.
+///
+/// The parameters of the rule are those of `f`, numbers and arrays, and then either
+///
+/// - one tangent for each float parameter, named `x_dot` for `x`; the rule gives the tangent of the result. From it come both modes, so that it must be
+///   linear in the tangents; or
+/// - the cotangent of the result, named `y_bar` or `…_bar`; the rule gives the cotangents of the float parameters, bare or as a tuple. From it comes reverse mode
+///   only: what needs forward mode, such as second derivatives, is refused.
+///
+/// The rule is itself differentiable code, so that derivatives of higher order follow from it, and may call `f`. `f` must be a pure function. It carries no attribute
+/// of its own: the rule, which stands beside it and has its visibility, gives it a companion module, and lets differentiated functions and problems call it.
+///
+/// ```text
+/// fn erf(x: f64) -> f64 {
+///     special::erf(x)
+/// }
+///
+/// #[derivative(of = erf)]
+/// fn erf_rule(x: f64, x_dot: f64) -> f64 {
+///     FRAC_2_SQRT_PI * (-x * x).exp() * x_dot
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn derivative(attr: TokenStream, item: TokenStream) -> TokenStream {
+    bilevel_compiler::derivative(attr.into(), item.into()).into()
 }
 
 /// Generates a bilevel problem from an inline module.

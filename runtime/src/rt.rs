@@ -16,6 +16,8 @@ pub use std::borrow::Cow;
 pub use std::mem::swap;
 pub use std::vec::Vec;
 
-pub use crate::functions::witness::{Carried, HasBound, NoBound, OwnMethods, Same, UnboundedLoop, same_function};
+pub use crate::functions::witness::{
+    Carried, CotangentRule, HasBound, HasTangents, OwnMethods, Same, Unavailable, UnboundedLoop, same_function,
+};
 pub use crate::params::{Struct, check_finite, from_fields, take_leaf, write_leaf};
 pub use crate::{BilevelProblem, Error, Float, Params};

@@ -148,13 +148,13 @@ mod flat_minimum {
 
     /// The loss, and how steep it is.
     #[inner(minimize = w)]
-    pub fn train(w: &Array1<f64>, log_l2: &f64, x: &Array2<f64>, y: &Array1<f64>) -> f64 {
+    fn train(w: &Array1<f64>, log_l2: &f64, x: &Array2<f64>, y: &Array1<f64>) -> f64 {
         let steepness = grad!(fit, w);
         fit(w, x, y) + log_l2.exp() * (w.dot(w) + steepness.dot(&steepness))
     }
 
     #[outer(minimize = log_l2)]
-    pub fn validate(w: &Array1<f64>, x_val: &Array2<f64>, y_val: &Array1<f64>) -> f64 {
+    fn validate(w: &Array1<f64>, x_val: &Array2<f64>, y_val: &Array1<f64>) -> f64 {
         let x = w[0];
         fit(w, x_val, y_val) + grad!(elsewhere::huber, x) * grad!(huber(w[1]), x)
     }

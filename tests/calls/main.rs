@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "the functions of a problem are public, as users write them")]
 
 mod derivatives;
+mod rules;
 
 use bilevel::prelude::*;
 use elsewhere::layers::{self, dense};

@@ -128,7 +128,14 @@ fn spread(body: &Body, differs: &mut Marks) -> bool {
                     changed |= differs.add(stmt.outs[0]);
                 }
             }
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_) => {
                 if differs.has_any(&stmt.args) {
                     for &out in &stmt.outs {
                         changed |= differs.add(out);
@@ -257,9 +264,14 @@ impl Pass<'_> {
                     let length = self.length(*dim).expect("a dimension is bound before its first use");
                     self.env.set(stmt.outs[0], length.numbers);
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
-                    self.simple(stmt)?
-                }
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => self.simple(stmt)?,
             }
         }
         Ok(())

@@ -67,7 +67,14 @@ pub(super) fn spread(body: &Body, marks: &mut Marks, rule: &impl Fn(&Stmt, &Mark
                     mark_where(&stmt.outs, &body.results, marks);
                 }
             }
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {}
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_) => {}
         }
     }
 }

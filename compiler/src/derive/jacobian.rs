@@ -1,6 +1,7 @@
 //! Whole derivatives: several tangents at once, Jacobians, Hessians. All are [`batch`](fn@batch) of what takes one direction.
 
 use super::batch::{batch, batch_some};
+use super::call::has_symmetric_hessian;
 use super::{DeriveError, checked, grad, hvp, jvp, vjp};
 use crate::ir::{Builder, Control, Dim, Elem, Elementwise, Func, Index, Op, Shape, Type, ValueId};
 use crate::optimize::optimize;

@@ -3,6 +3,7 @@
 //! Control flow keeps its shape: a loop carries the tangents of what it carries, a branch gives the tangents of what it gives. Which carried
 //! values have a tangent at all is found by a fixpoint before anything is built.
 
+use super::call::{Mode, refuse_tangents_of_calls, tangents};
 use super::copy::{Env, copy, copy_params};
 use super::dependence::{Marks, spread};
 use super::{DeriveError, check_wrt, checked};
@@ -12,16 +13,18 @@ use crate::ir::{Body, Builder, Control, Func, Note, Op, Stmt, ValueId};
 /// result, that is, the Jacobian applied to the given tangents.
 ///
 /// # Errors
-/// None at present: every operation has an exact linear rule.
+/// [`DeriveError`] if a function is called that has a rule of reverse mode only.
 ///
 /// # Panics
 /// If `wrt` is not an ascending list of positions of float parameters.
 pub fn jvp(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
-    Ok(labelled(f, wrt, Note::tangent))
+    let jvp = labelled(f, wrt, Note::tangent, Mode::Forward);
+    refuse_tangents_of_calls(&jvp)?;
+    Ok(jvp)
 }
 
-/// [`jvp`] with a choice of the notes on tangents.
-pub(super) fn labelled(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> Func {
+/// [`jvp`] with a choice of the notes on tangents, and for functions with rules of which to take.
+pub(super) fn labelled(f: &Func, wrt: &[usize], label: fn(&Note) -> Note, mode: Mode) -> Func {
     check_wrt(f, wrt);
     let mut b = Builder::with_dims_of(format!("{}_jvp", f.name), f);
     let mut primal = Env::new(f);
@@ -38,7 +41,7 @@ pub(super) fn labelled(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> Fun
         let moves = |&out: &ValueId| f.ty(out).elem.is_float() && stmt.args.iter().any(|&a| f.ty(a).elem.is_float() && active.has(a));
         !matches!(stmt.op, Op::Control(_)) && !stmt.op.is_flat() && stmt.outs.iter().any(moves)
     });
-    let mut pass = Forward { f, b, primal, dots, active, label };
+    let mut pass = Forward { f, b, primal, dots, active, label, mode };
     pass.stmts(&f.body);
     let mut results = pass.primal.get_all(f.results());
     for &r in f.results() {
@@ -59,6 +62,7 @@ struct Forward<'f> {
     /// The values of `f` that have a tangent, with those beside them that are no floats; see [`is_active`](Self::is_active).
     active: Marks,
     label: fn(&Note) -> Note,
+    mode: Mode,
 }
 
 impl Forward<'_> {
@@ -69,9 +73,14 @@ impl Forward<'_> {
                 Op::Control(Control::If) => self.branch(stmt),
                 Op::Control(Control::While) => self.run_while(stmt),
                 Op::Control(Control::Check { .. }) => copy(&mut self.b, self.f, stmt, &mut self.primal),
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
-                    self.simple(stmt)
-                }
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => self.simple(stmt),
             }
         }
     }
@@ -83,7 +92,10 @@ impl Forward<'_> {
         let Some(&first) = stmt.outs.iter().find(|&&out| self.is_active(out)) else { return };
         let dots: Vec<Option<ValueId>> = stmt.args.iter().map(|&a| self.dots.find(a)).collect();
         let outer = self.b.set_default_note(self.f.note(first).derivative_part());
-        let out_dots = stmt.op.jvp(&mut self.b, &args, &outs, &dots);
+        let out_dots = match &stmt.op {
+            Op::Call(call) => tangents(&mut self.b, call, &args, &dots, self.mode),
+            op => op.jvp(&mut self.b, &args, &outs, &dots),
+        };
         self.b.set_default_note(outer);
         for (&out, dot) in stmt.outs.iter().zip(out_dots).filter(|&(&out, _)| self.f.ty(out).elem.is_float()) {
             let dot = dot.unwrap_or_else(|| panic!("{:?} gives no tangent, although it is not flat", stmt.op));

@@ -1,7 +1,7 @@
 //! A proof from the structure of a function that it is linear in some of its parameters.
 
 use super::{DeriveError, check_wrt};
-use crate::ir::{Body, Control, Elementwise, Func, Index, Linalg, Literal, Note, Op, Reduce, Shape, Stmt, ValueId};
+use crate::ir::{Body, Call, CallPart, Control, Elementwise, Func, Index, Linalg, Literal, Note, Op, Reduce, Shape, Stmt, ValueId};
 
 /// How a value depends on the parameters in question, the others being held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,9 +65,14 @@ impl Proof<'_> {
                         return Err(not_linear(self.f.note(stmt.args[0]), "a check depends on the tangents"));
                     }
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
-                    self.simple(stmt)?
-                }
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => self.simple(stmt)?,
             }
         }
         Ok(())
@@ -243,6 +248,12 @@ fn combine(op: &Op, kinds: &[Kind]) -> Result<Kind, &'static str> {
             Linalg::SolveTriangular(_) => coefficient(&kinds[..1]).and(Ok(kinds[1])),
             Linalg::Lu | Linalg::LogDet | Linalg::Cholesky | Linalg::Eigh => coefficient(kinds),
         },
+        Op::Call(Call { part: CallPart::Value, .. }) => coefficient(kinds),
+        Op::Call(Call { function, part: CallPart::Tangent }) => {
+            let (point, dots) = kinds.split_at(function.params.len());
+            coefficient(point)?;
+            dots.iter().try_fold(Kind::Zero, |so_far, &dot| sum(so_far, dot))
+        }
         Op::Control(_) => unreachable!("control flow is handled by the proof"),
     }
 }

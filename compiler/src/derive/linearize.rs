@@ -1,5 +1,6 @@
 //! A function at a point: its value, and its Jacobian as a linear function.
 
+use super::call::{Mode, refuse_tangents_of_calls};
 use super::split::{self, Lengths, Split};
 use super::{DeriveError, jvp};
 use crate::dump;
@@ -25,7 +26,8 @@ pub struct Linearized {
 /// # Panics
 /// If `wrt` is not an ascending list of positions of float parameters.
 pub fn linearize(f: &Func, wrt: &[usize]) -> Result<Linearized, DeriveError> {
-    let (jvp, params, results) = forward(f, wrt, Note::tangent);
+    let (jvp, params, results) = forward(f, wrt, Note::tangent, Mode::Forward);
+    refuse_tangents_of_calls(&jvp)?;
     let Split { mut known, mut unknown, n_residuals } = split::split(&jvp, &params, &results)?;
     known.name = format!("{}_primal", f.name);
     unknown.name = format!("{}_linear", f.name);
@@ -37,14 +39,14 @@ pub fn linearize(f: &Func, wrt: &[usize]) -> Result<Linearized, DeriveError> {
 
 /// [`linearize`] for callers that put both parts into one function (see [`split::divide`]), with a choice of the notes on tangents.
 pub(super) fn split_tangents(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> Result<Split, DeriveError> {
-    let (jvp, params, results) = forward(f, wrt, label);
+    let (jvp, params, results) = forward(f, wrt, label, Mode::Reverse);
     split::divide(&jvp, &params, &results, Lengths::Shared)
 }
 
 /// The forward mode of `f`, and the positions of the parameters and results of `f` in it.
-fn forward(f: &Func, wrt: &[usize], label: fn(&Note) -> Note) -> (Func, Vec<usize>, Vec<usize>) {
+fn forward(f: &Func, wrt: &[usize], label: fn(&Note) -> Note, mode: Mode) -> (Func, Vec<usize>, Vec<usize>) {
     // What is shared here is one residual instead of two.
-    let jvp = optimize(&jvp::labelled(f, wrt, label));
+    let jvp = optimize(&jvp::labelled(f, wrt, label, mode));
     dump::ir("forward", &jvp);
     (jvp, (0..f.params().len()).collect(), (0..f.results().len()).collect())
 }

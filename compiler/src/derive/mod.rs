@@ -21,6 +21,7 @@
 //! - The functions share their dimensions with the function that they come from: types are copied unchanged.
 
 mod batch;
+mod call;
 mod copy;
 mod dependence;
 mod jacobian;
@@ -40,6 +41,7 @@ use crate::ir::{Builder, Func, Note, Type, ValueId};
 use crate::optimize::optimize;
 
 pub use batch::{batch, batch_some};
+pub use call::has_symmetric_hessian;
 pub use copy::inline;
 pub use jacobian::{has_symmetric_hessian, hessian, hvp_many, jacobian, jvp_many};
 pub use jvp::jvp;

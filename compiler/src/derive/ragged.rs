@@ -156,7 +156,14 @@ impl<'f> Plan<'f> {
                 copies.largest.extend(padding.iter().map(|&(_, largest)| largest).zip(outs[known.len()..].iter().copied()));
             }
             Op::Control(Control::While | Control::Check { .. }) => unreachable!("has no residuals inside"),
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_) => {
                 unreachable!("has no bodies")
             }
         }
@@ -184,7 +191,8 @@ impl<'f> Plan<'f> {
                 | Op::Einsum(_)
                 | Op::Shape(_)
                 | Op::Index(_)
-                | Op::Linalg(_) => {
+                | Op::Linalg(_)
+                | Op::Call(_) => {
                     if !self.is_unknown_simple(stmt) {
                         copies.copy(self.f, stmt, b);
                     }

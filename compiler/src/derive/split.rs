@@ -118,9 +118,14 @@ pub(super) fn spread_unknown(body: &Body, marks: &mut Marks) {
             Op::Control(Control::If) => marks.has_any(&stmt.args),
             Op::Control(Control::While) => uses_any(stmt, marks),
             Op::Control(Control::Check { .. }) => false,
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
-                unknown_dim || marks.has_any(&stmt.args)
-            }
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_) => unknown_dim || marks.has_any(&stmt.args),
         }
     });
 }
@@ -238,7 +243,8 @@ impl<'f> Plan<'f> {
                 let ty = self.f.ty(stmt.outs[0]);
                 ty.rank() == 0 && ty.elem.is_integer() && stmt.args.iter().all(|&a| self.f.ty(a).elem.is_integer())
             }
-            Op::Index(
+            Op::Call(_)
+            | Op::Index(
                 Index::Add(_)
                 | Index::Write(_)
                 | Index::Gather { .. }
@@ -303,7 +309,14 @@ impl<'f> Plan<'f> {
                         }
                     }
                     Op::Control(Control::While | Control::Check { .. }) => unreachable!("known or wholly unknown"),
-                    Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
+                    Op::Const(..)
+                    | Op::Elementwise(_)
+                    | Op::Reduce(_)
+                    | Op::Einsum(_)
+                    | Op::Shape(_)
+                    | Op::Index(_)
+                    | Op::Call(_)
+                    | Op::Linalg(_) => {
                         for &a in &stmt.args {
                             self.need(a);
                         }
@@ -319,7 +332,14 @@ impl<'f> Plan<'f> {
             Op::Control(Control::For { trip, .. }) => self.unknown.has_dim(*trip),
             Op::Control(Control::If | Control::Check { .. }) => self.unknown.has(stmt.args[0]),
             Op::Control(Control::While) => self.unknown.has_any(&stmt.outs),
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => false,
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_) => false,
         }
     }
 
@@ -360,7 +380,14 @@ impl<'f> Plan<'f> {
                 }
                 // Wholly on one side.
                 Op::Control(Control::While | Control::Check { .. }) => {}
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {}
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => {}
             }
             found.extend(stmt.outs.iter().filter_map(own));
         }
@@ -396,7 +423,14 @@ impl<'f> Plan<'f> {
                 Op::Control(Control::For { trip, .. }) => self.known_loop(stmt, *trip, b, env),
                 Op::Control(Control::If) => self.known_branch(stmt, b, env),
                 Op::Control(Control::While | Control::Check { .. }) => copy(b, self.f, stmt, env),
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => {
                     if !self.is_unknown_simple(stmt) {
                         copy(b, self.f, stmt, env);
                     }
@@ -508,7 +542,14 @@ impl<'f> Plan<'f> {
                         self.take_from_rows(&mut rows, &unbound, b, env);
                     }
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => {
                     if self.unknown.has_any(&stmt.outs) || stmt.outs.iter().any(|&v| self.again.has(v)) {
                         copy(b, self.f, stmt, env);
                     }

@@ -7,12 +7,13 @@
 //! A loop of the transposed function runs the other way round. It carries the cotangents of the carried values, and running cotangents of the linear
 //! values that the body captures; reading a part of such a value adds to the running cotangent in place.
 
+use super::call::shares;
 use super::copy::{Env, copy, splice};
 use super::dependence::Marks;
 use super::lengths::refuse_free_dims;
 use super::split::{self, Lengths, spread_unknown};
 use super::{DeriveError, checked, linearity};
-use crate::ir::{Body, Builder, Control, Dim, Func, Index, Note, Op, Stmt, ValueId};
+use crate::ir::{Body, Builder, Control, Dim, Func, Index, Note, Op, Stmt, Type, ValueId};
 use crate::ops::Operand;
 
 /// Transposes `f`, which is linear in the parameters at the positions `linear`: the other parameters of `f`, then one cotangent for each
@@ -117,7 +118,14 @@ impl Backward<'_, '_> {
                         changed |= self.reach_in(body);
                     }
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => {
                     if self.reached.has_any(&stmt.outs) {
                         for &a in &stmt.args {
                             changed |= self.reach(a);
@@ -144,7 +152,9 @@ impl Backward<'_, '_> {
                     Some(add) => self.read(stmt, add),
                     None => self.simple(stmt),
                 },
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Linalg(_) => self.simple(stmt),
+                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Linalg(_) | Op::Call(_) => {
+                    self.simple(stmt)
+                }
             }
         }
     }
@@ -159,7 +169,13 @@ impl Backward<'_, '_> {
         let operands: Vec<Operand> = stmt.args.iter().map(operand).collect();
         let note = self.f.note(stmt.outs[first]).cotangent();
         let outer = self.b.set_default_note(Note { name: None, ..note });
-        let shares = stmt.op.transpose(self.b, &operands, &bars);
+        let shares = match &stmt.op {
+            Op::Call(call) => {
+                let types: Vec<Type> = stmt.outs.iter().map(|&out| self.f.ty(out).clone()).collect();
+                shares(self.b, call, &operands, &types, &bars)
+            }
+            op => op.transpose(self.b, &operands, &bars),
+        };
         self.b.set_default_note(outer);
         for (&a, share) in stmt.args.iter().zip(shares) {
             if let Some(share) = share {

@@ -65,6 +65,7 @@ pub(super) fn operand_maps(stmt: &Stmt, types: &[&Type], out: &Type, map: &AxisM
         )
         | Op::Reduce(_)
         | Op::Linalg(_)
+        | Op::Call(_)
         | Op::Control(_) => unreachable!("{:?} is not element-wise", stmt.op),
     }
 }

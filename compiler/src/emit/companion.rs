@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
+use super::call::{adaptors_of, has_forward_mode};
 use super::emitter::{Checks, Emitter, declare_buffers, ident};
 use super::forms::{Dims, Leaf, Source, assemble, bare_or_tuple, leaf_forms, leaves, needs_glob, owned_results, type_of, within_submodule};
 use super::names::Names;
@@ -28,30 +29,42 @@ pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> 
     let vis = &function.lowered.signature.vis;
     let crate_path = &function.crate_path;
     let is_scalar = matches!(function.lowered.signature.output, Form::Scalar(elem) if elem.is_float());
-    let jvp = optimize(&derive::jvp(&f, &wrt)?);
-    dump::ir("optimized", &jvp);
-    let mut items = vec![c.jvp(&jvp)];
+    let scalar_modes: &[&str] = if is_scalar { &["grad", "value_and_grad", "hvp"] } else { &[] };
+    let mut items = Vec::new();
+    // A function that calls one with a rule of cotangents only has reverse mode only.
+    let has_forward_mode = has_forward_mode(&f);
+    if has_forward_mode {
+        let jvp = optimize(&derive::jvp(&f, &wrt)?);
+        dump::ir("optimized", &jvp);
+        items.push(c.jvp(&jvp));
+    } else {
+        items.extend(["jvp", "linearize"].iter().chain(is_scalar.then_some(&"hvp")).map(|name| c.unavailable(name, Missing::TangentRule)));
+    }
     match derive::vjp(&f, &wrt) {
         Ok(vjp) => {
             items.push(c.vjp(&optimize(&vjp)));
-            items.push(c.linearize(&derive::linearize(&f, &wrt)?));
+            if has_forward_mode {
+                items.push(c.linearize(&derive::linearize(&f, &wrt)?));
+            }
             if is_scalar {
                 let value_and_grad = derive::grad(&f, &wrt)?;
                 let mut grad = value_and_grad.clone();
                 grad.body.results.remove(0);
                 items.push(c.grad(&optimize(&grad)));
                 items.push(c.value_and_grad(&optimize(&value_and_grad)));
-                items.push(c.hvp(&optimize(&derive::hvp(&f, &wrt)?)));
+                if has_forward_mode {
+                    items.push(c.hvp(&optimize(&derive::hvp(&f, &wrt)?)));
+                }
             }
         }
         // The function has a forward mode only; rustc says so where another is called.
-        Err(DeriveError { reason: Reason::UnboundedLoop, .. }) => {
-            let scalar_modes: &[&str] = if is_scalar { &["grad", "value_and_grad", "hvp"] } else { &[] };
-            items.extend(["vjp", "linearize"].iter().chain(scalar_modes).map(|name| c.unavailable(name)));
+        Err(DeriveError { reason: Reason::UnboundedLoop, .. }) if has_forward_mode => {
+            items.extend(["vjp", "linearize"].iter().chain(scalar_modes).map(|name| c.unavailable(name, Missing::Bound)));
         }
         Err(error) => return Err(error),
     }
     items.extend(c.requested(&f, &wrt)?);
+    let adaptors = adaptors_of(&function.lowered.func);
     let doc = format!(" Derivatives of `{name}`.");
     let glob = c.glob();
     Ok(quote! {
@@ -60,6 +73,7 @@ pub fn companion(function: &Differentiable) -> Result<TokenStream, DeriveError> 
         #vis mod #name {
             use #crate_path::rt;
             #glob
+            #(use super::#adaptors;)*
 
             #(#items)*
 
@@ -90,16 +104,27 @@ pub fn derivative(function: &Differentiable, kind: Derivative, module: &Ident) -
     };
     let crate_path = &function.crate_path;
     let glob = c.glob();
+    let adaptors = adaptors_of(&function.lowered.func);
     Ok(quote! {
         #[doc(hidden)]
         #[allow(unused, unused_doc_comments, non_snake_case, clippy::all, clippy::pedantic)]
         mod #module {
             use #crate_path::rt;
             #glob
+            #(use super::#adaptors;)*
 
             #item
         }
     })
+}
+
+/// What keeps a derivative from being generated.
+#[derive(Clone, Copy)]
+enum Missing {
+    /// A loop has no bound.
+    Bound,
+    /// A function that is called has a rule of cotangents only.
+    TangentRule,
 }
 
 /// A result of a generated function.
@@ -206,20 +231,36 @@ impl<'a> Companion<'a> {
         self.wrt.iter().map(cotangent).collect()
     }
 
-    /// In place of a function that runs a loop without a bound backwards: any call of it is an error that says what is missing.
-    fn unavailable(&self, name: &str) -> TokenStream {
+    /// In place of a function that cannot be generated: any call of it is an error that says what is missing.
+    fn unavailable(&self, name: &str, missing: Missing) -> TokenStream {
         let rt = &self.rt;
+        // A call has as many arguments as the mode would take, so that what is missing is all that rustc complains about.
+        let n_tangents = match name {
+            "hvp" | "jvp" => self.wrt.len(),
+            "vjp" => 1,
+            _ => 0,
+        };
         let name = ident(name);
-        // A call has as many arguments as the mode would take, so that the bound is all that rustc complains about.
-        let n_tangents = if name == "hvp" { self.wrt.len() } else { usize::from(name == "vjp") };
         let types: Vec<Ident> = (0..self.primals.len() + n_tangents).map(|k| quote::format_ident!("A{k}")).collect();
+        let (doc, what, needed) = match missing {
+            Missing::Bound => (
+                " Not available: a loop of the function has no bound; put `#[bound(n)]` on it.",
+                quote!(UnboundedLoop<'a>),
+                quote!(HasBound),
+            ),
+            Missing::TangentRule => (
+                " Not available: a function that is called has a rule of cotangents only; give it one of tangents.",
+                quote!(CotangentRule<'a>),
+                quote!(HasTangents),
+            ),
+        };
         quote! {
-            /// Not available: a loop of the function has no bound; put `#[bound(n)]` on it.
-            pub fn #name<#(#types),*>(#(_: #types),*) -> #rt::NoBound
+            #[doc = #doc]
+            pub fn #name<#(#types),*>(#(_: #types),*) -> #rt::Unavailable
             where
-                for<'a> #rt::UnboundedLoop<'a>: #rt::HasBound,
+                for<'a> #rt::#what: #rt::#needed,
             {
-                #rt::NoBound
+                #rt::Unavailable
             }
         }
     }

@@ -157,7 +157,7 @@ impl<'f> Emitter<'f> {
                     | Shape::DimSize { .. }
                     | Shape::BindDim { .. },
                 ) => true,
-                Op::Index(Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }) => true,
+                Op::Call(_) | Op::Index(Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. }) => true,
             },
         };
         writes && self.plan.in_memory[value.0 as usize] && !self.destinations.contains_key(&value)

@@ -167,6 +167,7 @@ impl Loop {
                 | Index::TakeAlong { .. },
             )
             | Op::Linalg(_)
+            | Op::Call(_)
             | Op::Control(_) => unreachable!("{:?} is not computed inside of a loop", stmt.op),
         }
     }

@@ -52,7 +52,8 @@ impl<'f> Emitter<'f> {
                 (self.func.ty(out).rank() > 0 && self.is_changed_in_place(turn, turn.params[k], turn.results[k])).then_some(stmt.args[k])
             }
             Op::Control(Control::If) => self.changed_by_branch(stmt, k),
-            Op::Index(Index::Read(_) | Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. })
+            Op::Call(_)
+            | Op::Index(Index::Read(_) | Index::Gather { .. } | Index::TakeAlong { .. } | Index::PutAlong { .. })
             | Op::Control(Control::Check { .. })
             | Op::Const(..)
             | Op::Elementwise(_)
@@ -85,7 +86,14 @@ impl<'f> Emitter<'f> {
             // Both bodies are looked at by themselves.
             Op::Control(Control::If | Control::Check { .. }) => true,
             Op::Control(Control::For { .. } | Control::While) => !stmt.bodies.iter().any(|b| b.captures().contains(&array)),
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => true,
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_) => true,
         };
         by_itself && stmt.args.iter().filter(|&&a| a == array).count() <= 1 && self.reads_end_before(array, at, body, true)
     }

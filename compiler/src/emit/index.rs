@@ -54,6 +54,7 @@ impl Part {
                 | Index::TakeAlong { .. }
                 | Index::PutAlong { .. },
             )
+            | Op::Call(_)
             | Op::Const(..)
             | Op::Elementwise(_)
             | Op::Reduce(_)
@@ -90,6 +91,7 @@ impl Emitter<'_> {
                 | Index::TakeAlong { .. }
                 | Index::PutAlong { .. },
             )
+            | Op::Call(_)
             | Op::Shape(
                 Shape::Broadcast { .. }
                 | Shape::Permute { .. }

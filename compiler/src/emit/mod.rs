@@ -5,6 +5,7 @@
 //! the items that the macros give back. Generated code names nothing but the runtime's `rt`.
 
 mod access;
+mod call;
 mod companion;
 mod control;
 mod einsum;
@@ -25,6 +26,7 @@ mod problem;
 mod requests;
 mod rust;
 
+pub use call::adaptor;
 pub use companion::{companion, derivative};
 pub use params::params;
 pub use problem::problem;

@@ -69,6 +69,7 @@ pub fn describe(op: &Op) -> &'static str {
         Op::Index(Index::TakeAlong { .. }) => "taken",
         Op::Index(Index::PutAlong { .. }) => "put",
         Op::Linalg(op) => describe_linalg(*op, 0),
+        Op::Call(_) => "given",
         Op::Control(_) => "carried",
     }
 }

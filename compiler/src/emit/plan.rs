@@ -167,7 +167,9 @@ impl<'f> Planner<'f> {
                 | Index::ScatterAdd { .. }
                 | Index::TakeAlong { .. },
             ) => all(Use::Memory),
-            Op::Linalg(_) | Op::Control(Control::For { .. } | Control::If | Control::While | Control::Check { .. }) => all(Use::Memory),
+            Op::Linalg(_) | Op::Call(_) | Op::Control(Control::For { .. } | Control::If | Control::While | Control::Check { .. }) => {
+                all(Use::Memory)
+            }
             Op::Einsum(einsum) => match way(self.func, stmt, einsum, |v| self.plan.definition[v.0 as usize]) {
                 Way::Elementwise => all(Use::Elementwise(stmt.outs[0])),
                 Way::Fold => all(Use::Reduced(stmt.outs[0])),
@@ -262,6 +264,7 @@ impl<'f> Planner<'f> {
                 Part::Element | Part::Slice | Part::Downwards => true,
             },
             Op::Reduce(_)
+            | Op::Call(_)
             | Op::Index(Index::Add(_) | Index::Write(_) | Index::Gather { .. } | Index::ScatterAdd { .. } | Index::TakeAlong { .. })
             | Op::Linalg(_)
             | Op::Control(_) => true,
@@ -316,6 +319,7 @@ impl<'f> Planner<'f> {
                 | Index::TakeAlong { .. },
             )
             | Op::Linalg(_)
+            | Op::Call(_)
             | Op::Control(_) => {
                 arrays.insert(value);
                 return 0;

@@ -67,7 +67,8 @@ impl<'f> Emitter<'f> {
                 | Shape::DimSize { .. },
             )
             | Op::Index(_)
-            | Op::Linalg(_) => {}
+            | Op::Linalg(_)
+            | Op::Call(_) => {}
         }
         let out = stmt.outs[0];
         let scalar = self.func.ty(out).rank() == 0;
@@ -136,6 +137,7 @@ impl<'f> Emitter<'f> {
             Op::Index(Index::Add(window) | Index::Write(window)) => return self.change(stmt, window),
             Op::Index(Index::ScatterAdd { axis }) => return self.scatter_add(stmt, *axis),
             Op::Linalg(linalg) => self.linalg(stmt, *linalg),
+            Op::Call(call) => self.call(stmt, call),
             Op::Control(_) => unreachable!("handled above"),
         };
         self.define(&stmt.outs, &value)
@@ -284,6 +286,7 @@ impl<'f> Emitter<'f> {
             | Op::Reduce(_)
             | Op::Index(_)
             | Op::Linalg(_)
+            | Op::Call(_)
             | Op::Control(_) => {
                 unreachable!("{:?} gives no plain number", stmt.op)
             }

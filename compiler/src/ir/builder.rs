@@ -471,7 +471,7 @@ impl Op {
     /// The same operation with every dimension in its attributes replaced.
     pub fn with_dims(&self, mut f: impl FnMut(Dim) -> Dim) -> Op {
         match self {
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Linalg(_) => self.clone(),
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Linalg(_) | Op::Call(_) => self.clone(),
             Op::Shape(shape) => Op::Shape(match shape {
                 Shape::Broadcast { axes, dims } => Shape::Broadcast { axes: axes.clone(), dims: dims.iter().map(|&d| f(d)).collect() },
                 Shape::Permute { .. } => shape.clone(),

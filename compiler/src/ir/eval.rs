@@ -54,6 +54,8 @@ pub enum EvalError {
     Check(String),
     /// A `while` loop does not seem to end.
     Endless,
+    /// The function calls one that has rules and no body.
+    NoBody(String),
     /// The function breaks an invariant of the IR; [`verify`](fn@super::verify::verify) says which.
     IllFormed(String),
 }
@@ -68,6 +70,7 @@ impl fmt::Display for EvalError {
             | EvalError::IllFormed(why) => f.write_str(why),
             EvalError::OutOfRange { index, len } => write!(f, "position {index} is out of range for an axis of length {len}"),
             EvalError::Endless => write!(f, "a `while` loop takes more than {MAX_TURNS} turns"),
+            EvalError::NoBody(name) => write!(f, "`{name}` has no body that could be evaluated"),
             EvalError::EmptyExtreme => f.write_str("the largest or smallest of no integers"),
         }
     }
@@ -169,7 +172,14 @@ impl Machine<'_> {
                 self.bind(*dim, args[0].index()?)?;
                 Vec::new()
             }
-            op @ (Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_)) => {
+            op @ (Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_)) => {
                 let args: Vec<&Tensor> = args.iter().map(|a| &**a).collect();
                 op.eval(&args, &|dim| self.len(dim))?.into_iter().map(Rc::new).collect()
             }

@@ -41,6 +41,7 @@
 //! The invariants listed at [`verify`](mod@verify). Passes map functions to functions and are closed: what one gives, any other takes.
 
 pub mod builder;
+pub mod call;
 pub mod eval;
 pub mod op;
 pub mod text;
@@ -51,6 +52,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 pub use builder::Builder;
+pub use call::{Call, CallPart, Opaque};
 pub use op::{Control, Einsum, Elementwise, Index, Linalg, Op, Pick, Reduce, Shape, Triangle, Window};
 pub use types::{Dim, DimId, Elem, Literal, Type};
 

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use super::call::Call;
 use super::types::{Dim, Elem, Literal};
 
 /// One primitive operation. Operands and nested bodies stand in the statement, see [`Stmt`](super::Stmt).
@@ -25,6 +26,8 @@ pub enum Op {
     Index(Index),
     /// Factorisations and linear systems.
     Linalg(Linalg),
+    /// A call of a function without a body, which has rules.
+    Call(Call),
     /// Structured control flow; the nested bodies stand in the statement.
     Control(Control),
 }
@@ -483,4 +486,4 @@ macro_rules! into_op {
         }
     )* };
 }
-into_op!(Elementwise, Reduce, Einsum, Shape, Index, Linalg, Control);
+into_op!(Elementwise, Reduce, Einsum, Shape, Index, Linalg, Call, Control);

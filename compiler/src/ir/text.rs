@@ -30,7 +30,8 @@ use std::fmt::{self, Write};
 pub use parse::{ParseError, parse};
 
 use super::{
-    Body, Control, Dim, DimId, Elementwise, Func, Index, Linalg, Literal, Op, Pick, Reduce, Shape, Stmt, Triangle, Type, ValueId, Window,
+    Body, Call, CallPart, Control, Dim, DimId, Elementwise, Func, Index, Linalg, Literal, Op, Pick, Reduce, Shape, Stmt, Triangle, Type,
+    ValueId, Window,
 };
 
 /// The textual form of a function.
@@ -162,7 +163,14 @@ impl<'f> Printer<'f> {
         }
         match &stmt.op {
             Op::Const(_, literal) => line.push_str(&print_literal(*literal)),
-            op @ (Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_)) => {
+            op @ (Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_)
+            | Op::Control(_)) => {
                 line.push_str(op_name(op));
                 if let Some(attributes) = self.attributes(op) {
                     let _ = write!(line, "[{attributes}]");
@@ -226,6 +234,7 @@ impl<'f> Printer<'f> {
                 }
                 Linalg::Lu | Linalg::LogDet | Linalg::Cholesky | Linalg::Eigh => None,
             },
+            Op::Call(call) => Some(call.function.name.clone()),
             Op::Control(Control::For { trip, reverse }) => Some(print_dim(self.func, *trip) + if *reverse { ", reverse" } else { "" }),
             Op::Control(Control::If | Control::While) => None,
             Op::Control(Control::Check { message }) => Some(format!("{message:?}")),
@@ -288,6 +297,8 @@ pub fn op_name(op: &Op) -> &'static str {
         Op::Linalg(Linalg::Cholesky) => "cholesky",
         Op::Linalg(Linalg::SolveTriangular(_)) => "solve_triangular",
         Op::Linalg(Linalg::Eigh) => "eigh",
+        Op::Call(Call { part: CallPart::Value, .. }) => "call",
+        Op::Call(Call { part: CallPart::Tangent, .. }) => "call_tangent",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
         Op::Control(Control::While) => "while",

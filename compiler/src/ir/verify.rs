@@ -205,6 +205,7 @@ impl<'f> Verifier<'f> {
             | Op::Shape(_)
             | Op::Index(_)
             | Op::Linalg(_)
+            | Op::Call(_)
             | Op::Control(_) => (),
         }
     }

@@ -146,7 +146,9 @@ impl Lowering<'_> {
     /// Whether a path is a variable or a function whose tokens are at hand.
     fn is_known_function(&self, path: &syn::Path) -> bool {
         let is_variable = path.get_ident().is_some_and(|name| self.scope.get(&name.unraw().to_string()).is_some());
-        is_variable || path_key(path).is_some_and(|key| self.items.function(self.place, &key).is_some())
+        is_variable
+            || path_key(path)
+                .is_some_and(|key| self.items.function(self.place, &key).is_some() || self.items.rules(self.place, &key).is_some())
     }
 
     /// A function whose tokens are not at hand. Its carrier may have them.
@@ -180,7 +182,11 @@ impl Lowering<'_> {
             {
                 return self.apply_value(f, value, args, arg_exprs);
             }
-            if let Some(found) = path_key(&path.path).and_then(|key| self.items.function(self.place, &key)) {
+            let key = path_key(&path.path);
+            if let Some(found) = key.as_ref().and_then(|key| self.items.rules(self.place, key)) {
+                return self.call_by_rule(f, found, args, arg_exprs);
+            }
+            if let Some(found) = key.and_then(|key| self.items.function(self.place, &key)) {
                 return self.inline(f, found, args, arg_exprs);
             }
             if let ([.., ty, name], Some(segment), [first, ..]) = (&segments[..], path.path.segments.last(), arg_exprs)

@@ -40,6 +40,7 @@ mod operators;
 mod own_functions;
 mod places;
 mod reductions;
+mod rules;
 mod scope;
 mod shapes;
 mod slices;
@@ -59,6 +60,7 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 
 pub use dependence::depends_on;
+pub use rules::read_rules;
 pub use spellings::{Category, On, Spelling, refused_spellings, spellings};
 
 use crate::diagnostics::{Diagnostics, Message, messages};

@@ -98,6 +98,7 @@ impl Op {
             Op::Shape(op) => vec![op.batch(b, args, dim)],
             Op::Index(op) => op.batch(b, args, dim),
             Op::Linalg(op) => op.batch(b, args, dim),
+            Op::Call(_) => one_by_one(b, args, dim, |b, args| b.stmt(self.clone(), args, Vec::new())),
             Op::Const(..) => unreachable!("a constant has no operands"),
             Op::Control(_) => unreachable!("`derive::batch` enters control flow itself"),
         }
@@ -158,7 +159,7 @@ impl Op {
             Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. } | Shape::DimSize { .. }) => true,
             // These check lengths.
             Op::Shape(Shape::Reshape { .. } | Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => false,
-            Op::Shape(Shape::BindDim { .. }) | Op::Index(_) | Op::Linalg(_) | Op::Control(_) => false,
+            Op::Shape(Shape::BindDim { .. }) | Op::Index(_) | Op::Call(_) | Op::Linalg(_) | Op::Control(_) => false,
         }
     }
 }

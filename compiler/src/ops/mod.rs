@@ -4,6 +4,7 @@
 //! rule here like every other operation, but its derivatives are part of the passes in `derive`, since they need to enter the bodies.
 
 pub(crate) mod batch;
+mod call;
 mod control;
 mod elementwise;
 mod eval_elementwise;
@@ -63,6 +64,7 @@ impl Op {
             Op::Shape(op) => op.infer(&types),
             Op::Index(op) => op.infer(&types).map(|t| vec![t]),
             Op::Linalg(op) => op.infer(&types),
+            Op::Call(call) => call.infer(&types),
             Op::Control(op) => op.infer(func, &types, bodies),
         }
     }
@@ -71,7 +73,7 @@ impl Op {
     /// the primal operands and results. Statements that do not depend on a tangent come out as such, so that `derive::split` can separate them.
     ///
     /// # Panics
-    /// On control flow, which `derive::jvp` handles itself.
+    /// On calls and control flow, which `derive::jvp` handles itself.
     pub fn jvp(&self, b: &mut Builder, args: &[ValueId], outs: &[ValueId], dots: &[Option<ValueId>]) -> Vec<Option<ValueId>> {
         if !outs.iter().any(|&out| b.ty(out).elem.is_float()) || dots.iter().all(Option::is_none) {
             return vec![None; outs.len()];
@@ -84,6 +86,7 @@ impl Op {
             Op::Shape(op) => vec![op.jvp(b, args, dots)],
             Op::Index(op) => vec![op.jvp(b, args, dots)],
             Op::Linalg(op) => op.jvp(b, args, outs, dots),
+            Op::Call(_) => unreachable!("`derive::jvp` puts rules in the place of calls itself"),
             Op::Control(_) => unreachable!("`derive::jvp` enters control flow itself"),
         }
     }
@@ -94,7 +97,7 @@ impl Op {
         match self {
             Op::Elementwise(op) => op.is_flat(),
             Op::Linalg(op) => op.is_flat(),
-            Op::Const(..) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Control(_) => false,
+            Op::Const(..) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Call(_) | Op::Control(_) => false,
         }
     }
 
@@ -102,7 +105,7 @@ impl Op {
     /// not), as new statements of `b`. `None` for operands that are not linear, and where the share is zero.
     ///
     /// # Panics
-    /// If the operation is not linear in those operands, and on control flow, which `derive::transpose` handles itself.
+    /// If the operation is not linear in those operands, and on calls and control flow, which `derive::transpose` handles itself.
     pub fn transpose(&self, b: &mut Builder, args: &[Operand], bars: &[Option<ValueId>]) -> Vec<Option<ValueId>> {
         // The only result of operations that have one.
         let bar = bars.iter().copied().flatten().next().expect("a result has a cotangent");
@@ -114,6 +117,7 @@ impl Op {
             Op::Shape(op) => op.transpose(b, args, bar),
             Op::Index(op) => op.transpose(b, args, bar),
             Op::Linalg(op) => op.transpose(b, args, bar),
+            Op::Call(_) => unreachable!("`derive::transpose` puts rules in the place of calls itself"),
             Op::Control(_) => unreachable!("`derive::transpose` enters control flow itself"),
         }
     }
@@ -136,6 +140,7 @@ impl Op {
             (Op::Shape(op), _) => op.eval(args, len).map(|t| vec![t]),
             (Op::Index(op), _) => op.eval(args, len).map(|t| vec![t]),
             (Op::Linalg(op), _) => op.eval(args),
+            (Op::Call(call), _) => call.eval(),
             (Op::Const(..) | Op::Reduce(_) | Op::Einsum(_), _) => ill_formed(format!("{self:?} of {} operands", args.len())),
             (Op::Control(_), _) => unreachable!("the evaluator enters control flow itself"),
         }

@@ -146,9 +146,14 @@ impl<'f> Liveness<'f> {
                         self.mark_all(&stmt.args);
                         self.mark_all(&[stmt.bodies[0].results[k], stmt.bodies[1].results[k]]);
                     }
-                    Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
-                        self.mark_all(&stmt.args)
-                    }
+                    Op::Const(..)
+                    | Op::Elementwise(_)
+                    | Op::Reduce(_)
+                    | Op::Einsum(_)
+                    | Op::Shape(_)
+                    | Op::Index(_)
+                    | Op::Call(_)
+                    | Op::Linalg(_) => self.mark_all(&stmt.args),
                 }
             }
         }
@@ -168,7 +173,14 @@ impl<'f> Liveness<'f> {
             Op::Control(Control::If | Control::Check { .. }) => self.mark_all(&stmt.args),
             Op::Control(Control::While) => self.mark_all(&stmt.bodies[0].results),
             Op::Control(Control::For { .. }) => (),
-            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => (),
+            Op::Const(..)
+            | Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Call(_)
+            | Op::Linalg(_) => (),
         }
     }
 
@@ -196,9 +208,14 @@ impl Live {
                     }
                     alive
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
-                    keep.contains(&true)
-                }
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => keep.contains(&true),
             }
         });
     }
@@ -237,7 +254,9 @@ fn carried_params<'s>(stmt: &Stmt, body: &'s Body) -> &'s [ValueId] {
         Op::Control(Control::For { .. }) => &body.params[1..],
         Op::Control(Control::While) => &body.params,
         Op::Control(Control::If | Control::Check { .. }) => &[],
-        Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => &[],
+        Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Call(_) | Op::Linalg(_) => {
+            &[]
+        }
     }
 }
 

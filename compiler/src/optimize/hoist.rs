@@ -50,7 +50,8 @@ fn hoist_body(func: &Func, body: &mut Body) -> bool {
             | Op::Einsum(_)
             | Op::Shape(_)
             | Op::Index(_)
-            | Op::Linalg(_) => {
+            | Op::Linalg(_)
+            | Op::Call(_) => {
                 body.stmts.push(stmt);
             }
         }
@@ -154,7 +155,7 @@ fn costs_nothing(op: &Op) -> bool {
     match op {
         Op::Shape(Shape::Concat { .. } | Shape::Fold { .. }) => false,
         Op::Const(..) | Op::Shape(_) => true,
-        Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_) => false,
+        Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Index(_) | Op::Call(_) | Op::Linalg(_) | Op::Control(_) => false,
     }
 }
 
@@ -162,7 +163,7 @@ fn costs_nothing(op: &Op) -> bool {
 fn may_fail(func: &Func, stmt: &Stmt) -> bool {
     let of_integers = || stmt.outs.iter().chain(&stmt.args).any(|&v| func.ty(v).elem.is_integer());
     match &stmt.op {
-        Op::Shape(Shape::BindDim { .. }) | Op::Index(_) => true,
+        Op::Shape(Shape::BindDim { .. }) | Op::Index(_) | Op::Call(_) => true,
         Op::Shape(Shape::Reshape { dims }) => Shape::same_elements(&func.ty(stmt.args[0]).dims, dims) != Some(true),
         // Lengths known at compile time have been checked.
         Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => {

@@ -100,7 +100,7 @@ fn key(stmt: &Stmt) -> Stmt {
                 renumber(body, &mut numbers);
             }
         }
-        Op::Const(..) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => (),
+        Op::Const(..) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Call(_) | Op::Linalg(_) => (),
     }
     key
 }

@@ -147,13 +147,27 @@ impl Rewriter<'_> {
                     }
                     self.b.stmt(stmt.op.clone(), &[length], Vec::new());
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_)
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_)
                     if stmt.outs.len() != 1 =>
                 {
                     let args = self.get_all(&stmt.args);
                     self.copy(stmt.op.clone(), &args, Vec::new(), &stmt.outs);
                 }
-                Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => {
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_) => {
                     let note = self.source.note(stmt.outs[0]).clone();
                     self.b.set_default_note(Note { name: None, ..note.clone() });
                     let first_new = self.next;
@@ -276,7 +290,7 @@ impl Rewriter<'_> {
     fn emit(&mut self, op: impl Into<Op>, args: &[ValueId]) -> ValueId {
         let op = op.into();
         let rewritten = match &op {
-            Op::Const(..) | Op::Control(_) => None,
+            Op::Const(..) | Op::Call(_) | Op::Control(_) => None,
             Op::Elementwise(op) => elementwise::rewrite(self, *op, args),
             Op::Reduce(op) => product::rewrite_reduce(self, op, args[0]),
             Op::Einsum(op) => product::rewrite_einsum(self, op, args[0], args[1]),
@@ -349,7 +363,17 @@ impl Rewriter<'_> {
         match self.def(value)? {
             (Op::Const(_, literal), _) => Some(*literal),
             (Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }), args) => self.literal(args[0]),
-            (Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_), _) => None,
+            (
+                Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Einsum(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Call(_)
+                | Op::Linalg(_)
+                | Op::Control(_),
+                _,
+            ) => None,
         }
     }
 

@@ -49,6 +49,36 @@ impl Request {
     }
 }
 
+/// What `#[derivative(..)]` says.
+#[derive(Clone, Debug, Default)]
+pub struct DerivativeArgs {
+    /// The function that the rule belongs to.
+    pub of: Option<Ident>,
+    /// Where the crate `bilevel` is found, if not at `::bilevel`.
+    pub crate_path: Option<syn::Path>,
+}
+
+/// Reads the arguments of `#[derivative]` on `item`.
+pub fn parse_derivative(tokens: TokenStream, item: &TokenStream, diags: &mut Diagnostics) -> DerivativeArgs {
+    const UNDERSTOOD: &str = "`#[derivative(of = f)]` or `#[derivative(of = f, crate = path)]`";
+    let mut args = DerivativeArgs::default();
+    let before = diags.n_errors();
+    for meta in parse_metas(tokens, diags) {
+        if meta.path().is_ident("of") {
+            args.of = parse_names(&meta, diags).into_iter().next();
+        } else if let Some(path) = crate_path(&meta) {
+            args.crate_path = Some(path);
+        } else {
+            diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &["derivative", &source_text(&meta), UNDERSTOOD]);
+        }
+    }
+    if args.of.is_none() && diags.n_errors() == before {
+        let first: TokenStream = item.clone().into_iter().take(1).collect();
+        diags.error(first, messages::ATTRIBUTE_ARGUMENT, &["derivative", "nothing", UNDERSTOOD]);
+    }
+    args
+}
+
 /// What `#[bilevel(..)]` says.
 #[derive(Clone, Debug, Default)]
 pub struct BilevelArgs {

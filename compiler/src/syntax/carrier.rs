@@ -73,6 +73,13 @@ fn carrier_macro(id: &str, item: &Item, bundle: &TokenStream) -> TokenStream {
 fn strip_attributes(item: &mut Item) {
     match item {
         Item::Function(f) => f.attrs.clear(),
+        Item::Rules(m) => {
+            for inner in m.content.iter_mut().flat_map(|(_, items)| items) {
+                if let syn::Item::Fn(f) = inner {
+                    f.attrs.clear();
+                }
+            }
+        }
         Item::Const(c) => c.attrs.clear(),
         Item::Struct(s) => {
             let fields = s.fields.iter_mut().map(|field| &mut field.attrs);
@@ -89,7 +96,10 @@ fn names_tokens(names: &Names, items: &Items) -> TokenStream {
             Kind::Const => quote!(const),
             Kind::Struct => quote!(struct),
         };
-        let (path, id) = (Literal::string(path), Literal::string(&items.definitions()[k].id));
+        let seen = &items.definitions()[k];
+        // What is not carried here is the item itself, whose id is made from this.
+        let id = if seen.sees.is_some() { seen.id.as_str() } else { "" };
+        let (path, id) = (Literal::string(path), Literal::string(id));
         quote!({ #kind #path #id })
     });
     entries.collect()
@@ -102,7 +112,7 @@ fn id_of(item: &Item, sees: &TokenStream) -> String {
 }
 
 /// An identifier with a readable part and a hash of `text`.
-pub(super) fn unique_name(readable: &str, text: &str) -> String {
+pub fn unique_name(readable: &str, text: &str) -> String {
     // FNV-1a, of 128 bits.
     let hash = text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
@@ -121,7 +131,7 @@ impl Bundle {
     pub fn function(&self) -> Option<&syn::ItemFn> {
         match &self.definitions.last()?.item {
             Item::Function(f) => Some(f),
-            Item::Const(_) | Item::Struct(_) => None,
+            Item::Const(_) | Item::Struct(_) | Item::Rules(_) => None,
         }
     }
 }
@@ -141,7 +151,8 @@ impl Parse for Bundle {
                 let kind = entry.parse::<Kind>()?;
                 let path = entry.parse::<LitStr>()?.value();
                 let seen = entry.parse::<LitStr>()?;
-                let Some(&place) = places.get(&seen.value()) else {
+                let itself = (seen.value().is_empty() || seen.value() == id).then_some(bundle.definitions.len());
+                let Some(place) = itself.or(places.get(&seen.value()).copied()) else {
                     return Err(syn::Error::new(seen.span(), "a definition that is not there"));
                 };
                 sees.insert((kind, path), place);
@@ -150,6 +161,7 @@ impl Parse for Bundle {
                 syn::Item::Fn(f) => Item::Function(f),
                 syn::Item::Const(c) => Item::Const(c),
                 syn::Item::Struct(s) => Item::Struct(s),
+                syn::Item::Mod(m) => Item::Rules(m),
                 other => return Err(syn::Error::new_spanned(other, "not an item that is carried")),
             };
             places.insert(id.clone(), bundle.definitions.len());

@@ -3,12 +3,17 @@
 //! They come from the module under `#[bilevel]`, where all see each other, and from carriers (see [`carrier`](super::carrier)), where each sees what
 //! its own expansion saw: the same name may mean different things in different places.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
 
 use super::carrier::{Bundle, this_crate};
+use super::rule::{Rules, rule_of, rules_item};
+use super::signature::Assumed;
+use crate::ir::Opaque;
 
 /// An item that others may name.
 #[derive(Clone, Debug)]
@@ -19,6 +24,8 @@ pub enum Item {
     Const(syn::ItemConst),
     /// A struct.
     Struct(syn::ItemStruct),
+    /// The rules of a function that the macro cannot look into, as a module of the function's name.
+    Rules(syn::ItemMod),
 }
 
 /// What a name is looked up as.
@@ -74,6 +81,23 @@ impl Place {
 pub struct Items {
     definitions: Vec<Definition>,
     here: Names,
+    /// The functions with rules that have been called so far, by the ids of their definitions.
+    opaque: RefCell<BTreeMap<String, OpaqueState>>,
+    /// Names in rules that stand in what is being expanded, which were taken for items that the macro does not see.
+    assumed: RefCell<Vec<Assumed>>,
+    /// Tells what is generated for this item from what is generated for all others.
+    owner: String,
+}
+
+/// What is known of a function that has rules.
+#[derive(Clone, Debug)]
+pub enum OpaqueState {
+    /// Its rules are being read for the first time, to find out what lengths its result has.
+    InProgress,
+    /// It can be called.
+    Ready(Rc<Opaque>, Rc<Rules>),
+    /// Its rules have an error, which has been reported.
+    Faulty,
 }
 
 /// An item that was found, and the place from which its own tokens are read.
@@ -112,7 +136,27 @@ impl Items {
             out.here.insert((item.kind(), id.clone()), out.definitions.len());
             out.definitions.push(Definition { id, item, sees: None, home: this_crate() });
         }
+        // A function with a rule is not looked into.
+        let rules: Vec<(syn::Ident, &syn::ItemFn)> = items
+            .iter()
+            .filter_map(|item| match item {
+                syn::Item::Fn(f) => f.attrs.iter().find_map(rule_of).map(|name| (name, f)),
+                _ => None,
+            })
+            .collect();
+        for (name, _) in &rules {
+            let functions: Vec<syn::ItemFn> = rules.iter().filter(|(other, _)| other == name).map(|(_, f)| (*f).clone()).collect();
+            out.add_rules(name, &syn::Visibility::Inherited, &functions);
+        }
         out
+    }
+
+    /// Adds the rules of a function that stands in what is being expanded.
+    pub fn add_rules(&mut self, name: &syn::Ident, vis: &syn::Visibility, functions: &[syn::ItemFn]) {
+        let id = name.unraw().to_string();
+        self.here.insert((Kind::Function, id.clone()), self.definitions.len());
+        let item = rules_item(name, vis, functions);
+        self.definitions.push(Definition { id, item, sees: None, home: this_crate() });
     }
 
     /// Adds what a carrier gave as the meaning of `path` in the tokens that are being expanded.
@@ -120,10 +164,10 @@ impl Items {
         // The place of each definition of the bundle among those that are here already.
         let mut places = Vec::with_capacity(bundle.definitions.len());
         for mut definition in bundle.definitions {
-            // A definition follows all that it sees.
-            definition.sees = definition.sees.map(|names| names.into_iter().map(|(name, k)| (name, places[k])).collect());
             let known = self.definitions.iter().position(|d| d.sees.is_some() && d.id == definition.id);
             places.push(known.unwrap_or(self.definitions.len()));
+            // A definition follows all that it sees, but for itself.
+            definition.sees = definition.sees.map(|names| names.into_iter().map(|(name, k)| (name, places[k])).collect());
             if known.is_none() {
                 self.definitions.push(definition);
             }
@@ -131,6 +175,51 @@ impl Items {
         if let Some(&root) = places.last() {
             self.here.insert((self.definitions[root].item.kind(), path.to_owned()), root);
         }
+    }
+
+    /// Says which item is being expanded.
+    pub fn set_owner(&mut self, owner: String) {
+        self.owner = owner;
+    }
+
+    /// What tells the item that is being expanded from all others.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// What is known of a function that has rules.
+    pub fn opaque(&self, id: &str) -> Option<OpaqueState> {
+        self.opaque.borrow().get(id).cloned()
+    }
+
+    /// Notes what is known of a function that has rules.
+    pub fn set_opaque(&self, id: &str, state: OpaqueState) {
+        self.opaque.borrow_mut().insert(id.to_owned(), state);
+    }
+
+    /// Notes names in rules that were taken for items that the macro does not see.
+    pub fn assume(&self, names: Vec<Assumed>) {
+        self.assumed.borrow_mut().extend(names);
+    }
+
+    /// The names in rules that were taken for items that the macro does not see.
+    pub fn assumed(&self) -> Vec<Assumed> {
+        self.assumed.borrow().clone()
+    }
+
+    /// The functions with rules that have been called.
+    pub fn called_opaque(&self) -> Vec<(Rc<Opaque>, Rc<Rules>)> {
+        let states = self.opaque.borrow();
+        let ready = states.values().filter_map(|state| match state {
+            OpaqueState::Ready(opaque, rules) => Some((opaque.clone(), rules.clone())),
+            OpaqueState::InProgress | OpaqueState::Faulty => None,
+        });
+        ready.collect()
+    }
+
+    /// A path by which a definition is seen from the tokens that are being expanded.
+    pub fn path_to(&self, id: &str) -> Option<&str> {
+        self.here.iter().find(|&(_, &k)| self.definitions[k].id == id).map(|((_, path), _)| path.as_str())
     }
 
     /// All definitions, each after those that it sees if it was carried.
@@ -152,7 +241,15 @@ impl Items {
     pub fn function(&self, place: Place, path: &str) -> Option<Found<'_, syn::ItemFn>> {
         self.find(place, Kind::Function, path, |item| match item {
             Item::Function(f) => Some(f),
-            Item::Const(_) | Item::Struct(_) => None,
+            Item::Const(_) | Item::Struct(_) | Item::Rules(_) => None,
+        })
+    }
+
+    /// The rules of the function that a path stands for, if it has no body that can be looked into.
+    pub fn rules(&self, place: Place, path: &str) -> Option<Found<'_, syn::ItemMod>> {
+        self.find(place, Kind::Function, path, |item| match item {
+            Item::Rules(rules) => Some(rules),
+            Item::Function(_) | Item::Const(_) | Item::Struct(_) => None,
         })
     }
 
@@ -160,7 +257,7 @@ impl Items {
     pub fn constant(&self, place: Place, path: &str) -> Option<Found<'_, syn::ItemConst>> {
         self.find(place, Kind::Const, path, |item| match item {
             Item::Const(c) => Some(c),
-            Item::Function(_) | Item::Struct(_) => None,
+            Item::Function(_) | Item::Struct(_) | Item::Rules(_) => None,
         })
     }
 
@@ -168,7 +265,7 @@ impl Items {
     pub fn structure(&self, place: Place, path: &str) -> Option<Found<'_, syn::ItemStruct>> {
         self.find(place, Kind::Struct, path, |item| match item {
             Item::Struct(s) => Some(s),
-            Item::Function(_) | Item::Const(_) => None,
+            Item::Function(_) | Item::Const(_) | Item::Rules(_) => None,
         })
     }
 
@@ -191,7 +288,7 @@ impl Item {
     /// What it is looked up as.
     pub fn kind(&self) -> Kind {
         match self {
-            Item::Function(_) => Kind::Function,
+            Item::Function(_) | Item::Rules(_) => Kind::Function,
             Item::Const(_) => Kind::Const,
             Item::Struct(_) => Kind::Struct,
         }
@@ -203,6 +300,7 @@ impl Item {
             Item::Function(f) => &f.sig.ident,
             Item::Const(c) => &c.ident,
             Item::Struct(s) => &s.ident,
+            Item::Rules(m) => &m.ident,
         }
     }
 
@@ -212,6 +310,7 @@ impl Item {
             Item::Function(f) => &f.vis,
             Item::Const(c) => &c.vis,
             Item::Struct(s) => &s.vis,
+            Item::Rules(m) => &m.vis,
         }
     }
 }
@@ -222,6 +321,7 @@ impl ToTokens for Item {
             Item::Function(f) => f.to_tokens(tokens),
             Item::Const(c) => c.to_tokens(tokens),
             Item::Struct(s) => s.to_tokens(tokens),
+            Item::Rules(m) => m.to_tokens(tokens),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod params;
 pub mod problem;
 pub mod question;
 pub mod requests;
+pub mod rule;
 pub mod shapes;
 pub mod signature;
 mod source;

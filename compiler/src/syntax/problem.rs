@@ -4,6 +4,7 @@ use proc_macro2::Ident;
 
 use super::attributes::parse_minimize;
 use super::form::Form;
+use super::rule::rule_of;
 use super::signature::{Lowered, Param, Signature};
 use super::source_text;
 use crate::diagnostics::{Diagnostics, messages};
@@ -104,6 +105,8 @@ fn take_roles(f: &mut syn::ItemFn, losses: &mut [Option<Loss>; 2], diags: &mut D
         let attr = f.attrs.remove(at);
         diags.error(&attr, messages::NESTED_ATTRIBUTE, &[]);
     }
+    // The rules are read with the other items of the module.
+    f.attrs.retain(|attr| rule_of(attr).is_none());
     if mine.len() > 1 {
         diags.error(&mine[1], messages::ONE_FUNCTION_BOTH_ROLES, &[&f.sig.ident.to_string()]);
     }

@@ -13,6 +13,8 @@ use super::items::{Items, path_key};
 pub enum Entry {
     /// `#[differentiable]`
     Differentiable,
+    /// `#[derivative]`
+    Derivative,
     /// `#[bilevel]`
     Bilevel,
     /// `#[derive(Params)]`
@@ -100,6 +102,7 @@ impl ToTokens for Question {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let entry = match self.entry {
             Entry::Differentiable => quote!(differentiable),
+            Entry::Derivative => quote!(derivative),
             Entry::Bilevel => quote!(bilevel),
             Entry::Params => quote!(params),
         };
@@ -115,6 +118,7 @@ impl Parse for Answered {
         let entry: syn::Ident = braced(input)?.parse()?;
         let entry = match entry.to_string().as_str() {
             "differentiable" => Entry::Differentiable,
+            "derivative" => Entry::Derivative,
             "bilevel" => Entry::Bilevel,
             "params" => Entry::Params,
             _ => return Err(syn::Error::new(entry.span(), "not a macro that asks")),

@@ -40,6 +40,37 @@ pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Pa
     }
 }
 
+/// Proves that the function of a rule takes the rule's first parameters, token for token.
+pub fn signature_witness(signature: &Signature, rule: &syn::ItemFn) -> TokenStream {
+    let name = &signature.name;
+    let span = name.span();
+    let names: Vec<&syn::Ident> = signature.params.iter().map(|p| &p.name).collect();
+    let types: Vec<&syn::Type> = signature.params.iter().map(|p| &p.ty).collect();
+    let is_vjp = rule.sig.inputs.len() == names.len() + 1 && rule.sig.inputs.last().is_some_and(names_a_cotangent);
+    // The result is that of the rule, or what the cotangent is a cotangent of.
+    let output = match (&rule.sig.output, rule.sig.inputs.last()) {
+        (_, Some(syn::FnArg::Typed(bar))) if is_vjp => match &*bar.ty {
+            syn::Type::Reference(r) => r.elem.to_token_stream(),
+            other => other.to_token_stream(),
+        },
+        (syn::ReturnType::Type(_, ty), _) => ty.to_token_stream(),
+        (syn::ReturnType::Default, _) => quote!(()),
+    };
+    let call = quote_spanned!(span=> #name(#(#names),*));
+    quote! {
+        #[doc(hidden)]
+        #[allow(unused, clippy::all, clippy::pedantic)]
+        const _: () = { fn check(#(#names: #types),*) -> #output { #call } };
+    }
+}
+
+fn names_a_cotangent(arg: &syn::FnArg) -> bool {
+    match arg {
+        syn::FnArg::Typed(typed) => matches!(&*typed.pat, syn::Pat::Ident(name) if name.ident.to_string().ends_with("_bar")),
+        syn::FnArg::Receiver(_) => false,
+    }
+}
+
 /// Proves that each path that a carrier has answered for stands for the very item that was carried: that one is seen from the module `home` beside its
 /// derivatives, and two functions have one type only if they are one. The carrier, a macro, could otherwise come from another place than the function.
 pub fn carried_witness(items: &Items, paths: &[syn::Path], crate_path: &syn::Path) -> TokenStream {
@@ -58,14 +89,18 @@ fn carried_check(items: &Items, path: &syn::Path, crate_path: &syn::Path) -> Opt
     let key = path_key(path)?;
     let span = path.segments.last()?.ident.span();
     let path = without_arguments(path);
-    let (carried, arguments) = match (items.function(Place::HERE, &key), items.constant(Place::HERE, &key)) {
-        (Some(function), _) => (&function.item.sig.ident, turbofish(&function.item.sig.generics)),
-        (None, Some(constant)) => (&constant.item.ident, TokenStream::new()),
-        (None, None) => return None,
+    let (function, rules, constant) =
+        (items.function(Place::HERE, &key), items.rules(Place::HERE, &key), items.constant(Place::HERE, &key));
+    let is_function = function.is_some() || rules.is_some();
+    let (carried, arguments) = match (function, rules, constant) {
+        (Some(function), ..) => (&function.item.sig.ident, turbofish(&function.item.sig.generics)),
+        (None, Some(rules), _) => (&rules.item.ident, TokenStream::new()),
+        (None, None, Some(constant)) => (&constant.item.ident, TokenStream::new()),
+        (None, None, None) => return None,
     };
     let carried = syn::Ident::new(&carried.to_string(), span);
-    let check = match items.function(Place::HERE, &key) {
-        Some(_) => quote_spanned! {span=>
+    let check = match is_function {
+        true => quote_spanned! {span=>
             fn check() {
                 let named = #path #arguments;
                 {
@@ -74,7 +109,7 @@ fn carried_check(items: &Items, path: &syn::Path, crate_path: &syn::Path) -> Opt
                 }
             }
         },
-        None => {
+        false => {
             let message = format!("another constant `{key}` is in sight than the one whose value the macro was given");
             quote_spanned!(span=> ::core::assert!(#path == { use carried_from::*; #carried }, #message);)
         }

@@ -81,6 +81,8 @@ pub fn place(op: &Op) -> &'static str {
         Op::Linalg(Linalg::Cholesky) => "cholesky",
         Op::Linalg(Linalg::SolveTriangular(_)) => "solve_triangular",
         Op::Linalg(Linalg::Eigh) => "eigh",
+        // Not drawn: a called function has no body that the evaluator could run. `tests/calls` has its own.
+        Op::Call(_) => "call",
         Op::Control(Control::For { .. }) => "for",
         Op::Control(Control::If) => "if",
         Op::Control(Control::While) => "while",

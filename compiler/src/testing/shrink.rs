@@ -43,7 +43,7 @@ fn weight(p: &Program) -> usize {
         sum += match &stmt.op {
             Op::Const(..) | Op::Shape(Shape::Broadcast { .. }) => 1,
             Op::Control(_) => 20,
-            Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) => 10,
+            Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Call(_) | Op::Linalg(_) => 10,
         } + stmt.outs.len();
     });
     let elements = p.args.iter().flat_map(Tensor::to_f64);

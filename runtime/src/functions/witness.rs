@@ -47,7 +47,7 @@ pub fn same_function<F: Same<G>, G>(_named: F, _carried: G) {}
 pub struct UnboundedLoop<'a>(std::marker::PhantomData<&'a ()>);
 
 /// Stands for what a derivative would give that there is not.
-pub struct NoBound;
+pub struct Unavailable;
 
 /// What reverse mode needs of a loop. Nothing implements it: the macro writes reverse mode only where all loops have it.
 #[diagnostic::on_unimplemented(
@@ -56,3 +56,14 @@ pub struct NoBound;
     note = "put `#[bound(n)]` on the loop, where `n` is at least the number of its turns; forward mode, `jvp`, needs none"
 )]
 pub trait HasBound {}
+
+/// A function whose only rule gives cotangents.
+pub struct CotangentRule<'a>(std::marker::PhantomData<&'a ()>);
+
+/// What forward mode needs of a function with rules. Nothing implements it: the macro writes forward mode only where all have it.
+#[diagnostic::on_unimplemented(
+    message = "this derivative needs tangents, and a function that is called has a rule that gives cotangents only",
+    label = "needs a rule that gives tangents",
+    note = "write the `#[derivative(of = ..)]` with a tangent `x_dot` for each float parameter `x`; reverse mode follows from it; `vjp`, `grad` and `value_and_grad` need none"
+)]
+pub trait HasTangents {}

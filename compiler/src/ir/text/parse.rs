@@ -411,6 +411,7 @@ impl<'t> Parser<'t> {
                 self.expect("]")?;
                 Control::Check { message }.into()
             }
+            "call" | "call_tangent" => return self.error("a called function has rules, which the text does not hold"),
             _ => return self.error(format!("there is no operation `{name}`")),
         })
     }

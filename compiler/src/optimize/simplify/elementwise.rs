@@ -149,7 +149,10 @@ fn has_minus(r: &Rewriter, value: ValueId) -> bool {
         Some((Op::Index(Index::PutAlong { .. }) | Op::Reduce(Reduce::Sum { .. }), args)) => {
             r.is_used_here_only(value) && has_minus(r, args[0])
         }
-        Some((Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_), _))
+        Some((
+            Op::Const(..) | Op::Elementwise(_) | Op::Reduce(_) | Op::Shape(_) | Op::Index(_) | Op::Call(_) | Op::Linalg(_) | Op::Control(_),
+            _,
+        ))
         | None => false,
     }
 }
@@ -328,6 +331,7 @@ fn scaled(r: &Rewriter, value: ValueId) -> Option<(f64, ValueId)> {
             | Op::Einsum(_)
             | Op::Shape(_)
             | Op::Index(_)
+            | Op::Call(_)
             | Op::Linalg(_)
             | Op::Control(_),
             _,

@@ -47,6 +47,7 @@ fn read(r: &mut Rewriter, window: &Window, x: ValueId, starts: &[ValueId]) -> Op
             | Op::Einsum(_)
             | Op::Shape(_)
             | Op::Index(_)
+            | Op::Call(_)
             | Op::Linalg(_)
             | Op::Control(_),
             _,

@@ -158,6 +158,7 @@ pub(super) fn rewrite_reduce(r: &mut Rewriter, op: &Reduce, x: ValueId) -> Optio
             | Op::Einsum(_)
             | Op::Shape(_)
             | Op::Index(_)
+            | Op::Call(_)
             | Op::Linalg(_)
             | Op::Control(_),
             _,

@@ -1,0 +1,23 @@
+use bilevel::prelude::*;
+
+mod layers {
+    use bilevel::prelude::*;
+
+    #[differentiable]
+    pub(crate) fn dense(x: f64) -> f64 {
+        x * x
+    }
+}
+
+use layers::*;
+
+fn dense(x: f64) -> f64 {
+    x * x * x
+}
+
+#[differentiable]
+fn f(x: f64) -> f64 {
+    dense(x)
+}
+
+fn main() {}
