@@ -3,7 +3,7 @@
 use super::DeriveError;
 use super::copy::inline;
 use crate::ir::call::match_dims;
-use crate::ir::{Builder, Call, CallPart, Dim, DimId, Elementwise, Func, Note, Op, Type, ValueId};
+use crate::ir::{Builder, Call, CallPart, Dim, DimId, Func, Note, Op, Type, ValueId};
 use crate::ops::Operand;
 
 /// Which way a tangent goes on.
@@ -68,14 +68,6 @@ fn by_rule(b: &mut Builder, rule: &Func, args: &[ValueId]) -> Vec<ValueId> {
         })
         .collect();
     inline(b, rule, args, &dims)
-}
-
-/// Whether second derivatives of the function are those of a function of its parameters, so that the Hessian is symmetric. What comes from rules of the user's, and
-/// what is held constant, need not be.
-pub fn has_symmetric_hessian(f: &Func) -> bool {
-    let mut symmetric = true;
-    f.body.walk(&mut |stmt| symmetric &= !matches!(stmt.op, Op::Call(_) | Op::Elementwise(Elementwise::StopGradient)));
-    symmetric
 }
 
 /// Fails if a function computes the tangent of a call, for which there is no rule.

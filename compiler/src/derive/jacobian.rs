@@ -1,7 +1,6 @@
 //! Whole derivatives: several tangents at once, Jacobians, Hessians. All are [`batch`](fn@batch) of what takes one direction.
 
 use super::batch::{batch, batch_some};
-use super::call::has_symmetric_hessian;
 use super::{DeriveError, checked, grad, hvp, jvp, vjp};
 use crate::ir::{Builder, Control, Dim, Elem, Elementwise, Func, Index, Op, Shape, Type, ValueId};
 use crate::optimize::optimize;
@@ -228,9 +227,9 @@ pub fn hessian(f: &Func, wrt: &[usize]) -> Result<Func, DeriveError> {
 }
 
 /// Whether second derivatives of the function are those of a function of its parameters, so that the Hessian is symmetric: what is held constant by
-/// `stop_gradient` need not be. Whatever relies on symmetry asks here.
+/// `stop_gradient`, and what rules of the user's give, need not be. Whatever relies on symmetry asks here.
 pub fn has_symmetric_hessian(f: &Func) -> bool {
     let mut symmetric = true;
-    f.body.walk(&mut |stmt| symmetric &= !matches!(stmt.op, Op::Elementwise(Elementwise::StopGradient)));
+    f.body.walk(&mut |stmt| symmetric &= !matches!(stmt.op, Op::Call(_) | Op::Elementwise(Elementwise::StopGradient)));
     symmetric
 }
