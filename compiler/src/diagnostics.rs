@@ -123,6 +123,7 @@ pub mod messages {
         RULE = "B0513", "`{0}` is not a rule for `{1}`: {2}", "give it the parameters of `{1}`, then one tangent `x_dot` for each float parameter `x`, and give back the tangent of the result; or then the cotangent `y_bar`, and give back the cotangents";
         RULE_NOT_LINEAR = "B0514", "`{0}` is no derivative of `{1}`: {2}", "a derivative is linear in the tangents; what depends on them otherwise belongs into a function of its own";
         NO_BODY = "B0515", "`{0}` has a rule and no body that could be looked into, so it cannot be called {1}", "{2}";
+        RULES_MODULE = "B0516", "a module of rules holds `use super::*;` and the rules, so that names in `{0}` mean what they mean beside it", "move other items out of it, and write paths without `super::`";
 
         // Types and shapes.
         RANK_MISMATCH = "B0601", "`{0}` has {1} and `{2}` has {3}, which do not fit in `{4}`", "{5}";
@@ -174,6 +175,8 @@ struct Diagnostic {
     text: String,
     start: Span,
     end: Span,
+    /// Whether it is about the whole item, so that it is none of what a call in it is blamed for.
+    of_item: bool,
 }
 
 /// The errors of one expansion.
@@ -207,21 +210,29 @@ impl Diagnostics {
         self.push(span, span, message, particulars);
     }
 
+    /// Adds an error about the whole item that is being expanded, at its attribute. [`gather`](Self::gather) leaves it as it is.
+    pub fn error_of_item(&mut self, message: Message, particulars: &[&str]) {
+        self.error_at(Span::call_site(), message, particulars);
+        self.errors.last_mut().expect("was just added").of_item = true;
+    }
+
     fn push(&mut self, start: Span, end: Span, message: Message, particulars: &[&str]) {
         let text = format!("{}\nhelp: {} [{}]", fill(message.sentence, particulars), fill(message.help, particulars), message.code);
-        self.errors.push(Diagnostic { code: message.code, text, start, end });
+        self.errors.push(Diagnostic { code: message.code, text, start, end, of_item: false });
     }
 
     /// Adds an error of the parser, which speaks of tokens and has no entry in the table.
     pub fn syntax_error(&mut self, error: &syn::Error) {
         for e in error.clone() {
-            self.errors.push(Diagnostic { code: "syntax", text: e.to_string(), start: e.span(), end: e.span() });
+            self.errors.push(Diagnostic { code: "syntax", text: e.to_string(), start: e.span(), end: e.span(), of_item: false });
         }
     }
 
-    /// Makes one error at the given tokens of all errors from the `first` on, if there are any. Their sentences become the last particular.
+    /// Makes one error at the given tokens of all errors from the `first` on, if there are any. Their sentences become the last particular. Errors about the
+    /// whole item stay as they are.
     pub fn gather(&mut self, first: usize, at: impl ToTokens, message: Message, particulars: &[&str]) {
-        let gathered: Vec<Diagnostic> = self.errors.drain(first..).collect();
+        let (of_item, gathered): (Vec<Diagnostic>, Vec<Diagnostic>) = self.errors.drain(first..).partition(|e| e.of_item);
+        self.errors.extend(of_item);
         if gathered.is_empty() {
             return;
         }

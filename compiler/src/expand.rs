@@ -11,9 +11,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 use crate::diagnostics::{Diagnostics, messages};
-use crate::ir::{Func, Opaque};
+use crate::ir::Opaque;
 use crate::lower::read_constant;
-use crate::syntax::Lowered;
 use crate::syntax::attributes::{parse_bilevel, parse_derivative, parse_differentiable};
 use crate::syntax::bounds::without_bounds;
 use crate::syntax::carrier::{carrier, faulty_carrier};
@@ -21,10 +20,10 @@ use crate::syntax::derivative::{CarriedCall, DerivativeUse, derivative_uses, own
 use crate::syntax::items::{Item, Items, Place};
 use crate::syntax::params::parse_params_struct;
 use crate::syntax::question::{Answered, Entry, Question};
-use crate::syntax::rule::{Rules, rules_item};
+use crate::syntax::rule::{Rules, check_rules_module, rule_functions, rules_item};
 use crate::syntax::shapes::{strip_function, strip_items};
 use crate::syntax::structs::missing_structs;
-use crate::syntax::witness::{carried_witness, name_checks, signature_witness, witness};
+use crate::syntax::witness::{carried_witness, name_checks, rules_witness, signature_witness, witness};
 use crate::{derive, emit, program, syntax};
 
 /// How deep delimiters may be nested in what the macros read, so that no input makes the parser run out of stack.
@@ -51,8 +50,8 @@ pub(crate) fn begin(mut expansion: Question) -> TokenStream {
             if expansion.entry == Entry::Params {
                 return generated;
             }
-            call_derivatives(&mut parsed, &expansion.crate_path, diags.has_errors());
-            with_generated(parsed, generated)
+            call_derivatives(expansion.entry, &mut parsed, &expansion.crate_path, diags.has_errors());
+            with_generated(expansion.entry, parsed, generated)
         })
     };
     with_errors(tokens, diags)
@@ -72,7 +71,7 @@ pub(crate) fn resume(state: TokenStream) -> TokenStream {
             let item = question.item.clone();
             let generated = read(&item, &mut diags, TokenStream::new(), |mut parsed, diags| {
                 if faulty {
-                    without_body(&parsed)
+                    without_body(&question, &parsed)
                 } else if question.pending.is_empty() {
                     generate(&mut question, &mut parsed, diags)
                 } else {
@@ -127,8 +126,11 @@ fn with_errors(tokens: TokenStream, diags: Diagnostics) -> TokenStream {
     }
 }
 
-/// The user's item with what is generated from it: beside a function, inside of a module.
-fn with_generated(item: syn::Item, generated: TokenStream) -> TokenStream {
+/// The user's item with what is generated from it: beside a function, inside of the module of a problem.
+fn with_generated(entry: Entry, item: syn::Item, generated: TokenStream) -> TokenStream {
+    let of_rules = entry == Entry::Derivative;
+    // Nothing that is generated calls a rule, which is looked into instead.
+    let unused = of_rules.then(|| quote!(#[allow(dead_code)]));
     match item {
         syn::Item::Mod(mut module) => {
             if let Some((_, items)) = &mut module.content {
@@ -136,14 +138,17 @@ fn with_generated(item: syn::Item, generated: TokenStream) -> TokenStream {
                 for item in items.iter_mut() {
                     *item = syn::Item::Verbatim(without_bounds(item.to_token_stream()));
                 }
-                items.push(syn::Item::Verbatim(generated));
+                if !of_rules {
+                    items.push(syn::Item::Verbatim(generated));
+                    return module.into_token_stream();
+                }
             }
-            module.into_token_stream()
+            quote!(#unused #module #generated)
         }
         syn::Item::Fn(mut f) => {
             strip_function(&mut f);
             let original = without_bounds(f.to_token_stream());
-            quote!(#original #generated)
+            quote!(#unused #original #generated)
         }
         other => quote!(#other #generated),
     }
@@ -151,9 +156,9 @@ fn with_generated(item: syn::Item, generated: TokenStream) -> TokenStream {
 
 /// Puts calls of generated functions in the place of macros such as `grad!` in the functions of an item, in which they compute what the macros stand for. After
 /// an error, nothing is generated that could be called.
-fn call_derivatives(item: &mut syn::Item, crate_path: &syn::Path, failed: bool) {
+fn call_derivatives(entry: Entry, item: &mut syn::Item, crate_path: &syn::Path, failed: bool) {
     let own: Items = match &*item {
-        syn::Item::Mod(module) => Items::of(module.content.as_ref().map_or(&[][..], |(_, items)| items)),
+        syn::Item::Mod(module) if entry == Entry::Bilevel => Items::of(module.content.as_ref().map_or(&[][..], |(_, items)| items)),
         _ => Items::default(),
     };
     let Some(owner) = owner_of(item) else { return };
@@ -218,8 +223,7 @@ fn generate(expansion: &mut Question, item: &mut syn::Item, diags: &mut Diagnost
         items.set_owner(owner);
     }
     let generated = match (expansion.entry, &mut *item) {
-        (Entry::Derivative, syn::Item::Fn(f)) => rule(expansion, f, &mut items, diags),
-        (Entry::Derivative, other) => wrong_item(other, "derivative", "a function", diags),
+        (Entry::Derivative, item) => rules(expansion, item, &mut items, diags),
         (Entry::Differentiable, syn::Item::Fn(f)) => function(expansion, f, &items, diags),
         (Entry::Differentiable, syn::Item::Const(c)) => constant(expansion, c, &items, diags),
         (Entry::Bilevel, syn::Item::Mod(module)) => problem(expansion, module, &items, diags),
@@ -228,7 +232,7 @@ fn generate(expansion: &mut Question, item: &mut syn::Item, diags: &mut Diagnost
         (Entry::Bilevel, other) => wrong_item(other, "bilevel", "an inline module", diags),
     };
     if diags.has_errors() {
-        return without_body(item);
+        return without_body(expansion, item);
     }
     if diags.asked().is_empty() {
         return generated;
@@ -251,38 +255,41 @@ fn function(expansion: &mut Question, f: &syn::ItemFn, items: &Items, diags: &mu
     quote!(#witness #called #derivatives #adaptors #companion #carrier)
 }
 
-/// Beside a rule: the module with the derivatives of the function that it belongs to, and that function's carrier.
-fn rule(expansion: &mut Question, f: &syn::ItemFn, items: &mut Items, diags: &mut Diagnostics) -> TokenStream {
+/// Beside a rule, or a module of rules: the module with the derivatives of the function that it belongs to, and that function's carrier.
+fn rules(expansion: &mut Question, item: &syn::Item, items: &mut Items, diags: &mut Diagnostics) -> TokenStream {
     let args = parse_derivative(expansion.attr.clone(), &expansion.item, diags);
     expansion.crate_path = args.crate_path.unwrap_or_else(program::default_crate_path);
-    let Some(of) = args.of else { return TokenStream::new() };
-    items.add_rules(&of, &f.vis, std::slice::from_ref(f));
+    if let syn::Item::Mod(module) = item {
+        check_rules_module(module, diags);
+    }
+    let functions = rule_functions(item).unwrap_or_default();
+    let (Some(of), Some(first)) = (args.of, functions.first()) else {
+        if diags.has_errors() {
+            return TokenStream::new();
+        }
+        return wrong_item(item, "derivative", "a function or an inline module of functions", diags);
+    };
+    // A module of rules is private to those beside it; the rules in it say who sees the function's derivatives.
+    let vis = first.vis.clone();
+    items.add_rules(&of, &vis, &functions);
     let Some((function, rules)) = program::read_rule(&of, items, &expansion.crate_path, diags) else { return TokenStream::new() };
-    let as_rule = Lowered { func: function.lowered.func.clone(), signature: rules, assumed: items.assumed() };
-    let witness = witness(&as_rule, &f.sig.output, &expansion.crate_path);
-    let signature = signature_witness(&function.lowered.signature, f);
+    let witness = rules_witness(rules.all().map(|rule| (&rule.signature, &rule.item.sig.output)), &items.assumed(), &expansion.crate_path);
+    let signature = signature_witness(&function.lowered.signature, first);
     let called = carried_witness(items, &expansion.paths, &expansion.crate_path);
     let companion = derived(emit::companion(&function), diags);
-    let derivatives = derivatives(expansion, f.block.to_token_stream(), &owner(&f.sig.ident), items, diags);
+    let blocks: TokenStream = functions.iter().map(|f| f.block.to_token_stream()).collect();
+    let derivatives = derivatives(expansion, blocks, &owner_of(item).unwrap_or_default(), items, diags);
     let adaptors = adaptors(items, &expansion.crate_path);
-    let carrier = carrier(&rules_item(&of, &f.vis, std::slice::from_ref(f)), items);
+    let carrier = carrier(&rules_item(&of, &vis, &functions), items);
     quote!(#witness #signature #called #derivatives #adaptors #companion #carrier)
 }
 
 /// The witnesses of the rules that stand in a module.
-fn own_rules(items: &Items, func: &Func, crate_path: &syn::Path) -> TokenStream {
-    let mut out = TokenStream::new();
+fn own_rules(items: &Items, crate_path: &syn::Path) -> TokenStream {
     let called = items.called_opaque();
     let own = called.iter().filter(|(opaque, _)| items.rules(Place::HERE, &opaque.name).is_some_and(|found| found.place.is_here()));
-    for rule in own.flat_map(|(_, rules)| rules.jvp.iter().chain(&rules.vjp)) {
-        let lowered = Lowered { func: func.clone(), signature: rule.signature.clone(), assumed: Vec::new() };
-        out.extend(witness(&lowered, &rule.item.sig.output, crate_path));
-    }
-    let names = name_checks(&items.assumed(), crate_path);
-    if !names.is_empty() {
-        out.extend(quote!(#[doc(hidden)] #[allow(unused)] const _: () = { #names };));
-    }
-    out
+    let rules = own.flat_map(|(_, rules)| rules.all()).map(|rule| (&rule.signature, &rule.item.sig.output));
+    rules_witness(rules, &items.assumed(), crate_path)
 }
 
 /// What generated code calls functions with rules by.
@@ -323,7 +330,7 @@ fn constant(expansion: &mut Question, item: &syn::ItemConst, items: &Items, diag
 fn params(expansion: &mut Question, item: &syn::Item, items: &Items, diags: &mut Diagnostics) -> TokenStream {
     let is_first = expansion.paths.is_empty();
     let parsed = parse_params_struct(item, program::default_crate_path(), diags);
-    let (Some(of), syn::Item::Struct(item)) = (parsed, item) else { return without_body(item) };
+    let (Some(of), syn::Item::Struct(item)) = (parsed, item) else { return without_body(expansion, item) };
     expansion.crate_path = of.crate_path.clone();
     let implementation = is_first.then(|| emit::params(&of));
     expansion.pending = missing_structs(item, items);
@@ -348,13 +355,24 @@ fn problem(expansion: &mut Question, module: &mut syn::ItemMod, items: &Items, d
     let called = carried_witness(items, &expansion.paths, &problem.crate_path);
     let generated = derived(emit::problem(&problem), diags);
     let adaptors = adaptors(items, &expansion.crate_path);
-    let rules = own_rules(items, &problem.inner.func, &expansion.crate_path);
+    let rules = own_rules(items, &expansion.crate_path);
     quote!(#inner #outer #called #rules #derivatives #adaptors #generated)
 }
 
 /// In the place of what an item with an error, here or elsewhere, has no generated code for: nothing, for itself and for those who ask for it.
-fn without_body(item: &syn::Item) -> TokenStream {
+fn without_body(expansion: &Question, item: &syn::Item) -> TokenStream {
     match item {
+        _ if expansion.entry == Entry::Derivative => {
+            // The errors in the attribute have been reported.
+            let mut diags = Diagnostics::new();
+            let of = parse_derivative(expansion.attr.clone(), &expansion.item, &mut diags).of;
+            let _ = diags.finish();
+            let functions = rule_functions(item).unwrap_or_default();
+            match (of, functions.first()) {
+                (Some(of), Some(first)) => faulty_carrier(&rules_item(&of, &first.vis, &functions)),
+                _ => TokenStream::new(),
+            }
+        }
         syn::Item::Fn(f) if f.sig.receiver().is_none() => faulty_carrier(&Item::Function(f.clone())),
         syn::Item::Const(c) => faulty_carrier(&Item::Const(c.clone())),
         syn::Item::Struct(s) => faulty_carrier(&Item::Struct(s.clone())),

@@ -12,6 +12,7 @@ use crate::syntax::derivative::DerivativeCall;
 use crate::syntax::items::{OpaqueState, path_key};
 use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module};
 use crate::syntax::requests::check_requests;
+use crate::syntax::rule::Rules;
 use crate::syntax::signature::{Use, parse_signature};
 use crate::syntax::{Differentiable, Items, Lowered, Place, ProblemIr, Signature, TypeNames, source_text};
 
@@ -71,8 +72,8 @@ pub fn read_derivative(
     ))
 }
 
-/// The function `of` that a rule among the items belongs to, as one that calls itself, and the signature of the rule; `None` as for [`read_function`].
-pub fn read_rule(of: &syn::Ident, items: &Items, crate_path: &syn::Path, diags: &mut Diagnostics) -> Option<(Differentiable, Signature)> {
+/// The function `of` that rules among the items belong to, as one that calls itself, and the rules; `None` as for [`read_function`].
+pub fn read_rule(of: &syn::Ident, items: &Items, crate_path: &syn::Path, diags: &mut Diagnostics) -> Option<(Differentiable, Rc<Rules>)> {
     let found = items.rules(Place::HERE, &of.unraw().to_string())?;
     let OpaqueState::Ready(opaque, rules) = read_rules(found, items, diags, of) else { return None };
     let signature = rules.signature()?;
@@ -81,13 +82,10 @@ pub fn read_rule(of: &syn::Ident, items: &Items, crate_path: &syn::Path, diags: 
         diags.error(of, messages::NOTHING_TO_DIFFERENTIATE, &[&of.to_string()]);
         return None;
     }
-    let rule = rules.jvp.as_ref().or(rules.vjp.as_ref())?;
     let func = call_of(&opaque, &signature);
     let lowered = Lowered { func, signature, assumed: Vec::new() };
-    Some((
-        Differentiable { lowered, wrt, requests: Vec::new(), batched: Vec::new(), crate_path: crate_path.clone() },
-        rule.signature.clone(),
-    ))
+    let function = Differentiable { lowered, wrt, requests: Vec::new(), batched: Vec::new(), crate_path: crate_path.clone() };
+    Some((function, rules))
 }
 
 /// The function that consists of one call.

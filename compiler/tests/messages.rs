@@ -238,7 +238,7 @@ const STRUCTS: &[(&str, &str)] = &[
 ];
 
 /// Messages that no short program gives: nesting of any depth has a test of its own, the others stand behind checks that come first.
-const ELSEWHERE: &[&str] = &["B0110", "B0115", "B0410", "B0507", "B0512", "B0513", "B0514", "B0614", "B0801", "B0901"];
+const ELSEWHERE: &[&str] = &["B0110", "B0115", "B0410", "B0507", "B0512", "B0513", "B0514", "B0516", "B0614", "B0801", "B0901"];
 
 fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap_or_else(|e| panic!("{e}: {source}"))
@@ -312,6 +312,9 @@ fn rules_that_are_none_are_refused() {
         ("B0513", "of = f", "fn r(x: f64, y_bar: &Array1<f64>) -> f64 { y_bar.sum() * x }"),
         ("B0514", "of = f", "fn r(x: f64, x_dot: f64) -> f64 { x_dot * x_dot }"),
         ("B0514", "of = f", "fn r(x: f64, x_dot: f64) -> f64 { x_dot + x }"),
+        ("B0516", "of = f", "mod r { use super::*; fn t(x: f64, x_dot: f64) -> f64 { super::f(x) * x_dot } }"),
+        ("B0516", "of = f", "mod r { const A: f64 = 2.0; fn t(x: f64, x_dot: f64) -> f64 { A * x_dot } }"),
+        ("B0516", "of = f", "mod r { use crate::other::*; fn t(x: f64, x_dot: f64) -> f64 { x_dot } }"),
     ];
     for (code, attr, item) in cases {
         let out = bilevel_compiler::derivative(tokens(attr), tokens(item)).to_string();

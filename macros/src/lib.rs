@@ -87,7 +87,7 @@ pub fn derive_params(item: TokenStream) -> TokenStream {
     bilevel_compiler::derive_params(item.into()).into()
 }
 
-/// Makes a function the derivative of another one, whose body the macro cannot look into: `#[derivative(of = f)]`.
+/// Makes a function, or the two functions of a module, the derivative of another one, whose body the macro cannot look into: `#[derivative(of = f)]`.
 ///
 /// The parameters of the rule are those of `f`, numbers and arrays, and then either
 ///
@@ -95,6 +95,11 @@ pub fn derive_params(item: TokenStream) -> TokenStream {
 ///   linear in the tangents; or
 /// - the cotangent of the result, named `y_bar` or `…_bar`; the rule gives the cotangents of the float parameters, bare or as a tuple. From it comes reverse mode
 ///   only: what needs forward mode, such as second derivatives, is refused.
+///
+/// A parameter that the rule does not use may have an underscore in front, as in `_x` beside `x_dot`.
+///
+/// Both stand in a module, `#[derivative(of = f)] mod f_rules { use super::*; fn tangent(..) .. fn cotangent(..) .. }`, which holds nothing else; each mode then takes
+/// its own. In a `#[bilevel]` module they may also be two functions with the attribute.
 ///
 /// The rule is itself differentiable code, so that derivatives of higher order follow from it, and may call `f`. `f` must be a pure function. It carries no attribute
 /// of its own: the rule, which stands beside it and has its visibility, gives it a companion module, and lets differentiated functions and problems call it.

@@ -89,6 +89,42 @@ fn a_rule_of_cotangents_gives_reverse_mode() {
     assert!((scale_bar - 5.0).abs() < 1e-14);
 }
 
+/// The length of a vector, with both rules.
+fn length(x: &Array1<f64>) -> f64 {
+    x.iter().fold(0.0, |total: f64, v| total.hypot(*v))
+}
+
+#[derivative(of = length)]
+mod length_rules {
+    use super::*;
+
+    fn tangent(x: &Array1<f64>, x_dot: &Array1<f64>) -> f64 {
+        x.dot(x_dot) / length(x)
+    }
+
+    /// Twice the cotangent, so that a test can tell by which rule a derivative was made.
+    fn cotangent(x: &Array1<f64>, y_bar: f64) -> Array1<f64> {
+        x * (2.0 * y_bar / length(x))
+    }
+}
+
+#[differentiable]
+fn scaled_length(x: &Array1<f64>, scale: f64) -> f64 {
+    length(&(x * scale))
+}
+
+#[test]
+fn with_both_rules_each_mode_takes_its_own() {
+    let (x, v) = (array![3.0, 4.0], array![1.0, 0.0]);
+    assert_eq!(length::jvp(&x, &v), (5.0, 0.6));
+    assert_eq!(length::vjp(&x, 2.5), (5.0, array![3.0, 4.0]));
+    assert_eq!(scaled_length::jvp(&x, 2.0, &v, 0.0), (10.0, 1.2));
+    assert_eq!(scaled_length::vjp(&x, 2.0, 2.5).1.0, array![6.0, 8.0]);
+    // Forward over reverse goes through the function in the rule of cotangents by the rule of tangents.
+    let hvp = array![2.0 / 5.0 - 2.0 * 9.0 / 125.0, -2.0 * 12.0 / 125.0];
+    assert!((length::hvp(&x, &v) - hvp).iter().all(|d| d.abs() < 1e-15));
+}
+
 /// With both rules each mode takes its own.
 #[bilevel]
 mod with_rules {
@@ -149,4 +185,54 @@ fn a_problem_with_rules() {
     let b = written_out::Problem { x: &x, y: &y, x_val: &x, y_val: &y };
     let b = b.solver(method()).inner(inner()).hypergradient(&-1.0, &Array1::zeros(3)).unwrap();
     assert!((a.value - b.value).abs() < 1e-10 && (a.gradient - b.gradient).abs() < 1e-8, "{} and {}", a.gradient, b.gradient);
+}
+
+/// The product of two numbers, of which the second is held constant by the rule: the derivative of nothing, as rules may be.
+fn held_product(x: f64, y: f64) -> f64 {
+    x * y
+}
+
+#[derivative(of = held_product)]
+fn held_product_rule(_x: f64, y: f64, x_dot: f64, y_dot: f64) -> f64 {
+    y * x_dot + 0.0 * y_dot
+}
+
+#[differentiable(hessian, batched(x))]
+fn with_held(x: f64, y: f64) -> f64 {
+    held_product(x * x, y)
+}
+
+#[test]
+fn the_hessian_of_a_function_with_rules_is_not_mirrored() {
+    let (x, y) = (3.0, 5.0);
+    assert_eq!(with_held::grad(x, y), (2.0 * x * y, 0.0));
+    // Each block is the derivative of the first parameter's gradient in the second.
+    assert_eq!(with_held::hessian(x, y), ((2.0 * y, 2.0 * x), (0.0, 0.0)));
+    assert_eq!(with_held::hvp(x, y, 1.0, 0.0), (2.0 * y, 0.0));
+    assert_eq!(with_held::hvp(x, y, 0.0, 1.0), (2.0 * x, 0.0));
+}
+
+#[differentiable(batched(x), jvp_many, jacobian)]
+fn scaled_growth(x: &Array1<f64>, scale: f64) -> Array1<f64> {
+    grow(&(x * scale)) * scale
+}
+
+#[test]
+fn batches_call_the_function_for_each_example() {
+    let xs = array![3.0, -1.0, 0.5];
+    assert_eq!(with_held::batched(&xs, 2.0), xs.mapv(|x: f64| x * x * 2.0));
+    let (x_bars, y_bars) = with_held::batched_grad(&xs, 2.0);
+    assert_eq!((x_bars, y_bars), (&xs * 4.0, Array1::zeros(3)));
+
+    let xs = array![[0.1, -0.2], [0.3, 0.7], [0.0, 1.0]];
+    let batched = scaled_growth::batched(&xs, 0.5);
+    for (x, y) in xs.rows().into_iter().zip(batched.rows()) {
+        assert_eq!(scaled_growth(&x.to_owned(), 0.5), y);
+    }
+    let x = xs.row(1).to_owned();
+    let (_, y_dots) = scaled_growth::jvp_many(&x, 0.5, &xs, &Array1::zeros(3));
+    let (by_x, _) = scaled_growth::jacobian(&x, 0.5);
+    let diagonal = (&x * 0.5).exp() * 0.25;
+    assert!((by_x - Array2::from_diag(&diagonal)).iter().all(|d| d.abs() < 1e-15));
+    assert!((y_dots - &xs * &diagonal).iter().all(|d| d.abs() < 1e-15));
 }

@@ -277,7 +277,14 @@ impl Lowering<'_> {
             Op::Shape(Shape::DimSize { dim }) => !matches!(self.b.current_dim(*dim), Dim::Sym(id) if self.computed.contains(&id)),
             Op::Elementwise(Elementwise::Add | Elementwise::Sub | Elementwise::Mul | Elementwise::Max | Elementwise::Min) => true,
             Op::Elementwise(Elementwise::Div) => self.known.get(&stmt.args[1]).is_some_and(|&n| n > 0),
-            Op::Elementwise(_) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Call(_) | Op::Control(_) => false,
+            Op::Elementwise(_)
+            | Op::Reduce(_)
+            | Op::Einsum(_)
+            | Op::Shape(_)
+            | Op::Index(_)
+            | Op::Linalg(_)
+            | Op::Call(_)
+            | Op::Control(_) => false,
         };
         if !moves {
             return (v, depth);

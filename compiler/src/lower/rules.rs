@@ -65,7 +65,8 @@ impl Lowering<'_> {
         let name = syn::Ident::new(&found.item.ident.to_string(), proc_macro2::Span::call_site());
         if self.items.has_answer(&name.unraw().to_string()) {
             let help = format!("give the function that is called `{name}` here another name, and import the one that is meant");
-            return Some(self.fail(&name, messages::NO_BODY, &[&name.to_string(), "without being in sight", &help]));
+            self.diags.error_of_item(messages::NO_BODY, &[&name.to_string(), "without being in sight", &help]);
+            return Some(Value::Poison);
         }
         self.diags.ask(&syn::Path::from(name));
         Some(Value::Poison)
@@ -208,7 +209,8 @@ fn fill(found: Found<'_, syn::ItemMod>, opaque: &Rc<Opaque>, rules: &Rules, item
         let tangents: Vec<usize> = (n..f.n_params()).collect();
         if let Err(error) = derive::linearity(&f, &tangents) {
             let particulars = [rule.item.sig.ident.to_string(), opaque.name.clone(), error.message];
-            diags.error(&rule.item.sig.ident, messages::RULE_NOT_LINEAR, &[&particulars[0], &particulars[1], &particulars[2]]);
+            let span = if found.place.is_here() { error.span } else { rule.item.sig.ident.span() };
+            diags.error_at(span, messages::RULE_NOT_LINEAR, &[&particulars[0], &particulars[1], &particulars[2]]);
             return None;
         }
         opaque.jvp.set(f).ok()?;

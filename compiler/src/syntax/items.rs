@@ -11,7 +11,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 
 use super::carrier::{Bundle, this_crate};
-use super::rule::{Rules, rule_of, rules_item};
+use super::rule::{Rules, rule_functions, rule_of, rules_item};
 use super::signature::Assumed;
 use crate::ir::Opaque;
 
@@ -137,16 +137,21 @@ impl Items {
             out.definitions.push(Definition { id, item, sees: None, home: this_crate() });
         }
         // A function with a rule is not looked into.
-        let rules: Vec<(syn::Ident, &syn::ItemFn)> = items
-            .iter()
-            .filter_map(|item| match item {
-                syn::Item::Fn(f) => f.attrs.iter().find_map(rule_of).map(|name| (name, f)),
-                _ => None,
-            })
-            .collect();
-        for (name, _) in &rules {
-            let functions: Vec<syn::ItemFn> = rules.iter().filter(|(other, _)| other == name).map(|(_, f)| (*f).clone()).collect();
-            out.add_rules(name, &syn::Visibility::Inherited, &functions);
+        let mut rules: Vec<(syn::Ident, Vec<syn::ItemFn>)> = Vec::new();
+        for item in items {
+            let attrs = match item {
+                syn::Item::Fn(f) => &f.attrs,
+                syn::Item::Mod(module) => &module.attrs,
+                _ => continue,
+            };
+            let (Some(name), Some(functions)) = (attrs.iter().find_map(rule_of), rule_functions(item)) else { continue };
+            match rules.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, known)) => known.extend(functions),
+                None => rules.push((name, functions)),
+            }
+        }
+        for (name, functions) in &rules {
+            out.add_rules(name, &syn::Visibility::Inherited, functions);
         }
         out
     }

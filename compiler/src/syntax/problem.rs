@@ -105,8 +105,10 @@ fn take_roles(f: &mut syn::ItemFn, losses: &mut [Option<Loss>; 2], diags: &mut D
         let attr = f.attrs.remove(at);
         diags.error(&attr, messages::NESTED_ATTRIBUTE, &[]);
     }
-    // The rules are read with the other items of the module.
-    f.attrs.retain(|attr| rule_of(attr).is_none());
+    // The rules are read with the other items of the module, and nothing that is generated calls them.
+    for attr in f.attrs.iter_mut().filter(|attr| rule_of(attr).is_some()) {
+        *attr = syn::parse_quote!(#[allow(dead_code)]);
+    }
     if mine.len() > 1 {
         diags.error(&mine[1], messages::ONE_FUNCTION_BOTH_ROLES, &[&f.sig.ident.to_string()]);
     }

@@ -62,10 +62,11 @@ impl Question {
     pub fn ask(&self) -> TokenStream {
         let Some(path) = self.pending.first() else { return TokenStream::new() };
         let path = without_arguments(path);
-        let span = path.span();
-        let crate_path = &self.crate_path;
-        let marker = self.marker();
         let name = path.segments.last().map(|s| s.ident.clone());
+        let span = name.as_ref().map_or_else(|| path.span(), syn::Ident::span);
+        let crate_path = &self.crate_path;
+        let mut marker = self.marker();
+        marker.set_span(span);
         let trait_path = quote_spanned!(span=> #crate_path::rt::Carried);
         let check = quote_spanned!(span=> const _: () = <#marker::#name as #trait_path>::KNOWN;);
         // The user's path, so that an error is at the user's tokens.
@@ -144,7 +145,8 @@ impl Parse for Answered {
             return Err(input.error("an answer to no question"));
         }
         let name = question.pending[0].segments.last().map(|s| s.ident.clone());
-        let witness = quote!(impl #crate_path::rt::Carried for #marker::#name {});
+        // Who asks in vain is not told of the questions that have been answered.
+        let witness = quote!(#[diagnostic::do_not_recommend] impl #crate_path::rt::Carried for #marker::#name {});
         let path = question.pending.remove(0);
         let faulty = answer.is_empty();
         question.paths.push(path);

@@ -1,9 +1,12 @@
 //! Rules of the user's: how a function is differentiated that the macro cannot look into.
 //!
 //! A rule is a function. Its parameters are those of the function it belongs to, then the tangents of the float ones, `x_dot` for `x`, and it gives
-//! the tangent of the result; or then one cotangent, named `…_bar`, and it gives the cotangents of the float parameters.
+//! the tangent of the result; or then one cotangent, named `…_bar`, and it gives the cotangents of the float parameters. Both rules of one function stand in
+//! one module, since an attribute on one of two functions sees nothing of the other; in a `#[bilevel]` module they may also stand by themselves.
 
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 
 use super::form::Form;
@@ -52,6 +55,49 @@ pub fn rule_of(attr: &syn::Attribute) -> Option<syn::Ident> {
 /// The rules of the function `name` as an item that others may refer to.
 pub fn rules_item(name: &syn::Ident, vis: &syn::Visibility, functions: &[syn::ItemFn]) -> Item {
     Item::Rules(syn::parse_quote!(#vis mod #name { #(#functions)* }))
+}
+
+/// The rules under an attribute: the function, or those in a module. `None` for a module that has no body.
+pub fn rule_functions(item: &syn::Item) -> Option<Vec<syn::ItemFn>> {
+    let items = match item {
+        syn::Item::Fn(_) => std::slice::from_ref(item),
+        syn::Item::Mod(module) => &module.content.as_ref()?.1[..],
+        _ => return None,
+    };
+    let function = |item: &syn::Item| match item {
+        syn::Item::Fn(f) => Some(f.clone()),
+        _ => None,
+    };
+    Some(items.iter().filter_map(function).collect())
+}
+
+/// Checks a module of rules: what stands in it means what it means beside it, where generated code stands.
+pub fn check_rules_module(module: &syn::ItemMod, diags: &mut Diagnostics) {
+    for item in module.content.iter().flat_map(|(_, items)| items) {
+        let is_import = match item {
+            syn::Item::Use(import) => match &import.tree {
+                syn::UseTree::Path(path) => path.ident == "super" && matches!(*path.tree, syn::UseTree::Glob(_)),
+                _ => false,
+            },
+            _ => false,
+        };
+        let path_up = match item {
+            syn::Item::Fn(f) => find_super(f.to_token_stream()),
+            _ if is_import => None,
+            other => Some(other.to_token_stream()),
+        };
+        if let Some(at) = path_up {
+            diags.error(at, messages::RULES_MODULE, &[&module.ident.to_string()]);
+        }
+    }
+}
+
+fn find_super(tokens: TokenStream) -> Option<TokenStream> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(name) if name == "super" => Some(name.into_token_stream()),
+        TokenTree::Group(group) => find_super(group.stream()),
+        TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => None,
+    })
 }
 
 /// Reads rules, with an error for everything that does not fit.
@@ -108,13 +154,13 @@ fn parse_rule(of: &syn::Ident, f: &syn::ItemFn, signature: &Signature, diags: &m
             false => refuse(format!("the cotangent `{}` is no float", bar.name)),
         };
     }
-    let is_dot = |p: &Param| params.iter().any(|own| p.name == format!("{}_dot", own.name));
+    let is_dot = |p: &Param| params.iter().any(|own| is_dot_of(p, own));
     let first = params.iter().position(is_dot).unwrap_or(params.len());
     let (own, dots) = params.split_at(first);
     let expected = floats(own);
-    let names: Vec<String> = expected.iter().map(|p| format!("`{}_dot`", p.name)).collect();
-    let fits = dots.len() == expected.len()
-        && dots.iter().zip(&expected).all(|(dot, p)| dot.name == format!("{}_dot", p.name) && dot.form.owned() == p.form.owned());
+    let names: Vec<String> = expected.iter().map(|p| format!("`{}_dot`", plain(p))).collect();
+    let fits =
+        dots.len() == expected.len() && dots.iter().zip(&expected).all(|(dot, p)| is_dot_of(dot, p) && dot.form.owned() == p.form.owned());
     if !fits || dots.is_empty() {
         let instead = if names.is_empty() { "a tangent `x_dot` for each float parameter `x`".to_owned() } else { names.join(", ") };
         return refuse(format!("after the parameters of `{of}` it needs {instead} of the same types, or one cotangent, named `y_bar`"));
@@ -125,7 +171,21 @@ fn parse_rule(of: &syn::Ident, f: &syn::ItemFn, signature: &Signature, diags: &m
     }
 }
 
+/// The name of a parameter, which may have an underscore in front where the rule does not use it.
+fn plain(param: &Param) -> String {
+    param.name.unraw().to_string().trim_start_matches('_').to_owned()
+}
+
+fn is_dot_of(dot: &Param, of: &Param) -> bool {
+    plain(dot) == format!("{}_dot", plain(of))
+}
+
 impl Rules {
+    /// The rules that there are.
+    pub fn all(&self) -> impl Iterator<Item = &Rule> {
+        self.jvp.iter().chain(&self.vjp)
+    }
+
     /// The signature of the function.
     pub fn signature(&self) -> Option<Signature> {
         let of_rule = self.jvp.as_ref().or(self.vjp.as_ref())?.signature.clone();

@@ -16,28 +16,48 @@ use super::signature::{Assumed, Lowered, Origin, Signature};
 
 /// The witnesses of a function, as an item to stand beside it.
 pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Path) -> TokenStream {
-    let mut checks = TokenStream::new();
-    let generics = &lowered.signature.generics;
-    for param in &lowered.signature.params {
-        checks.extend(type_check(&param.ty, &param.form, generics, crate_path));
-    }
-    if let syn::ReturnType::Type(_, ty) = output {
-        checks.extend(type_check(ty, &lowered.signature.output, generics, crate_path));
-    }
+    let checks = signature_checks(&lowered.signature, output, crate_path);
     let names = name_checks(&lowered.assumed, crate_path);
-    let methods = method_checks(lowered, crate_path);
+    let methods = method_checks(&lowered.assumed, crate_path);
     // The function itself may only be called through what is generated from it: naming it here keeps rustc from calling it unused.
     let mention = mention(&lowered.signature);
+    hidden(&quote!(#checks #names #methods #mention))
+}
+
+/// The witnesses of rules: of each its signature and the tokens of its result, and of all together the names.
+pub fn rules_witness<'a>(
+    rules: impl IntoIterator<Item = (&'a Signature, &'a syn::ReturnType)>,
+    assumed: &[Assumed],
+    crate_path: &syn::Path,
+) -> TokenStream {
+    let rules = rules.into_iter();
+    let checks: TokenStream = rules.map(|(signature, output)| signature_checks(signature, output, crate_path)).collect();
+    let names = name_checks(assumed, crate_path);
+    let methods = method_checks(assumed, crate_path);
+    hidden(&quote!(#checks #names #methods))
+}
+
+fn hidden(checks: &TokenStream) -> TokenStream {
+    if checks.is_empty() {
+        return TokenStream::new();
+    }
     quote! {
         #[doc(hidden)]
         #[allow(unused, clippy::all, clippy::pedantic)]
-        const _: () = {
-            #checks
-            #names
-            #methods
-            #mention
-        };
+        const _: () = { #checks };
     }
+}
+
+fn signature_checks(signature: &Signature, output: &syn::ReturnType, crate_path: &syn::Path) -> TokenStream {
+    let generics = &signature.generics;
+    let mut checks = TokenStream::new();
+    for param in &signature.params {
+        checks.extend(type_check(&param.ty, &param.form, generics, crate_path));
+    }
+    if let syn::ReturnType::Type(_, ty) = output {
+        checks.extend(type_check(ty, &signature.output, generics, crate_path));
+    }
+    checks
 }
 
 /// Proves that the function of a rule takes the rule's first parameters, token for token.
@@ -75,14 +95,7 @@ fn names_a_cotangent(arg: &syn::FnArg) -> bool {
 /// derivatives, and two functions have one type only if they are one. The carrier, a macro, could otherwise come from another place than the function.
 pub fn carried_witness(items: &Items, paths: &[syn::Path], crate_path: &syn::Path) -> TokenStream {
     let checks: TokenStream = paths.iter().filter_map(|path| carried_check(items, path, crate_path)).collect();
-    if checks.is_empty() {
-        return checks;
-    }
-    quote! {
-        #[doc(hidden)]
-        #[allow(unused, clippy::all, clippy::pedantic)]
-        const _: () = { #checks };
-    }
+    hidden(&checks)
 }
 
 fn carried_check(items: &Items, path: &syn::Path, crate_path: &syn::Path) -> Option<TokenStream> {
@@ -103,10 +116,11 @@ fn carried_check(items: &Items, path: &syn::Path, crate_path: &syn::Path) -> Opt
         true => quote_spanned! {span=>
             fn check() {
                 let named = #path #arguments;
-                {
+                let both = {
                     use carried_from::*;
-                    #crate_path::rt::same_function(named, #carried #arguments);
-                }
+                    (named, #carried #arguments)
+                };
+                #crate_path::rt::same_function(both);
             }
         },
         false => {
@@ -234,10 +248,10 @@ pub fn name_checks(assumed: &[Assumed], crate_path: &syn::Path) -> TokenStream {
 /// For each method that was taken for this crate's, calls on receivers of the type found. A trait of the user's that has the method as well makes one of
 /// them ambiguous: methods by value are tried before methods by reference, and those of an array before those of what it dereferences to, so each of
 /// these places needs a call of its own.
-fn method_checks(lowered: &Lowered, crate_path: &syn::Path) -> TokenStream {
+fn method_checks(assumed: &[Assumed], crate_path: &syn::Path) -> TokenStream {
     let mut seen = Vec::new();
     let mut checks = TokenStream::new();
-    for assumed in &lowered.assumed {
+    for assumed in assumed {
         let Origin::OwnMethod { elem, rank } = assumed.origin else { continue };
         let name = &assumed.name;
         if seen.contains(&(name.to_string(), elem, rank)) {

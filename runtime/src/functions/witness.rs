@@ -38,10 +38,12 @@ pub trait Carried {
     note = "import function and body together, by one `use`"
 )]
 pub trait Same<T> {}
+#[diagnostic::do_not_recommend]
 impl<T> Same<T> for T {}
 
-/// Compiles only if both are one function.
-pub fn same_function<F: Same<G>, G>(_named: F, _carried: G) {}
+/// Compiles only if both are one function. They come together, since rustc would otherwise take the type of one from the other, and then speak of mismatched
+/// types.
+pub fn same_function<F: Same<G>, G>(_named_and_carried: (F, G)) {}
 
 /// A loop without a stated bound.
 pub struct UnboundedLoop<'a>(std::marker::PhantomData<&'a ()>);
