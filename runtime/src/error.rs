@@ -118,6 +118,13 @@ pub enum Error {
         /// Iterations made.
         iterations: usize,
     },
+    /// The series that a linear solver sums up grew term by term.
+    LinearSolverDiverged {
+        /// The recomputed residual relative to the right-hand side.
+        residual: f64,
+        /// Terms made.
+        iterations: usize,
+    },
     /// A setting of a method or solver has a value that it cannot have.
     InvalidSetting {
         /// The setting, for example `Lbfgs::tolerance`.
@@ -199,6 +206,11 @@ impl fmt::Display for Error {
                 "the linear system of the hypergradient is not solved: after {iterations} iterations its relative residual is \
                  {residual:.2e}, and above {limit:.2e} a hypergradient would be meaningless; raise `max_iterations` or add a penalty that \
                  improves its condition"
+            ),
+            Error::LinearSolverDiverged { residual, iterations } => write!(
+                f,
+                "the series for the linear system of the hypergradient diverges: its terms grew three times running, up to term {iterations}, with a \
+                 relative residual of {residual:.2e}; choose a smaller `step`, below 2 divided by the largest curvature, or another linear solver"
             ),
             Error::InvalidSetting { setting, value, requirement } => {
                 write!(f, "`{setting}` is {value}, but must be {requirement}")

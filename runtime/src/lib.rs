@@ -9,6 +9,7 @@ pub mod linear;
 pub mod methods;
 pub mod params;
 pub mod problem;
+mod random;
 pub mod report;
 #[doc(hidden)]
 pub mod rt;

@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
-use faer::diag::DiagMut;
+use faer::diag::{DiagMut, DiagRef};
 use faer::dyn_stack::{MemStack, StackReq};
+use faer::linalg::cholesky::lblt;
 use faer::linalg::cholesky::llt::factor as llt;
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::lu::partial_pivoting::factor as partial_lu;
 use faer::linalg::triangular_solve as triangular;
+use faer::perm::PermRef;
 use faer::traits::RealField;
 use faer::{Auto, MatMut, MatRef, Par, Spec};
 
@@ -72,6 +74,27 @@ impl<T: Float + RealField> Real for T {
             llt::cholesky_in_place(matrix, Default::default(), Par::Seq, stack, params).is_ok()
         });
         done && a.iter().all(|x| x.is_finite())
+    }
+
+    fn factor_symmetric(a: &mut [T], diagonal: &mut [T], beside: &mut [T], order: &mut [usize], inverse: &mut [usize], n: usize) {
+        let params = Spec::<lblt::factor::LbltParams, T>::new(Auto::<T>::auto());
+        let required = lblt::factor::cholesky_in_place_scratch::<usize, T>(n, Par::Seq, params);
+        with_memory(required, |stack| {
+            let matrix = MatMut::from_row_major_slice_mut(&mut *a, n, n);
+            lblt::factor::cholesky_in_place(matrix, DiagMut::from_slice_mut(beside), order, inverse, Par::Seq, stack, params);
+        });
+        for (i, d) in diagonal.iter_mut().enumerate() {
+            *d = a[i * (n + 1)];
+        }
+    }
+
+    fn solve_symmetric(factor: &[T], diagonal: &[T], beside: &[T], order: &[usize], inverse: &[usize], x: &mut [T]) {
+        let n = x.len();
+        with_memory(lblt::solve::solve_in_place_scratch::<usize, T>(n, 1, Par::Seq), |stack| {
+            let (factor, order) = (MatRef::from_row_major_slice(factor, n, n), PermRef::new_checked(order, inverse, n));
+            let (diagonal, beside) = (DiagRef::from_slice(diagonal), DiagRef::from_slice(beside));
+            lblt::solve::solve_in_place(factor, diagonal, beside, order, MatMut::from_row_major_slice_mut(x, n, 1), Par::Seq, stack);
+        });
     }
 
     fn eigen(a: &[T], values: &mut [T], vectors: &mut [T], n: usize) -> bool {

@@ -37,6 +37,15 @@ pub trait Real: Float {
     #[doc(hidden)]
     fn factor_cholesky(a: &mut [Self], n: usize) -> bool;
 
+    /// `p a pᵀ = l b lᵀ` of a symmetric matrix, of which the lower triangle is read, by the pivoting of Bunch and Kaufman: `l` below its diagonal of ones in
+    /// place, the diagonal of `b` and what is beside it, and the order of the rows with its inverse.
+    #[doc(hidden)]
+    fn factor_symmetric(a: &mut [Self], diagonal: &mut [Self], beside: &mut [Self], order: &mut [usize], inverse: &mut [usize], n: usize);
+
+    /// `a x = b` in place, from what [`factor_symmetric`](Self::factor_symmetric) gives.
+    #[doc(hidden)]
+    fn solve_symmetric(factor: &[Self], diagonal: &[Self], beside: &[Self], order: &[usize], inverse: &[usize], x: &mut [Self]);
+
     /// Eigenvalues, ascending, and eigenvectors as columns, of `(a + aᵀ) / 2`. Says whether they were found.
     #[doc(hidden)]
     fn eigen(a: &[Self], values: &mut [Self], vectors: &mut [Self], n: usize) -> bool;

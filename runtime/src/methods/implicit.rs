@@ -141,6 +141,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
 
         // Without a right-hand side there is no product, and the hypergradient is the direct term.
         mixed.fill(P::Float::default());
+        solution.fill(P::Float::default());
         let mut hessian = kernels.hessian(inner, outer, mixed);
         let linear = self.linear.solve(&mut hessian, inner_bar, solution, linear_memory);
         check_linear(&linear)?;
@@ -201,7 +202,8 @@ fn check_linear(outcome: &LinearOutcome) -> Result<(), Error> {
             limit: RESIDUAL_LIMIT,
             iterations: outcome.n_iterations,
         }),
-        LinearStop::NegativeCurvature => {
+        LinearStop::Diverged => Err(Error::LinearSolverDiverged { residual: outcome.relative_residual, iterations: outcome.n_iterations }),
+        LinearStop::NegativeCurvature | LinearStop::Singular => {
             Err(Error::NotPositiveDefinite { curvature: outcome.smallest_curvature.unwrap_or(f64::NAN), iteration: outcome.n_iterations })
         }
         LinearStop::NonFinite => {
