@@ -66,6 +66,7 @@ pub use bilevel_runtime::functions::{
 };
 
 pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
+pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, max_pool2d};
 
 #[doc(hidden)]
 pub use bilevel_macros::__resume;
@@ -81,6 +82,7 @@ pub mod prelude {
         max_axis, min_axis, mse, norm, outer, scatter_add, select, softmax, stop_gradient,
     };
     pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
+    pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, max_pool2d};
     pub use bilevel_runtime::methods::{Differences, Implicit};
     pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};
     pub use bilevel_runtime::{BilevelProblem, Params, ProblemExt, Report, linalg};

@@ -383,29 +383,33 @@ impl Emitter<'_> {
     /// A product that is no matrix product.
     pub(super) fn contraction(&mut self, out: ValueId, einsum: &Einsum, lhs: &Factor, rhs: &Factor) -> TokenStream {
         let rt = self.rt.clone();
-        let sums: Vec<u8> = lhs.labels.iter().copied().filter(|l| !einsum.out.contains(l)).collect();
-        let axis = |factor: &Factor, label: u8| factor.labels.iter().position(|&l| l == label);
+        let ([out_shape, sum_shape], operands) = self.contracted(&einsum.out, lhs, rhs);
+        let scalar = self.func.ty(out).rank() == 0;
+        let dest = if scalar { quote!(&mut [0.0]) } else { self.destination(out) };
+        let call = quote!(#rt::contract(#dest, #out_shape, #sum_shape, #operands));
+        if scalar { quote!(#call[0]) } else { call }
+    }
+
+    /// The shapes of the labels `out` and of the summed ones, and the operands with their strides along both.
+    pub(super) fn contracted(&self, out: &[u8], lhs: &Factor, rhs: &Factor) -> ([TokenStream; 2], TokenStream) {
+        let sums: Vec<u8> = lhs.labels.iter().copied().filter(|l| !out.contains(l)).collect();
         let lengths = |labels: &[u8]| {
             let tokens = labels.iter().map(|&l| {
-                let (factor, axis) =
-                    axis(lhs, l).map(|a| (lhs, a)).or_else(|| axis(rhs, l).map(|a| (rhs, a))).expect("a label of a factor");
+                let (factor, axis) = lhs.axis(l).map(|a| (lhs, a)).or_else(|| rhs.axis(l).map(|a| (rhs, a))).expect("a label of a factor");
                 self.dim(self.func.ty(factor.value).dims[axis])
             });
             quote!([#(#tokens),*])
         };
         let strides = |factor: &Factor| {
-            let tokens = einsum.out.iter().chain(&sums).map(|&l| match axis(factor, l) {
-                Some(axis) => self.length(&super::access::length(self.func.ty(factor.value).dims[axis + 1..].iter().copied())),
+            let of_axes = self.strides(factor.value);
+            let tokens = out.iter().chain(&sums).map(|&l| match factor.axis(l) {
+                Some(axis) => self.length(&of_axes[axis]),
                 None => quote!(0),
             });
             quote!([#(#tokens),*])
         };
-        let (out_shape, sum_shape) = (lengths(&einsum.out), lengths(&sums));
         let (x, y, x_strides, y_strides) = (self.memory(lhs.value), self.memory(rhs.value), strides(lhs), strides(rhs));
-        let scalar = self.func.ty(out).rank() == 0;
-        let dest = if scalar { quote!(&mut [0.0]) } else { self.destination(out) };
-        let call = quote!(#rt::contract(#dest, #out_shape, #sum_shape, #x, #x_strides, #y, #y_strides));
-        if scalar { quote!(#call[0]) } else { call }
+        ([lengths(out), lengths(&sums)], quote!(#x, #x_strides, #y, #y_strides))
     }
 }
 

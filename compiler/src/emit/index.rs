@@ -8,6 +8,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::access::{Length, length};
+use super::einsum::{Way, way};
 use super::emitter::Emitter;
 use super::expr::Expr;
 use crate::ir::{Dim, Func, Index, Op, Pick, Shape, Stmt, ValueId, Window};
@@ -66,7 +67,7 @@ impl Part {
     }
 }
 
-impl Emitter<'_> {
+impl<'f> Emitter<'f> {
     /// Whether a value is a part of an array, or windows on one, that loops read where it stands.
     pub(super) fn is_part_view(&self, value: ValueId) -> bool {
         !self.plan.in_memory[value.0 as usize] && self.func.ty(value).rank() > 0 && self.strides_in_whole(value).is_some()
@@ -78,9 +79,10 @@ impl Emitter<'_> {
         match &stmt.op {
             Op::Index(Index::Read(window)) => Some(part_strides(window, &self.func.ty(stmt.args[0]).dims)),
             Op::Shape(Shape::Unfold { axis, step, dilation, .. }) => {
-                let mut strides: Vec<(Length, i64)> = row_major(&self.func.ty(stmt.args[0]).dims).into_iter().map(|s| (s, 1)).collect();
-                let stride = strides[*axis].0.clone();
-                strides.splice(axis..=axis, [(stride.clone(), *step as i64), (stride, *dilation as i64)]);
+                let of_whole = self.strides_in_whole(stmt.args[0]).filter(|_| self.is_part_view(stmt.args[0]));
+                let mut strides =
+                    of_whole.unwrap_or_else(|| row_major(&self.func.ty(stmt.args[0]).dims).into_iter().map(|stride| (stride, 1)).collect());
+                unfold_strides(&mut strides, *axis, [*step, *dilation]);
                 Some(strides)
             }
             Op::Index(
@@ -222,9 +224,12 @@ impl Emitter<'_> {
         quote!(#rt::read(#dest, #windows, 0, #shape, #strides))
     }
 
-    /// `rt::fold(…)`
-    pub(super) fn fold_windows(&mut self, stmt: &Stmt, axis: usize, steps: [u64; 2]) -> TokenStream {
+    /// `rt::fold(…)`, or `rt::contract_windows(…)` of a product that is computed for this alone.
+    pub(super) fn fold_windows(&mut self, stmt: &'f Stmt, axis: usize, steps: [u64; 2]) -> TokenStream {
         let rt = self.rt.clone();
+        if let Some((product, folds)) = self.plan.folded_product(stmt) {
+            return self.folded_product(product, &folds);
+        }
         let (out, x) = (stmt.outs[0], stmt.args[0]);
         let shape = self.around(out, axis);
         let counts = [axis, axis + 1].map(|axis| self.dim(self.func.ty(x).dims[axis]));
@@ -232,6 +237,31 @@ impl Emitter<'_> {
         let x = self.memory(x);
         let dest = self.destination(out);
         quote!(#rt::fold(#dest, #x, #shape, [#(#counts),*], [#step, #dilation]))
+    }
+
+    /// A product into the array in which its windows are added up.
+    fn folded_product(&mut self, product: &Stmt, folds: &[&Stmt]) -> TokenStream {
+        let rt = self.rt.clone();
+        let Op::Einsum(einsum) = &product.op else { unreachable!("the product is an einsum") };
+        let Way::Contract([lhs, rhs]) = way(self.func, product, einsum, |v| self.plan.definition[v.0 as usize]) else {
+            unreachable!("only contractions are folded");
+        };
+        let out = folds[0].outs[0];
+        let mut strides: Vec<(Length, i64)> = row_major(&self.func.ty(out).dims).into_iter().map(|stride| (stride, 1)).collect();
+        let mut checks = TokenStream::new();
+        for fold in folds {
+            let Op::Shape(Shape::Fold { axis, dim, step, dilation }) = &fold.op else { unreachable!("all of them are folds") };
+            unfold_strides(&mut strides, *axis, [*step, *dilation]);
+            let n = self.dim(*dim);
+            let counts = [*axis, axis + 1].map(|axis| self.dim(self.func.ty(fold.args[0]).dims[axis]));
+            let [step, dilation] = [*step, *dilation].map(proc_macro2::Literal::u64_unsuffixed);
+            checks.extend(quote!(#rt::check_windows(#n, [#(#counts),*], [#step, #dilation]);));
+        }
+        let strides = strides.into_iter().map(|(stride, step)| self.length(&with_step(stride, step))).collect::<Vec<_>>();
+        let (shapes, operands) = self.contracted(&einsum.out, &lhs, &rhs);
+        let [out_shape, sum_shape] = shapes;
+        let dest = self.destination(out);
+        quote!({ #checks #rt::contract_windows(#dest, #out_shape, [#(#strides),*], #sum_shape, #operands) })
     }
 
     /// The check that an array can be reshaped, where that does not follow from the dimensions.
@@ -328,6 +358,12 @@ fn part_strides(window: &Window, whole: &[Dim]) -> Vec<(Length, i64)> {
         })
     };
     window.kept(whole.len()).into_iter().map(|axis| (strides[axis].clone(), step(axis))).collect()
+}
+
+/// Puts the strides of windows and of positions in them in the place of an axis' stride.
+fn unfold_strides(strides: &mut Vec<(Length, i64)>, axis: usize, [step, dilation]: [u64; 2]) {
+    let (stride, own) = strides[axis].clone();
+    strides.splice(axis..=axis, [(stride.clone(), own * step as i64), (stride, own * dilation as i64)]);
 }
 
 fn with_step(stride: Length, step: i64) -> Length {

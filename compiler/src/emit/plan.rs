@@ -6,8 +6,11 @@
 //! 1. Uses are collected, and every value learns, consumers first, in which loops it would be computed.
 //! 2. An element-wise value stays an expression if it is needed in one loop only, once per element, or if it is [cheap](Planner::is_cheap).
 //! 3. A loop that would read too many arrays has its largest operand put into memory.
+//!
+//! Windows on an array are read where they stand, also by products that take their operands at any strides, and such a product whose result is only
+//! folded, window by window, is computed straight into the array of the sums ([`Plan::folded_product`]).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::access::is_plain_reshape;
 use super::einsum::{Way, way};
@@ -30,6 +33,26 @@ pub(super) struct Plan<'f> {
     pub(super) n_uses: Vec<usize>,
     /// For scalars: whether the value is written as an expression where it is used.
     pub(super) inlined: Vec<bool>,
+    /// Whether an array is a product, or its windows added up in part, that is computed where the rest of the windows is.
+    folded: Vec<bool>,
+}
+
+impl<'f> Plan<'f> {
+    /// The product that a `fold` adds up straight into its result, and what is folded on the way, the last first.
+    pub(super) fn folded_product(&self, fold: &'f Stmt) -> Option<(&'f Stmt, Vec<&'f Stmt>)> {
+        let mut folds = vec![fold];
+        loop {
+            let operand = folds.last().expect("one at least").args[0];
+            if !self.folded[operand.0 as usize] {
+                return None;
+            }
+            let stmt = self.definition[operand.0 as usize].expect("only results of statements are folded");
+            match stmt.op {
+                Op::Einsum(_) => return Some((stmt, folds)),
+                _ => folds.push(stmt),
+            }
+        }
+    }
 }
 
 /// Plans a function.
@@ -37,13 +60,20 @@ pub(super) fn plan(func: &Func) -> Plan<'_> {
     let n = func.types.len();
     let mut planner = Planner {
         func,
-        plan: Plan { definition: vec![None; n], in_memory: vec![false; n], n_uses: vec![0; n], inlined: vec![false; n] },
+        plan: Plan {
+            definition: vec![None; n],
+            in_memory: vec![false; n],
+            n_uses: vec![0; n],
+            inlined: vec![false; n],
+            folded: vec![false; n],
+        },
         home: vec![0; n],
         uses: vec![Vec::new(); n],
         n_bodies: 0,
         order: Vec::new(),
     };
     planner.define(&func.body);
+    planner.find_folded(&func.body);
     planner.n_bodies = 0;
     planner.collect(&func.body);
     planner.decide();
@@ -57,6 +87,8 @@ pub(super) fn plan(func: &Func) -> Plan<'_> {
 enum Use {
     /// Its elements must stand in memory.
     Memory,
+    /// Its elements are read in memory, at any strides.
+    Strided,
     /// It is an element-wise operand of the statement that gives this value, or a view of it is.
     Elementwise(ValueId),
     /// It is reduced by the statement that gives this value.
@@ -128,7 +160,7 @@ impl<'f> Planner<'f> {
 
     fn note_use(&mut self, value: ValueId, kind: Use, here: usize) {
         let kind = match kind {
-            Use::Memory | Use::Scalar(_) => kind,
+            Use::Memory | Use::Strided | Use::Scalar(_) => kind,
             Use::Elementwise(out) | Use::Reduced(out) => {
                 if self.func.ty(value).rank() == 0 {
                     Use::Scalar(out)
@@ -149,7 +181,9 @@ impl<'f> Planner<'f> {
             Op::Shape(Shape::Reshape { dims }) if dims.is_empty() || !is_plain_reshape(self.func.ty(stmt.args[0]), dims) => {
                 all(Use::Memory)
             }
-            Op::Shape(Shape::Concat { .. } | Shape::Unfold { .. } | Shape::Fold { .. }) => all(Use::Memory),
+            Op::Shape(Shape::Concat { .. }) => all(Use::Memory),
+            Op::Shape(Shape::Unfold { .. }) => all(self.in_strides(stmt.args[0])),
+            Op::Shape(Shape::Fold { .. }) => all(if self.plan.folded[stmt.args[0].0 as usize] { Use::Strided } else { Use::Memory }),
             Op::Elementwise(_) | Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Reshape { .. }) => {
                 all(Use::Elementwise(stmt.outs[0]))
             }
@@ -175,8 +209,49 @@ impl<'f> Planner<'f> {
                 Way::Fold => all(Use::Reduced(stmt.outs[0])),
                 Way::Matrix(m) => vec![(m.left.0.value, Use::Memory), (m.right.0.value, Use::Memory)],
                 Way::Stack(p) => vec![(p.left.value, Use::Memory), (p.right.value, Use::Memory)],
-                Way::Contract(factors) => factors.iter().map(|f| (f.value, Use::Memory)).collect(),
+                Way::Contract(factors) => factors.iter().map(|f| (f.value, self.in_strides(f.value))).collect(),
             },
+        }
+    }
+
+    /// How an array is used by what reads it at any strides: only windows need not stand in memory for that.
+    fn in_strides(&self, value: ValueId) -> Use {
+        match self.plan.definition[value.0 as usize] {
+            Some(Stmt { op: Op::Shape(Shape::Unfold { .. }), .. }) => Use::Strided,
+            Some(_) | None => Use::Memory,
+        }
+    }
+
+    /// Finds the products that are folded, and nothing else, where they are computed.
+    fn find_folded(&mut self, body: &'f Body) {
+        let mut n_uses: HashMap<ValueId, usize> = HashMap::new();
+        body.walk(&mut |stmt| {
+            for &value in stmt.args.iter().chain(stmt.bodies.iter().flat_map(|b| &b.results)) {
+                *n_uses.entry(value).or_default() += 1;
+            }
+        });
+        for &value in &body.results {
+            *n_uses.entry(value).or_default() += 1;
+        }
+        for &value in &self.order {
+            let Some(Stmt { op: Op::Shape(Shape::Fold { .. }), args, .. }) = self.plan.definition[value.0 as usize] else { continue };
+            let operand = args[0];
+            let here = n_uses[&operand] == 1 && self.home[operand.0 as usize] == self.home[value.0 as usize];
+            let Some(stmt) = self.plan.definition[operand.0 as usize].filter(|_| here) else { continue };
+            self.plan.folded[operand.0 as usize] = match &stmt.op {
+                Op::Einsum(einsum) => {
+                    matches!(way(self.func, stmt, einsum, |v| self.plan.definition[v.0 as usize]), Way::Contract(_))
+                }
+                Op::Shape(Shape::Fold { .. }) => self.plan.folded[stmt.args[0].0 as usize],
+                Op::Const(..)
+                | Op::Elementwise(_)
+                | Op::Reduce(_)
+                | Op::Shape(_)
+                | Op::Index(_)
+                | Op::Linalg(_)
+                | Op::Call(_)
+                | Op::Control(_) => false,
+            };
         }
     }
 
@@ -201,7 +276,7 @@ impl<'f> Planner<'f> {
             demand.captured |= body != self.home[value.0 as usize];
             match kind {
                 Use::Memory => demand.memory = true,
-                Use::Scalar(_) => {}
+                Use::Strided | Use::Scalar(_) => {}
                 Use::Reduced(out) => {
                     demand.roots.insert(out);
                     // A product that is folded repeats an operand along the other's axes.
@@ -245,7 +320,8 @@ impl<'f> Planner<'f> {
         match &stmt.op {
             // The operand's memory is the result's as well, unless the operand is a number.
             Op::Shape(Shape::Reshape { .. }) if self.is_reshape(value) => demand.memory && self.func.ty(stmt.args[0]).rank() == 0,
-            Op::Shape(Shape::Reshape { .. } | Shape::Concat { .. } | Shape::Fold { .. }) => true,
+            Op::Shape(Shape::Reshape { .. } | Shape::Concat { .. }) => true,
+            Op::Shape(Shape::Fold { .. }) => !self.plan.folded[value.0 as usize],
             Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Unfold { .. } | Shape::Iota { .. }) => demand.memory,
             Op::Elementwise(_) | Op::Index(Index::PutAlong { .. }) => {
                 let once = !demand.repeated && !demand.captured;
@@ -257,7 +333,7 @@ impl<'f> Planner<'f> {
                     let one_loop = !demand.viewed && demand.roots.len() == 1;
                     demand.memory || demand.captured || (demand.repeated && !one_loop && !self.is_cheap(value))
                 }
-                Way::Fold | Way::Matrix(_) | Way::Stack(_) | Way::Contract(_) => true,
+                Way::Fold | Way::Matrix(_) | Way::Stack(_) | Way::Contract(_) => !self.plan.folded[value.0 as usize],
             },
             Op::Index(Index::Read(window)) => match Part::of(window, self.func.ty(stmt.args[0]).rank()) {
                 Part::Strided => demand.memory,

@@ -49,6 +49,7 @@ mod stmt;
 mod structs;
 mod value;
 mod while_loops;
+mod windows;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -182,6 +183,8 @@ struct Lowering<'a> {
     assumed: Vec<Assumed>,
     /// Integers whose type is not said.
     counters: counters::Counters,
+    /// The numbers of windows on axes.
+    window_counts: Vec<windows::WindowCount>,
     /// The open bodies that can be left early, innermost last.
     targets: Vec<exits::Target>,
     /// Whether the present place is not reached, because the body has been left before it.
@@ -224,6 +227,7 @@ impl<'a> Lowering<'a> {
             depth: 0,
             assumed: Vec::new(),
             counters: counters::Counters::default(),
+            window_counts: Vec::new(),
             targets: Vec::new(),
             ended: false,
             views: Vec::new(),

@@ -45,6 +45,15 @@ pub(super) const OWN: &[OwnFunction] = &[
     own("embedding", 2, |l, whole, args| l.embedding(whole, args), "`gather` of rows"),
     own("attention", 3, |l, whole, args| l.attention(whole, args, false), "`softmax(q kᵀ / √d) v`"),
     own("causal_attention", 3, |l, whole, args| l.attention(whole, args, true), "`attention` to positions up to the query's"),
+    own("conv2d", 4, |l, whole, args| l.conv2d(whole, args), "`unfold` of both axes of the padded images, `einsum` with the kernels"),
+    own("dilated_conv2d", 5, |l, whole, args| l.conv2d(whole, args), "`conv2d` with distances in the windows"),
+    own(
+        "max_pool2d",
+        2,
+        |l, whole, args| l.pool2d(whole, args, true),
+        "`unfold` of both axes, `reduce_max` over each window; ties share the derivative equally",
+    ),
+    own("avg_pool2d", 2, |l, whole, args| l.pool2d(whole, args, false), "`unfold` of both axes, the mean over each window"),
     own("cross_entropy", 2, |l, whole, args| l.cross_entropy(whole, args), "the mean over rows of `log_sum_exp(row) - row[label]`"),
     own("mse", 2, |l, whole, args| l.mse(whole, args), "the mean over all elements of the squared difference"),
     own("argmax", 1, |l, whole, args| l.arg_extreme(whole, args, true), "`arg_max`"),
@@ -79,7 +88,7 @@ impl Lowering<'_> {
             for arg in args {
                 self.expr(arg);
             }
-            let takes = ["no arguments", "one argument", "two arguments", "three arguments", "four arguments"]
+            let takes = ["no arguments", "one argument", "two arguments", "three arguments", "four arguments", "five arguments"]
                 .get(own.n_args)
                 .copied()
                 .unwrap_or("more arguments");

@@ -143,7 +143,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn usize_constant(&mut self, i: u64, at: &syn::Expr) -> Option<ValueId> {
+    pub(super) fn usize_constant(&mut self, i: u64, at: &syn::Expr) -> Option<ValueId> {
         let i = i64::try_from(i).ok()?;
         let value = self.part(at, Op::Const(Elem::Usize, Literal::Int(i)), &[])?;
         self.known.insert(value, i);

@@ -9,6 +9,7 @@ mod held;
 mod losses;
 mod networks;
 mod rows;
+mod windows;
 pub(crate) mod witness;
 
 pub use arrays::{
@@ -19,3 +20,4 @@ pub use held::stop_gradient;
 pub use losses::{cross_entropy, mse};
 pub use networks::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
 pub use rows::{LastAxis, log_sum_exp, softmax};
+pub use windows::{Sides, avg_pool2d, conv2d, dilated_conv2d, max_pool2d};

@@ -3,6 +3,7 @@
 //! A shape `[outer, len, inner]` is that of a tensor whose axes are grouped into those before, at and after the axis in question.
 
 use super::operand::next_row;
+use super::variant::{Kernel, run};
 use crate::Float;
 
 /// `out[o, i] = x[o, positions[o, i], i]` for `x` of shape `[outer, len, inner]`.
@@ -207,7 +208,8 @@ pub fn windows<T>(x: &[T], n: usize, counts: [usize; 2], steps: [usize; 2]) -> &
     x
 }
 
-fn check_windows(n: usize, counts: [usize; 2], steps: [usize; 2]) {
+/// Panics if an axis of length `n` has no room for all windows, given as in [`windows`].
+pub fn check_windows(n: usize, counts: [usize; 2], steps: [usize; 2]) {
     let [out, len] = counts;
     let fits = out == 0 || len == 0 || (out - 1) * steps[0] + (len - 1) * steps[1] < n;
     assert!(fits, "{out} windows of {len} positions, {} and {} apart, along an axis of length {n}", steps[0], steps[1]);
@@ -223,17 +225,46 @@ pub fn fold<'a, T: Float>(out: &'a mut [T], x: &[T], shape: [usize; 3], counts: 
     check_windows(len, counts, steps);
     assert!(out.len() == outer * len * inner && x.len() == outer * n_windows * window * inner, "lengths of {shape:?}");
     out.fill(T::zero());
-    if inner == 0 {
-        return out;
-    }
-    for (row, x) in x.chunks_exact(inner).enumerate() {
-        let (o, w, k) = (row / (n_windows * window), row / window % n_windows, row % window);
-        let to = (o * len + w * steps[0] + k * steps[1]) * inner;
-        for (out, x) in out[to..to + inner].iter_mut().zip(x) {
-            *out += *x;
+    if inner == 1 {
+        run(FoldNumbers { out: &mut *out, x, len, counts, steps });
+    } else if inner > 0 {
+        for (row, x) in x.chunks_exact(inner).enumerate() {
+            let (o, w, k) = (row / (n_windows * window), row / window % n_windows, row % window);
+            let to = (o * len + w * steps[0] + k * steps[1]) * inner;
+            for (out, x) in out[to..to + inner].iter_mut().zip(x) {
+                *out += *x;
+            }
         }
     }
     out
+}
+
+/// [`fold`] along the last axis, into zeros.
+struct FoldNumbers<'a, T> {
+    out: &'a mut [T],
+    x: &'a [T],
+    len: usize,
+    counts: [usize; 2],
+    steps: [usize; 2],
+}
+
+impl<T: Float> Kernel for FoldNumbers<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let FoldNumbers { out, x, len, counts: [n_windows, window], steps: [step, dilation] } = self;
+        if n_windows * window == 0 {
+            return;
+        }
+        for (out, x) in out.chunks_exact_mut(len).zip(x.chunks_exact(n_windows * window)) {
+            for (w, x) in x.chunks_exact(window).enumerate() {
+                for (out, x) in out[w * step..].iter_mut().step_by(dilation).zip(x) {
+                    *out += *x;
+                }
+            }
+        }
+    }
 }
 
 /// Panics if arrays of these shapes have different numbers of elements.

@@ -35,7 +35,8 @@ pub use contract::{contract, contract_windows};
 pub use entry::{ANY, FailedCheck, check_index, check_indices, check_nonempty, check_or_panic, check_turns, dims, dims_or_panic, fixed};
 pub use extremes::{Largest, Smallest, extreme_positions};
 pub use index::{
-    add, at, check_reshape, concat, first, fold, from, gather, part, read, row, row_mut, scatter_add, take_along, windows, write,
+    add, at, check_reshape, check_windows, concat, first, fold, from, gather, part, read, row, row_mut, scatter_add, take_along, windows,
+    write,
 };
 pub use linalg::{Real, Triangle, cholesky, eigh, log_det, lu, lu_solve, solve_triangular};
 pub use map::map;

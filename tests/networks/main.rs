@@ -2,10 +2,13 @@
 
 #![allow(clippy::type_complexity, clippy::op_ref, reason = "the spellings are what is tested")]
 
+#[path = "../common/mod.rs"]
 mod common;
 #[macro_use]
-#[path = "common/harness.rs"]
+#[path = "../common/harness.rs"]
 mod harness;
+
+mod windows;
 
 use bilevel::prelude::*;
 use common::{Argument, Outcome, matrix, vector};
