@@ -141,6 +141,35 @@ pub enum Error {
         /// Why it is needed.
         reason: &'static str,
     },
+    /// The outer variable has no leaf of the name that a hyperparameter was given.
+    UnknownHyperparameter {
+        /// The setting, for example `Adam::new`.
+        setting: &'static str,
+        /// The name given.
+        name: &'static str,
+        /// The names of the leaves of the outer variable.
+        known: &'static [&'static str],
+    },
+    /// The leaf of the outer variable behind a hyperparameter has the wrong number of elements.
+    HyperparameterLength {
+        /// The setting, for example `Adam::new`.
+        setting: &'static str,
+        /// The leaf.
+        name: &'static str,
+        /// Its number of elements.
+        found: usize,
+        /// The number of elements that it must have.
+        expected: usize,
+        /// What has an element of its own.
+        what: &'static str,
+    },
+    /// A hyperparameter is part of the outer variable where only a constant makes sense.
+    HyperparameterNotConstant {
+        /// The setting, for example `Adam::new`.
+        setting: &'static str,
+        /// What takes only constants.
+        what: &'static str,
+    },
     /// A loss has no value at a point, because something that it requires does not hold there.
     CheckFailed {
         /// The loss, as the user named it.
@@ -216,6 +245,22 @@ impl fmt::Display for Error {
                 write!(f, "`{setting}` is {value}, but must be {requirement}")
             }
             Error::MissingSetting { setting, reason } => write!(f, "{reason}: give it with `{setting}`"),
+            Error::UnknownHyperparameter { setting, name, known } => {
+                write!(f, "`{setting}` is `{name}` of the outer variable, which has no leaf of that name; it has ")?;
+                for (k, known) in known.iter().enumerate() {
+                    write!(f, "{}`{known}`", if k == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Error::HyperparameterLength { setting, name, found, expected, what } => {
+                write!(f, "`{setting}` is `{name}` of the outer variable, which has {found} elements, but must have {expected}, {what}")
+            }
+            Error::HyperparameterNotConstant { setting, what } => {
+                write!(
+                    f,
+                    "`{setting}` is part of the outer variable, but {what} takes constants only, as its result does not depend on them: give a number"
+                )
+            }
             Error::CheckFailed { function, message } => write!(f, "`{function}`: {message}"),
             Error::OuterStep { step, source } => write!(f, "in outer step {step}: {source}"),
         }

@@ -15,6 +15,7 @@ pub mod report;
 pub mod rt;
 pub mod solve;
 pub mod solver;
+pub mod updates;
 pub mod vector;
 
 pub use error::Error;

@@ -3,6 +3,7 @@
 mod differences;
 mod implicit;
 mod kernels;
+mod unrolled;
 
 pub use differences::{Check, CheckedDirection, Differences};
 pub use implicit::{Implicit, ImplicitMemory};

@@ -1,6 +1,7 @@
 //! Gradient descent: with a line search or fixed steps inside, with fixed steps outside.
 
-use super::{InnerOutcome, InnerSolver, InnerStop, Objective, OuterOptimizer, Watch, check_tolerance, gradient_tolerance, noise};
+use super::{InnerOutcome, InnerSolver, InnerStop, Objective, Watch, check_tolerance, gradient_tolerance, noise};
+use crate::updates::Hyper;
 use crate::{Error, Float, vector};
 
 /// Decrease that a step must bring, as a fraction of what the slope promises.
@@ -16,7 +17,7 @@ const N_VALUES: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 pub struct GradientDescent {
-    learning_rate: Option<f64>,
+    learning_rate: Option<Hyper>,
     tolerance: Option<f64>,
     max_iterations: usize,
 }
@@ -37,8 +38,8 @@ pub struct GradientDescentMemory<T> {
 
 impl GradientDescent {
     /// Steps of fixed length `learning_rate` times the gradient, without a line search.
-    pub fn new(learning_rate: f64) -> Self {
-        GradientDescent { learning_rate: Some(learning_rate), ..GradientDescent::default() }
+    pub fn new(learning_rate: impl Into<Hyper>) -> Self {
+        GradientDescent { learning_rate: Some(learning_rate.into()), ..GradientDescent::default() }
     }
 
     /// The norm `‖∇f‖₂` to reach. Default: the square root of the machine epsilon, 1.5·10⁻⁸ in `f64` and 3.5·10⁻⁴ in `f32`.
@@ -53,13 +54,20 @@ impl GradientDescent {
         self
     }
 
-    fn check(&self) -> Result<(), Error> {
+    /// The step length, if it is fixed.
+    pub(crate) fn learning_rate(&self) -> Option<Hyper> {
+        self.learning_rate
+    }
+
+    /// The fixed step length as a number, if there is one.
+    fn constant_rate(&self) -> Result<Option<f64>, Error> {
         check_tolerance("GradientDescent::tolerance", self.tolerance)?;
-        match self.learning_rate {
-            Some(value) if !(value.is_finite() && value > 0.0) => {
-                Err(Error::InvalidSetting { setting: "GradientDescent::new", value, requirement: "finite and positive" })
-            }
-            Some(_) | None => Ok(()),
+        let setting = "GradientDescent::new";
+        let Some(hyper) = self.learning_rate else { return Ok(None) };
+        match hyper.constant() {
+            Some(value) if value.is_finite() && value > 0.0 => Ok(Some(value)),
+            Some(value) => Err(Error::InvalidSetting { setting, value, requirement: "finite and positive" }),
+            None => Err(Error::HyperparameterNotConstant { setting, what: "a solver to a stationary point" }),
         }
     }
 }
@@ -68,7 +76,7 @@ impl<T: Float> InnerSolver<T> for GradientDescent {
     type Memory = GradientDescentMemory<T>;
 
     fn memory(&self, n: usize) -> Result<GradientDescentMemory<T>, Error> {
-        self.check()?;
+        self.constant_rate()?;
         Ok(GradientDescentMemory { gradient: vector::zeros(n), trial: vector::zeros(n), trial_gradient: vector::zeros(n) })
     }
 
@@ -77,7 +85,8 @@ impl<T: Float> InnerSolver<T> for GradientDescent {
         let mut value = objective.value_and_grad(w, gradient);
         let mut watch = Watch::new(gradient_tolerance(self.tolerance), self.max_iterations, 200, w, value, gradient)?;
         let mut last_values = [value; N_VALUES];
-        let mut step = self.learning_rate.map_or_else(|| T::one().min(vector::norm(gradient).recip()), T::from_f64);
+        let fixed = self.constant_rate()?;
+        let mut step = fixed.map_or_else(|| T::one().min(vector::norm(gradient).recip()), T::from_f64);
         loop {
             let gradient_norm = vector::norm(gradient);
             if let Some(outcome) = watch.end(w, value, gradient_norm)? {
@@ -94,7 +103,7 @@ impl<T: Float> InnerSolver<T> for GradientDescent {
                 if new_value == T::neg_infinity() {
                     return Err(watch.unbounded(new_value, vector::norm(trial)));
                 }
-                if self.learning_rate.is_some() {
+                if fixed.is_some() {
                     watch.check_finite(new_value, vector::norm(trial_gradient))?;
                     break new_value;
                 }
@@ -112,7 +121,7 @@ impl<T: Float> InnerSolver<T> for GradientDescent {
                     step /= T::from_f64(10.0);
                 }
             };
-            if self.learning_rate.is_none() {
+            if fixed.is_none() {
                 step = barzilai_borwein(step, gradient, trial_gradient);
             }
             w.copy_from_slice(trial);
@@ -130,22 +139,4 @@ fn barzilai_borwein<T: Float>(step: T, gradient: &[T], new_gradient: &[T]) -> T 
     let change = square - vector::dot(gradient, new_gradient);
     let next = step * square / change;
     if change > T::zero() && next.is_finite() { next } else { T::from_f64(10.0) * step }
-}
-
-impl<T: Float> OuterOptimizer<T> for GradientDescent {
-    type State = ();
-
-    fn state(&self, _: usize) -> Result<(), Error> {
-        self.check()?;
-        match self.learning_rate {
-            Some(_) => Ok(()),
-            None => Err(Error::MissingSetting { setting: "GradientDescent::new", reason: "an outer optimiser needs a learning rate" }),
-        }
-    }
-
-    fn step(&self, (): &mut (), gradient: &[T], variable: &mut [T]) {
-        if let Some(learning_rate) = self.learning_rate {
-            vector::axpy(T::from_f64(-learning_rate), gradient, variable);
-        }
-    }
 }

@@ -1,6 +1,5 @@
 //! Optimisers: for the inner problem, to a stationary point, and for the outer one, step by step.
 
-mod adam;
 mod gradient_descent;
 mod lbfgs;
 mod line_search;
@@ -8,7 +7,7 @@ mod newton_cg;
 
 use std::fmt;
 
-pub use adam::{Adam, AdamState};
+pub use crate::updates::{Adam, AdamW, Hyper, Momentum, Nesterov, RmsProp, Update};
 pub use gradient_descent::{GradientDescent, GradientDescentMemory};
 pub use lbfgs::{Lbfgs, LbfgsMemory};
 pub use newton_cg::{NewtonCg, NewtonCgMemory};
