@@ -58,7 +58,7 @@
 
 pub use bilevel_macros::{Params, bilevel, derivative, differentiable, grad, hvp, jvp, value_and_grad};
 pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
-pub use bilevel_runtime::{functions, linalg, linear, methods, ndarray, params, report, solve, solver, vector};
+pub use bilevel_runtime::{functions, linalg, linear, methods, ndarray, params, report, solve, solver, updates, vector};
 
 pub use bilevel_runtime::functions::{
     argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, gather, log_sum_exp, max_axis, min_axis, mse, norm,
@@ -83,8 +83,8 @@ pub mod prelude {
     };
     pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
     pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, max_pool2d};
-    pub use bilevel_runtime::methods::{Differences, Implicit};
-    pub use bilevel_runtime::solve::{Adam, GradientDescent, Lbfgs, NewtonCg};
+    pub use bilevel_runtime::methods::{Checkpoints, Differences, Implicit, Unrolled};
+    pub use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, RmsProp};
     pub use bilevel_runtime::{BilevelProblem, Params, ProblemExt, Report, linalg};
 
     pub use bilevel_runtime::ndarray::{

@@ -170,6 +170,11 @@ pub enum Error {
         /// What takes only constants.
         what: &'static str,
     },
+    /// A method needs a symmetric Hessian, and the inner loss holds something constant or has rules of the user's.
+    AsymmetricHessian {
+        /// The method, for example `Unrolled::mixed`.
+        method: &'static str,
+    },
     /// A loss has no value at a point, because something that it requires does not hold there.
     CheckFailed {
         /// The loss, as the user named it.
@@ -261,6 +266,10 @@ impl fmt::Display for Error {
                     "`{setting}` is part of the outer variable, but {what} takes constants only, as its result does not depend on them: give a number"
                 )
             }
+            Error::AsymmetricHessian { method } => write!(
+                f,
+                "`{method}` needs a symmetric Hessian, but the inner loss uses `stop_gradient` or a rule of its own: use `Unrolled::reverse`"
+            ),
             Error::CheckFailed { function, message } => write!(f, "`{function}`: {message}"),
             Error::OuterStep { step, source } => write!(f, "in outer step {step}: {source}"),
         }

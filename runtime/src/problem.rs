@@ -23,6 +23,10 @@ pub trait BilevelProblem {
     /// The names of the outer variable's leaves in order, for messages; the last stands for all further leaves.
     const OUTER_NAMES: &'static [&'static str] = &["outer variable"];
 
+    /// Whether the Hessian of the inner loss is certainly symmetric, as that of every function of which the whole derivative is taken.
+    /// `stop_gradient` and rules of the user's may make it asymmetric, and are differentiated as they are.
+    const SYMMETRIC_HESSIAN: bool = true;
+
     /// Checks the data and the shapes of the variables against each other and makes the memory that the kernels use.
     ///
     /// # Errors
@@ -58,6 +62,31 @@ pub trait BilevelProblem {
         direction: &[Self::Float],
         hessian_product: &mut [Self::Float],
         mixed: Option<&mut [Self::Float]>,
+    );
+
+    /// Linearizes `∇_w f` at `(w, λ)` for [`inner_gradient_jvp`](Self::inner_gradient_jvp).
+    fn inner_gradient_linearize(&self, workspace: &mut Self::Workspace, inner: &[Self::Float], outer: &[Self::Float]);
+
+    /// The tangent of `∇_w f` along a direction in both variables, at the point of the last
+    /// [`inner_gradient_linearize`](Self::inner_gradient_linearize).
+    fn inner_gradient_jvp(
+        &self,
+        workspace: &mut Self::Workspace,
+        inner_dot: &[Self::Float],
+        outer_dot: &[Self::Float],
+        gradient_dot: &mut [Self::Float],
+    );
+
+    /// The cotangents of both variables for a cotangent of `∇_w f`, reverse over reverse. Where the Hessian is symmetric they equal the products of
+    /// [`curvature_apply`](Self::curvature_apply).
+    fn inner_gradient_vjp(
+        &self,
+        workspace: &mut Self::Workspace,
+        inner: &[Self::Float],
+        outer: &[Self::Float],
+        cotangent: &[Self::Float],
+        inner_bar: &mut [Self::Float],
+        outer_bar: &mut [Self::Float],
     );
 
     /// The outer loss `g(w, λ)`, and its gradients `∂_w g` and `∂_λ g`.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::linear::LinearOutcome;
+use crate::methods::UnrolledOutcome;
 use crate::solve::InnerOutcome;
 
 /// How well the inner problem and the linear system behind a hypergradient were solved, and what it cost.
@@ -16,6 +17,8 @@ pub struct Report {
     pub inner: InnerOutcome,
     /// The linear solve, for methods that make one.
     pub linear: Option<LinearOutcome>,
+    /// The way through the steps of the inner run, for unrolled methods.
+    pub unrolled: Option<UnrolledOutcome>,
     /// Gradients of the inner loss computed, all together.
     pub n_gradients: usize,
     /// Curvature products computed, all together.
@@ -24,7 +27,7 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { inner, linear, n_gradients, n_products } = self;
+        let Report { inner, linear, unrolled, n_gradients, n_products } = self;
         writeln!(f, "inner problem: {}, gradient norm {:.1e} after {} iterations", inner.stop, inner.gradient_norm, inner.n_iterations)?;
         if let Some(linear) = linear {
             write!(
@@ -36,6 +39,9 @@ impl fmt::Display for Report {
                 write!(f, ", curvature from {smallest:.1e} to {largest:.1e}")?;
             }
             writeln!(f)?;
+        }
+        if let Some(unrolled) = unrolled {
+            writeln!(f, "{unrolled}")?;
         }
         write!(f, "cost: {n_gradients} gradients, {n_products} curvature products")
     }

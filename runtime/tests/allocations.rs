@@ -75,6 +75,22 @@ impl BilevelProblem for Quartic {
         }
     }
 
+    fn inner_gradient_vjp(&self, at: &mut [[f64; N]; 2], w: &[f64], lambda: &[f64], u: &[f64], w_bar: &mut [f64], lambda_bar: &mut [f64]) {
+        self.inner_curvature(at, w, lambda);
+        self.curvature_apply(at, u, w_bar, Some(lambda_bar));
+    }
+
+    fn inner_gradient_linearize(&self, at: &mut [[f64; N]; 2], w: &[f64], lambda: &[f64]) {
+        self.inner_curvature(at, w, lambda);
+    }
+
+    fn inner_gradient_jvp(&self, at: &mut [[f64; N]; 2], w_dot: &[f64], lambda_dot: &[f64], gradient_dot: &mut [f64]) {
+        self.curvature_apply(at, w_dot, gradient_dot, None);
+        for i in 0..N {
+            gradient_dot[i] += at[1][i] * lambda_dot[i];
+        }
+    }
+
     fn outer_value_and_grad(&self, _: &mut [[f64; N]; 2], w: &[f64], _: &[f64], w_bar: &mut [f64], lambda_bar: &mut [f64]) -> f64 {
         lambda_bar.fill(0.0);
         for i in 0..N {

@@ -8,6 +8,7 @@ mod access;
 mod call;
 mod companion;
 mod control;
+mod curvature;
 mod einsum;
 pub mod emitter;
 mod expr;

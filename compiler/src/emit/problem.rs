@@ -83,6 +83,7 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let workspace_generics = (!arrays.is_empty()).then(|| quote!(<'a>));
     let (structs, fields) = (&kernels.structs, &kernels.fields);
     let workspace = workspace(layout, kernels);
+    let symmetric = crate::derive::has_symmetric_hessian(&problem.inner.func);
     let methods = &kernels.methods;
     // Where no array is borrowed, the lifetime of `Problem` appears only in the name of the type.
     let (impl_generics, self_generics) = if workspace_generics.is_some() { (&generics, &generics) } else { (&None, &anonymous) };
@@ -108,6 +109,7 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
 
                 const INNER_NAMES: &'static [&'static str] = #inner_names;
                 const OUTER_NAMES: &'static [&'static str] = #outer_names;
+                const SYMMETRIC_HESSIAN: bool = #symmetric;
 
                 #workspace
 

@@ -160,6 +160,37 @@ pub mod weight_decay {
             scaled_bar_dot: rt::Buffer<f64>,
             w_bar_dot_2: rt::Buffer<f64>,
         }
+        /// What `inner_gradient_linearize` keeps.
+        #[derive(Default)]
+        struct InnerGradientLinearize {
+            exp: rt::Buffer<f64>,
+            product: rt::Buffer<f64>,
+            log_sum_exp: rt::Buffer<f64>,
+            exp_part: rt::Buffer<f64>,
+            w: rt::Buffer<f64>,
+            reciprocal: f64,
+        }
+        /// What `inner_gradient_jvp` keeps.
+        #[derive(Default)]
+        struct InnerGradientJvp {
+            product_dot: rt::Buffer<f64>,
+            total: rt::Buffer<f64>,
+            scaled_bar_dot: rt::Buffer<f64>,
+            w_bar_dot_2: rt::Buffer<f64>,
+        }
+        /// What `inner_gradient_vjp` keeps.
+        #[derive(Default)]
+        struct InnerGradientVjp {
+            exp: rt::Buffer<f64>,
+            product: rt::Buffer<f64>,
+            log_sum_exp: rt::Buffer<f64>,
+            exp_part: rt::Buffer<f64>,
+            product_bar_bar: rt::Buffer<f64>,
+            scaled_part_bar: rt::Buffer<f64>,
+            product_bar: rt::Buffer<f64>,
+            product_bar_2: rt::Buffer<f64>,
+            w_bar_2: rt::Buffer<f64>,
+        }
         /// What `outer_value_and_grad` keeps.
         #[derive(Default)]
         struct OuterValueAndGrad {
@@ -179,6 +210,9 @@ pub mod weight_decay {
             inner_curvature: InnerCurvature,
             hessian_product: HessianProduct,
             both_products: BothProducts,
+            inner_gradient_linearize: InnerGradientLinearize,
+            inner_gradient_jvp: InnerGradientJvp,
+            inner_gradient_vjp: InnerGradientVjp,
             outer_value_and_grad: OuterValueAndGrad,
         }
         impl<'a> rt::BilevelProblem for Problem<'a> {
@@ -188,6 +222,7 @@ pub mod weight_decay {
             type Workspace = Workspace<'a>;
             const INNER_NAMES: &'static [&'static str] = &["w"];
             const OUTER_NAMES: &'static [&'static str] = &["log_l2"];
+            const SYMMETRIC_HESSIAN: bool = true;
             fn workspace(
                 &self,
                 inner: &Self::Inner,
@@ -234,6 +269,9 @@ pub mod weight_decay {
                     inner_curvature: InnerCurvature::default(),
                     hessian_product: HessianProduct::default(),
                     both_products: BothProducts::default(),
+                    inner_gradient_linearize: InnerGradientLinearize::default(),
+                    inner_gradient_jvp: InnerGradientJvp::default(),
+                    inner_gradient_vjp: InnerGradientVjp::default(),
                     outer_value_and_grad: OuterValueAndGrad::default(),
                 })
             }
@@ -497,6 +535,217 @@ pub mod weight_decay {
                         );
                     }
                 }
+            }
+            fn inner_gradient_linearize(
+                &self,
+                workspace: &mut Self::Workspace,
+                inner: &[Self::Float],
+                outer: &[Self::Float],
+            ) {
+                let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
+                let w = inner;
+                let log_l2 = outer;
+                let x = &workspace.x[..];
+                let buffers = &mut workspace.inner_gradient_linearize;
+                /// `log_l2.exp()`
+                let exp = rt::map(
+                    buffers.exp.fit(w_rows * w_cols),
+                    [w_rows * w_cols],
+                    log_l2,
+                    #[inline(always)]
+                    |log_l2| rt::exp(log_l2),
+                );
+                /// `x.dot(w)`
+                let product = rt::product(
+                    buffers.product.fit(x_rows * w_cols),
+                    rt::matrix(x, [x_rows, w_rows]),
+                    rt::matrix(w, [w_rows, w_cols]),
+                );
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let log_sum_exp = rt::log_sum_exp(
+                    buffers.log_sum_exp.fit(x_rows),
+                    product,
+                    [x_rows, w_cols, 1],
+                );
+                /// part of the derivative of `cross_entropy(&x.dot(w), y)`
+                let exp_part = rt::map(
+                    buffers.exp_part.fit(x_rows * w_cols),
+                    [x_rows, w_cols],
+                    (rt::lane(product, [w_cols, 1]), rt::splat(log_sum_exp, [1, 0])),
+                    #[inline(always)]
+                    |(product, log_sum_exp)| rt::exp(product - log_sum_exp),
+                );
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let reciprocal = 1.0 / (x_rows as f64);
+                rt::copy(buffers.w.fit(w_rows * w_cols), w);
+                buffers.reciprocal = reciprocal;
+            }
+            fn inner_gradient_jvp(
+                &self,
+                workspace: &mut Self::Workspace,
+                inner_dot: &[Self::Float],
+                outer_dot: &[Self::Float],
+                gradient_dot: &mut [Self::Float],
+            ) {
+                let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
+                let residuals = &workspace.inner_gradient_linearize;
+                let x = &workspace.x[..];
+                let w = &residuals.w[..];
+                let exp = &residuals.exp[..];
+                let exp_part = &residuals.exp_part[..];
+                let reciprocal = residuals.reciprocal;
+                let w_dot = inner_dot;
+                let log_l2_dot = outer_dot;
+                let buffers = &mut workspace.inner_gradient_jvp;
+                /// tangent of `x.dot(w)`
+                let product_dot = rt::product(
+                    buffers.product_dot.fit(x_rows * w_cols),
+                    rt::matrix(x, [x_rows, w_rows]),
+                    rt::matrix(w_dot, [w_rows, w_cols]),
+                );
+                /// tangent of a part of `cross_entropy(&x.dot(w), y)`
+                let total = rt::reduce_last(
+                    rt::Sum,
+                    buffers.total.fit(x_rows),
+                    [x_rows, w_cols],
+                    1,
+                    (
+                        rt::lane(exp_part, [w_cols, 1]),
+                        rt::lane(product_dot, [w_cols, 1]),
+                    ),
+                    |(exp_part, product_dot)| exp_part * product_dot,
+                );
+                /// tangent of adjoint of `x.dot(w)`
+                let scaled_bar_dot = rt::map(
+                    buffers.scaled_bar_dot.fit(x_rows * w_cols),
+                    [x_rows, w_cols],
+                    (
+                        rt::lane(exp_part, [w_cols, 1]),
+                        rt::lane(product_dot, [w_cols, 1]),
+                        rt::splat(total, [1, 0]),
+                    ),
+                    |(exp_part, product_dot, total)| {
+                        reciprocal * (exp_part * (product_dot - total))
+                    },
+                );
+                /// tangent of adjoint of `w`
+                let w_bar_dot_2 = rt::product(
+                    buffers.w_bar_dot_2.fit(w_rows * w_cols),
+                    rt::matrix(x, [x_rows, w_rows]).t(),
+                    rt::matrix(scaled_bar_dot, [x_rows, w_cols]),
+                );
+                /// tangent of adjoint of `w`
+                let w_bar_dot = rt::map(
+                    gradient_dot,
+                    [w_rows * w_cols],
+                    (w_bar_dot_2, w, exp, log_l2_dot, w_dot),
+                    |(w_bar_dot_2, w, exp, log_l2_dot, w_dot)| {
+                        w_bar_dot_2 + (w * (exp * log_l2_dot) + exp * w_dot)
+                    },
+                );
+            }
+            fn inner_gradient_vjp(
+                &self,
+                workspace: &mut Self::Workspace,
+                inner: &[Self::Float],
+                outer: &[Self::Float],
+                cotangent: &[Self::Float],
+                inner_bar: &mut [Self::Float],
+                outer_bar: &mut [Self::Float],
+            ) {
+                let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
+                let w = inner;
+                let log_l2 = outer;
+                let x = &workspace.x[..];
+                let w_bar_bar = cotangent;
+                let buffers = &mut workspace.inner_gradient_vjp;
+                /// `log_l2.exp()`
+                let exp = rt::map(
+                    buffers.exp.fit(w_rows * w_cols),
+                    [w_rows * w_cols],
+                    log_l2,
+                    #[inline(always)]
+                    |log_l2| rt::exp(log_l2),
+                );
+                /// `x.dot(w)`
+                let product = rt::product(
+                    buffers.product.fit(x_rows * w_cols),
+                    rt::matrix(x, [x_rows, w_rows]),
+                    rt::matrix(w, [w_rows, w_cols]),
+                );
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let log_sum_exp = rt::log_sum_exp(
+                    buffers.log_sum_exp.fit(x_rows),
+                    product,
+                    [x_rows, w_cols, 1],
+                );
+                /// part of the derivative of `cross_entropy(&x.dot(w), y)`
+                let exp_part = rt::map(
+                    buffers.exp_part.fit(x_rows * w_cols),
+                    [x_rows, w_cols],
+                    (rt::lane(product, [w_cols, 1]), rt::splat(log_sum_exp, [1, 0])),
+                    #[inline(always)]
+                    |(product, log_sum_exp)| rt::exp(product - log_sum_exp),
+                );
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let reciprocal = 1.0 / (x_rows as f64);
+                /// adjoint of adjoint of `x.dot(w)`
+                let product_bar_bar = rt::product(
+                    buffers.product_bar_bar.fit(x_rows * w_cols),
+                    rt::matrix(x, [x_rows, w_rows]),
+                    rt::matrix(w_bar_bar, [w_rows, w_cols]),
+                );
+                /// adjoint of part of the derivative of `cross_entropy(&x.dot(w), y)`
+                let scaled_part_bar = rt::map(
+                    buffers.scaled_part_bar.fit(x_rows * w_cols),
+                    [x_rows * w_cols],
+                    (exp_part, product_bar_bar),
+                    |(exp_part, product_bar_bar)| {
+                        exp_part * (reciprocal * product_bar_bar)
+                    },
+                );
+                /// adjoint of `x.dot(w)`
+                let product_bar = rt::reduce_last(
+                    rt::Sum,
+                    buffers.product_bar.fit(x_rows),
+                    [x_rows, w_cols],
+                    1,
+                    rt::lane(scaled_part_bar, [w_cols, 1]),
+                    |scaled_part_bar| scaled_part_bar,
+                );
+                /// adjoint of `x.dot(w)`
+                let product_bar_2 = rt::map(
+                    buffers.product_bar_2.fit(x_rows * w_cols),
+                    [x_rows, w_cols],
+                    (
+                        rt::lane(scaled_part_bar, [w_cols, 1]),
+                        rt::lane(exp_part, [w_cols, 1]),
+                        rt::splat(product_bar, [1, 0]),
+                    ),
+                    |(scaled_part_bar, exp_part, product_bar)| {
+                        scaled_part_bar - exp_part * product_bar
+                    },
+                );
+                /// adjoint of `w`
+                let w_bar_2 = rt::product(
+                    buffers.w_bar_2.fit(w_rows * w_cols),
+                    rt::matrix(x, [x_rows, w_rows]).t(),
+                    rt::matrix(product_bar_2, [x_rows, w_cols]),
+                );
+                /// adjoint of `w`
+                let w_bar = rt::map(
+                    inner_bar,
+                    [w_rows * w_cols],
+                    (w_bar_2, exp, w_bar_bar),
+                    |(w_bar_2, exp, w_bar_bar)| w_bar_2 + exp * w_bar_bar,
+                );
+                /// adjoint of `log_l2`
+                let log_l2_bar = rt::map(
+                    outer_bar,
+                    [w_rows * w_cols],
+                    (exp, w, w_bar_bar),
+                    |(exp, w, w_bar_bar)| exp * (w * w_bar_bar),
+                );
             }
             fn outer_value_and_grad(
                 &self,

@@ -152,7 +152,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
         check_finite("the hypergradient", gradient)?;
 
         let (n_gradients, n_products) = kernels.take_counts();
-        Ok((value, Report { inner: inner_outcome, linear: Some(linear), n_gradients, n_products }))
+        Ok((value, Report { inner: inner_outcome, linear: Some(linear), unrolled: None, n_gradients, n_products }))
     }
 }
 

@@ -70,6 +70,55 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         Hessian { kernels: self, mixed }
     }
 
+    /// `∇_w f`, counted; the value is not.
+    pub(super) fn inner_gradient(&mut self, inner: &[P::Float], outer: &[P::Float], gradient: &mut [P::Float]) -> P::Float {
+        self.inner_loss(outer).value_and_grad(inner, gradient)
+    }
+
+    /// Both products with `u` at a point: `(∇²_ww f · u, ∇²_λw f · u)`.
+    pub(super) fn both_products(
+        &mut self,
+        inner: &[P::Float],
+        outer: &[P::Float],
+        u: &[P::Float],
+        product: &mut [P::Float],
+        mixed: &mut [P::Float],
+    ) {
+        self.inner_curvature(inner, outer);
+        self.curvature_apply(u, product, Some(mixed));
+    }
+
+    /// The cotangents of both variables for a cotangent of `∇_w f`, reverse over reverse.
+    pub(super) fn inner_gradient_vjp(
+        &mut self,
+        inner: &[P::Float],
+        outer: &[P::Float],
+        cotangent: &[P::Float],
+        inner_bar: &mut [P::Float],
+        outer_bar: &mut [P::Float],
+    ) {
+        self.n_products += 1;
+        self.problem.inner_gradient_vjp(&mut self.workspace, inner, outer, cotangent, inner_bar, outer_bar);
+        if self.has_failed() {
+            inner_bar.fill(P::Float::from_f64(f64::NAN));
+        }
+    }
+
+    /// Linearizes `∇_w f` in both variables at a point.
+    pub(super) fn inner_gradient_linearize(&mut self, inner: &[P::Float], outer: &[P::Float]) {
+        self.problem.inner_gradient_linearize(&mut self.workspace, inner, outer);
+        self.has_failed();
+    }
+
+    /// The tangent of `∇_w f` at the point of the last [`inner_gradient_linearize`](Self::inner_gradient_linearize).
+    pub(super) fn inner_gradient_jvp(&mut self, inner_dot: &[P::Float], outer_dot: &[P::Float], gradient_dot: &mut [P::Float]) {
+        self.n_products += 1;
+        self.problem.inner_gradient_jvp(&mut self.workspace, inner_dot, outer_dot, gradient_dot);
+        if self.has_failed() || self.failed_check.is_some() {
+            gradient_dot.fill(P::Float::from_f64(f64::NAN));
+        }
+    }
+
     fn inner_curvature(&mut self, inner: &[P::Float], outer: &[P::Float]) {
         self.problem.inner_curvature(&mut self.workspace, inner, outer);
         self.has_failed();

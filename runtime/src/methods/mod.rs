@@ -8,6 +8,7 @@ mod unrolled;
 pub use differences::{Check, CheckedDirection, Differences};
 pub use implicit::{Implicit, ImplicitMemory};
 pub use kernels::{InnerLoss, Kernels};
+pub use unrolled::{Checkpoints, Dynamics, Unrolled, UnrolledMemory, UnrolledOutcome};
 
 use crate::solve::InnerOutcome;
 use crate::{BilevelProblem, Error, Report};
@@ -50,7 +51,8 @@ impl Sizes<'_> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot make a hypergradient of this problem together with `{I}`",
     label = "this method and this inner solver do not fit",
-    note = "implicit methods take a solver that finds a stationary point: `Lbfgs`, `NewtonCg` or `GradientDescent`"
+    note = "implicit methods take a solver that finds a stationary point: `Lbfgs`, `NewtonCg` or `GradientDescent`",
+    note = "unrolled methods take an update: `GradientDescent`, `Momentum`, `Nesterov`, `RmsProp`, `Adam` or `AdamW`"
 )]
 pub trait Method<P: BilevelProblem, I> {
     /// Vectors that one hypergradient needs, kept from one to the next.

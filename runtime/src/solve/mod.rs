@@ -96,6 +96,8 @@ pub enum InnerStop {
     MaxIterations,
     /// Rounding, or a kink, hides every further decrease.
     NoProgress,
+    /// The steps of an unrolled method were made, which do not ask for convergence.
+    AllSteps,
 }
 
 impl InnerStop {
@@ -106,6 +108,7 @@ impl InnerStop {
             InnerStop::Converged => "converged",
             InnerStop::MaxIterations => "all iterations used",
             InnerStop::NoProgress => "no further progress",
+            InnerStop::AllSteps => "all steps made",
         }
     }
 }

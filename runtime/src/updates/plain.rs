@@ -23,8 +23,9 @@ impl Rule<0, 1, 0> for Plain {
 impl GradientDescent {
     fn all_settings(&self) -> Result<Vec<Setting>, Error> {
         let name = "GradientDescent::new";
-        let hyper =
-            self.learning_rate().ok_or(Error::MissingSetting { setting: name, reason: "gradient descent needs its step length here" })?;
+        let hyper = self
+            .learning_rate()
+            .ok_or(Error::MissingSetting { setting: name, reason: "a step of gradient descent needs a learning rate" })?;
         Ok(vec![Setting { name, hyper, range: Range::Positive }])
     }
 }

@@ -4,3 +4,4 @@ mod hypergradient;
 mod minimize;
 mod problems;
 mod solvers;
+mod unrolled;

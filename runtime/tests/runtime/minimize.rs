@@ -91,7 +91,7 @@ fn errors_say_in_which_step() {
 #[test]
 fn optimisers_check_their_settings() {
     let error = Scalar::T1.solver(Implicit::cg()).minimize(&1.0, &0.0, GradientDescent::default(), 5).unwrap_err();
-    assert_eq!(error.to_string(), "an outer optimiser needs a learning rate: give it with `GradientDescent::new`");
+    assert_eq!(error.to_string(), "a step of gradient descent needs a learning rate: give it with `GradientDescent::new`");
     let error = Scalar::T1.solver(Implicit::cg()).minimize(&1.0, &0.0, Adam::new(-0.1), 5).unwrap_err();
     assert!(matches!(error, Error::InvalidSetting { setting: "Adam::new", .. }), "{error}");
 }

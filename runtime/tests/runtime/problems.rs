@@ -76,6 +76,22 @@ impl<T: Float> BilevelProblem for Quadratic<T> {
         }
     }
 
+    fn inner_gradient_vjp(&self, at: &mut (), w: &[T], lambda: &[T], u: &[T], w_bar: &mut [T], lambda_bar: &mut [T]) {
+        self.inner_curvature(at, w, lambda);
+        self.curvature_apply(at, u, w_bar, Some(lambda_bar));
+    }
+
+    fn inner_gradient_linearize(&self, at: &mut (), w: &[T], lambda: &[T]) {
+        self.inner_curvature(at, w, lambda);
+    }
+
+    fn inner_gradient_jvp(&self, at: &mut (), w_dot: &[T], lambda_dot: &[T], gradient_dot: &mut [T]) {
+        self.curvature_apply(at, w_dot, gradient_dot, None);
+        for (gradient_dot, b) in gradient_dot.iter_mut().zip(times(&self.b, lambda_dot)) {
+            *gradient_dot -= b;
+        }
+    }
+
     fn outer_value_and_grad(&self, (): &mut (), z: &[T], x: &[T], z_bar: &mut [T], x_bar: &mut [T]) -> T {
         let half = from::<T>(0.5);
         let mut value = T::zero();
@@ -154,6 +170,22 @@ impl<T: Float> BilevelProblem for Ridge<T> {
             for i in 0..v.len() {
                 mixed[i] = at.lambda[i].exp() * at.w[i] * v[i];
             }
+        }
+    }
+
+    fn inner_gradient_vjp(&self, at: &mut At<T>, w: &[T], lambda: &[T], u: &[T], w_bar: &mut [T], lambda_bar: &mut [T]) {
+        self.inner_curvature(at, w, lambda);
+        self.curvature_apply(at, u, w_bar, Some(lambda_bar));
+    }
+
+    fn inner_gradient_linearize(&self, at: &mut At<T>, w: &[T], lambda: &[T]) {
+        self.inner_curvature(at, w, lambda);
+    }
+
+    fn inner_gradient_jvp(&self, at: &mut At<T>, w_dot: &[T], lambda_dot: &[T], gradient_dot: &mut [T]) {
+        self.curvature_apply(at, w_dot, gradient_dot, None);
+        for i in 0..w_dot.len() {
+            gradient_dot[i] += at.lambda[i].exp() * at.w[i] * lambda_dot[i];
         }
     }
 
@@ -237,6 +269,22 @@ impl<T: Float> BilevelProblem for Logistic<T> {
         }
     }
 
+    fn inner_gradient_vjp(&self, at: &mut At<T>, w: &[T], lambda: &[T], u: &[T], w_bar: &mut [T], lambda_bar: &mut [T]) {
+        self.inner_curvature(at, w, lambda);
+        self.curvature_apply(at, u, w_bar, Some(lambda_bar));
+    }
+
+    fn inner_gradient_linearize(&self, at: &mut At<T>, w: &[T], lambda: &[T]) {
+        self.inner_curvature(at, w, lambda);
+    }
+
+    fn inner_gradient_jvp(&self, at: &mut At<T>, w_dot: &[T], lambda_dot: &[T], gradient_dot: &mut [T]) {
+        self.curvature_apply(at, w_dot, gradient_dot, None);
+        for i in 0..w_dot.len() {
+            gradient_dot[i] += at.lambda[i].exp() * at.w[i] * lambda_dot[i];
+        }
+    }
+
     fn outer_value_and_grad(&self, _: &mut At<T>, w: &[T], _: &[T], w_bar: &mut [T], lambda_bar: &mut [T]) -> T {
         lambda_bar.fill(T::zero());
         logistic_loss(&self.x_val, &self.y_val, w, w_bar)
@@ -289,6 +337,20 @@ impl BilevelProblem for Scalar {
         if let Some(mixed) = mixed {
             mixed[0] = at.1 * v[0];
         }
+    }
+
+    fn inner_gradient_vjp(&self, at: &mut (f64, f64), w: &[f64], lambda: &[f64], u: &[f64], w_bar: &mut [f64], lambda_bar: &mut [f64]) {
+        self.inner_curvature(at, w, lambda);
+        self.curvature_apply(at, u, w_bar, Some(lambda_bar));
+    }
+
+    fn inner_gradient_linearize(&self, at: &mut (f64, f64), w: &[f64], lambda: &[f64]) {
+        self.inner_curvature(at, w, lambda);
+    }
+
+    fn inner_gradient_jvp(&self, at: &mut (f64, f64), w_dot: &[f64], lambda_dot: &[f64], gradient_dot: &mut [f64]) {
+        self.curvature_apply(at, w_dot, gradient_dot, None);
+        gradient_dot[0] += at.1 * lambda_dot[0];
     }
 
     fn outer_value_and_grad(&self, _: &mut (f64, f64), w: &[f64], lambda: &[f64], w_bar: &mut [f64], lambda_bar: &mut [f64]) -> f64 {

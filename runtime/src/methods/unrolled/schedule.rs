@@ -80,8 +80,8 @@ pub(super) trait Run {
     fn drop_top(&mut self);
     /// Takes a state out of the stack, counted from its bottom.
     fn remove(&mut self, position: usize);
-    /// Whether the run ends before the next step, for runs whose number of steps is not known; asked at every step of the first way through.
-    fn has_ended(&mut self) -> Result<bool, Error>;
+    /// Whether the run ends before step `t`, at whose beginning the current state stands, for runs whose number of steps is not known; asked at every step of the first way through.
+    fn has_ended(&mut self, t: usize) -> Result<bool, Error>;
     /// Goes back through step `t`, at whose beginning the current state stands. The first call is for the last step.
     fn back(&mut self, t: usize) -> Result<(), Error>;
 }
@@ -174,7 +174,7 @@ fn online(run: &mut impl Run, n_steps: usize, c: usize) -> Result<(), Error> {
     let mut kept = vec![0];
     let (mut apart, mut at) = (1, 0);
     run.keep();
-    while at < n_steps && !run.has_ended()? {
+    while at < n_steps && !run.has_ended(at)? {
         run.advance(at, at + 1)?;
         at += 1;
         if at % apart != 0 {
@@ -245,7 +245,8 @@ mod tests {
             self.stack.remove(position);
         }
 
-        fn has_ended(&mut self) -> Result<bool, Error> {
+        fn has_ended(&mut self, t: usize) -> Result<bool, Error> {
+            assert_eq!(self.state, t);
             Ok(self.state == self.end)
         }
 

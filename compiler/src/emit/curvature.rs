@@ -1,0 +1,339 @@
+//! Derivatives of the gradient of the inner loss, for the kernels of a problem.
+//!
+//! What is linear in a direction is split from what is not: a method of the workspace computes the residuals at a point, and another, called once for each
+//! direction, the linear part.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::emitter::{Buffer, ident};
+use super::kernels::{Kernel, Kernels, Loss};
+use super::layout::{Layout, ProblemLeaf, Role};
+use crate::derive::{self, DeriveError, Linearized};
+use crate::ir::{Dim, DimId, Elem, Func, ValueId};
+use crate::optimize::optimize;
+
+/// A linearized gradient of the inner loss, its first part emitted.
+struct Family {
+    linear: Func,
+    n_residuals: usize,
+    /// The parameters that have directions.
+    positions: Vec<usize>,
+    /// The parameters whose gradients are linearized.
+    wrt: Vec<usize>,
+}
+
+impl Family {
+    fn new(inner: &Func, wrt: Vec<usize>, positions: Vec<usize>) -> Result<(Self, Func), DeriveError> {
+        let gradient = optimize(&derive::grad(inner, &wrt)?);
+        let Linearized { primal, linear, n_residuals } = derive::linearize(&gradient, &positions)?;
+        Ok((Family { linear, n_residuals, positions, wrt }, primal))
+    }
+
+    /// For each leaf of a role its row among the results of the linear part, of which the first is the tangent of the value, which nobody needs.
+    fn rows(&self, layout: &Layout, role: Role) -> Vec<Option<usize>> {
+        let row_of = |leaf: &ProblemLeaf| leaf.in_inner.map(|at| 1 + self.wrt.iter().position(|&p| p == at).expect("a variable"));
+        layout.of(role).map(row_of).collect()
+    }
+
+    /// The linear part with some of its results.
+    fn with_results(&self, rows: &[Option<usize>]) -> Func {
+        let mut func = self.linear.clone();
+        func.body.results = rows.iter().flatten().map(|&k| self.linear.results()[k]).collect();
+        optimize(&func)
+    }
+
+    /// Emits the part that does not depend on directions, with only the residuals that one of the linear parts reads.
+    fn residuals(&self, layout: &Layout, kernels: &mut Kernels, primal: &Func, parts: &[&Func], name: &'static str) -> Residuals {
+        let read: Vec<usize> = (0..self.n_residuals).filter(|&k| parts.iter().any(|part| is_read(part, k))).collect();
+        let n_others = primal.results().len() - self.n_residuals;
+        let mut needed = primal.clone();
+        needed.body.results = read.iter().map(|&k| primal.results()[n_others + k]).collect();
+        let primal = optimize(&needed);
+        let (residuals, lengths) = residuals_method(layout, kernels, &primal, name);
+        Residuals { n: self.n_residuals, read, residuals, lengths }
+    }
+}
+
+/// The residuals of a family.
+struct Residuals {
+    n: usize,
+    read: Vec<usize>,
+    residuals: Vec<Residual>,
+    lengths: Vec<(DimId, Ident)>,
+}
+
+impl Residuals {
+    fn kept(&self) -> Kept<'_> {
+        let mut sources: Vec<Option<&Residual>> = vec![None; self.n];
+        for (&k, residual) in self.read.iter().zip(&self.residuals) {
+            sources[k] = Some(residual);
+        }
+        Kept { sources, lengths: &self.lengths }
+    }
+}
+
+/// `inner_curvature` and `curvature_apply`.
+pub(super) fn curvature(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<(), DeriveError> {
+    let name = "inner_curvature";
+    let all = Loss::Inner.positions(layout, &[Role::Inner, Role::Outer]);
+    let (family, primal) = Family::new(inner, all, Loss::Inner.positions(layout, &[Role::Inner]))?;
+    let hessian_rows = family.rows(layout, Role::Inner);
+    let both_rows = [hessian_rows.clone(), family.rows(layout, Role::Outer)].concat();
+    let (hessian, both) = (family.with_results(&hessian_rows), family.with_results(&both_rows));
+    let residuals = family.residuals(layout, kernels, &primal, &[&hessian, &both], name);
+    let directions = [(Role::Inner, "direction")];
+    let to_both = [(Role::Inner, "hessian_product"), (Role::Outer, "mixed")];
+    let mut arm = |func: &Func, name_of_arm, results, rows| {
+        let arm = Arm { name: name_of_arm, residuals: name, directions: &directions, positions: &family.positions, results, rows };
+        apply(layout, kernels, func, &residuals.kept(), &arm)
+    };
+    let without = arm(&hessian, "hessian_product", &to_both[..1], &hessian_rows);
+    let with = arm(&both, "both_products", &to_both, &both_rows);
+    kernels.methods.push(quote! {
+        fn curvature_apply(
+            &self,
+            workspace: &mut Self::Workspace,
+            direction: &[Self::Float],
+            hessian_product: &mut [Self::Float],
+            mixed: Option<&mut [Self::Float]>,
+        ) {
+            match mixed {
+                None => { #without }
+                Some(mixed) => { #with }
+            }
+        }
+    });
+    Ok(())
+}
+
+/// `inner_gradient_linearize` and `inner_gradient_jvp`.
+pub(super) fn gradient_jvp(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<(), DeriveError> {
+    let name = "inner_gradient_linearize";
+    let all = Loss::Inner.positions(layout, &[Role::Inner, Role::Outer]);
+    let (family, primal) = Family::new(inner, Loss::Inner.positions(layout, &[Role::Inner]), all)?;
+    let rows = family.rows(layout, Role::Inner);
+    let linear = family.with_results(&rows);
+    let residuals = family.residuals(layout, kernels, &primal, &[&linear], name);
+    let body = apply(
+        layout,
+        kernels,
+        &linear,
+        &residuals.kept(),
+        &Arm {
+            name: "inner_gradient_jvp",
+            residuals: name,
+            directions: &[(Role::Inner, "inner_dot"), (Role::Outer, "outer_dot")],
+            positions: &family.positions,
+            results: &[(Role::Inner, "gradient_dot")],
+            rows: &rows,
+        },
+    );
+    kernels.methods.push(quote! {
+        #[inline]
+        fn inner_gradient_jvp(
+            &self,
+            workspace: &mut Self::Workspace,
+            inner_dot: &[Self::Float],
+            outer_dot: &[Self::Float],
+            gradient_dot: &mut [Self::Float],
+        ) {
+            #body
+        }
+    });
+    Ok(())
+}
+
+/// `inner_gradient_vjp`.
+pub(super) fn gradient_vjp(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<TokenStream, DeriveError> {
+    let name = "inner_gradient_vjp";
+    let wrt = Loss::Inner.positions(layout, &[Role::Inner]);
+    let mut gradient = derive::grad(inner, &wrt)?;
+    gradient.body.results.remove(0);
+    let gradient = optimize(&gradient);
+    let all = Loss::Inner.positions(layout, &[Role::Inner, Role::Outer]);
+    let mut vjp = derive::vjp(&gradient, &all)?;
+    vjp.body.results.drain(..wrt.len());
+    let vjp = optimize(&vjp);
+    let mut kernel = Kernel::new(layout, Loss::Inner, &vjp);
+    let (params, cotangents) = vjp.params().split_at(gradient.params().len());
+    kernel.bind_leaves(params);
+    kernel.take_variables();
+    kernel.take_data();
+    let mut names = Vec::new();
+    for leaf in layout.of(Role::Inner) {
+        let variable = kernel.emitter.names.unique(&format!("{}_bar_bar", leaf.variable));
+        if let Some(at) = leaf.in_inner.and_then(|p| wrt.iter().position(|&q| q == p)) {
+            kernel.emitter.bind(cotangents[at], &variable);
+        }
+        names.push(variable);
+    }
+    kernel.take(Role::Inner, "cotangent", &names);
+    for (role, slice) in [(Role::Inner, "inner_bar"), (Role::Outer, "outer_bar")] {
+        let results = layout.of(role).map(|leaf| leaf.in_inner.and_then(|p| all.iter().position(|&q| q == p)).map(|k| vjp.results()[k]));
+        kernel.results_to(role, slice, &results.collect::<Vec<_>>());
+    }
+    let statements = kernel.body();
+    let (body, fields) = kernel.finish(statements, name);
+    kernels.add_buffers(name, &fields, &[]);
+    Ok(quote! {
+        #[inline]
+        fn inner_gradient_vjp(
+            &self,
+            workspace: &mut Self::Workspace,
+            inner: &[Self::Float],
+            outer: &[Self::Float],
+            cotangent: &[Self::Float],
+            inner_bar: &mut [Self::Float],
+            outer_bar: &mut [Self::Float],
+        ) {
+            #body
+        }
+    })
+}
+
+/// Where a residual is found when the linear part runs.
+struct Residual {
+    variable: Ident,
+    /// The `let` that makes it; none for data, which has its own.
+    taken: Option<TokenStream>,
+}
+
+/// What the linear part finds when it runs.
+struct Kept<'r> {
+    /// The source of each residual that is read.
+    sources: Vec<Option<&'r Residual>>,
+    /// The lengths in the shapes of residuals that the first part computes, and their variables.
+    lengths: &'r [(DimId, Ident)],
+}
+
+/// The method that computes the residuals, with its name; where the results of `primal` are found after it, and the lengths that it computes for their shapes.
+fn residuals_method(layout: &Layout, kernels: &mut Kernels, primal: &Func, name: &'static str) -> (Vec<Residual>, Vec<(DimId, Ident)>) {
+    let rt = &layout.rt;
+    let mut kernel = Kernel::new(layout, Loss::Inner, primal);
+    kernel.bind_leaves(primal.params());
+    kernel.take_variables();
+    kernel.take_data();
+    let statements = kernel.body();
+    let mut kept = TokenStream::new();
+    let mut scalars: Vec<Buffer> = Vec::new();
+    let mut residuals: Vec<(ValueId, Residual)> = Vec::new();
+    let mut order = Vec::new();
+    for &value in primal.results() {
+        if let Some(k) = residuals.iter().position(|(v, _)| *v == value) {
+            order.push(k);
+            continue;
+        }
+        order.push(residuals.len());
+        let at = primal.params().iter().position(|&p| p == value);
+        let data = layout.of(Role::Data).find(|l| at.is_some() && l.in_inner == at);
+        let residual = if let Some(leaf) = data {
+            Residual { variable: ident(&leaf.variable), taken: None }
+        } else {
+            let ty = primal.ty(value);
+            let place = kernel.emitter.place(value);
+            let field = match kernel.emitter.own_buffer(value) {
+                Some(field) => field.clone(),
+                None => {
+                    let field = kernel.emitter.name(value);
+                    if ty.rank() == 0 {
+                        kept.extend(quote!(buffers.#field = #place;));
+                        scalars.push(Buffer { field: field.clone(), elem: ty.elem });
+                    } else {
+                        let len = kernel.emitter.elements(value);
+                        kept.extend(quote!(#rt::copy(buffers.#field.fit(#len), #place);));
+                        kernel.emitter.buffer_called(field.clone(), ty.elem);
+                    }
+                    field
+                }
+            };
+            let taken = if ty.rank() == 0 { quote!(let #field = residuals.#field;) } else { quote!(let #field = &residuals.#field[..];) };
+            Residual { variable: field, taken: Some(taken) }
+        };
+        residuals.push((value, residual));
+    }
+    let is_in_shapes = |dim: DimId| primal.results().iter().any(|&v| primal.ty(v).dims.contains(&Dim::Sym(dim)));
+    let is_known = |dim: DimId| layout.inner_dims.iter().any(|&(known, _)| known == dim);
+    let mut lengths = kernel.emitter.bound_dims();
+    lengths.retain(|&(dim, _)| is_in_shapes(dim) && !is_known(dim));
+    for (_, length) in &lengths {
+        kept.extend(quote!(buffers.#length = #length;));
+        scalars.push(Buffer { field: length.clone(), elem: Elem::Usize });
+    }
+    let (body, fields) = kernel.finish(quote!(#statements #kept), name);
+    kernels.add_buffers(name, &fields, &scalars);
+    let method = ident(name);
+    kernels.methods.push(quote! {
+        fn #method(&self, workspace: &mut Self::Workspace, inner: &[Self::Float], outer: &[Self::Float]) {
+            #body
+        }
+    });
+    let again = |k: &usize| Residual { variable: residuals[*k].1.variable.clone(), taken: residuals[*k].1.taken.clone() };
+    (order.iter().map(again).collect(), lengths)
+}
+
+/// The body of a kernel that applies a linear part.
+struct Arm<'a> {
+    /// The field of the workspace for its buffers.
+    name: &'static str,
+    /// The field with the residuals.
+    residuals: &'static str,
+    /// Where directions come from, and the parameters that they are.
+    directions: &'a [(Role, &'static str)],
+    positions: &'a [usize],
+    /// Where results go, and which of a leaf's results is there.
+    results: &'a [(Role, &'static str)],
+    rows: &'a [Option<usize>],
+}
+
+fn apply(layout: &Layout, kernels: &mut Kernels, linear: &Func, kept: &Kept<'_>, arm: &Arm<'_>) -> TokenStream {
+    let mut kernel = Kernel::new(layout, Loss::Inner, linear);
+    kernel.residuals = arm.residuals;
+    let (residual_params, tangent_params) = linear.params().split_at(kept.sources.len());
+    kernel.take_data();
+    for (dim, length) in kept.lengths {
+        kernel.emitter.names.unique(&length.to_string());
+        kernel.emitter.bind_dim(*dim, length);
+        kernel.lets.push((vec![length.clone()], quote!(let #length = residuals.#length;)));
+    }
+    let mut taken: Vec<&Ident> = Vec::new();
+    for (&param, source) in residual_params.iter().zip(&kept.sources) {
+        let Some(Residual { variable, taken: statement }) = source else { continue };
+        kernel.emitter.names.unique(&variable.to_string());
+        kernel.emitter.bind(param, variable);
+        if let (Some(statement), false) = (statement, taken.contains(&variable)) {
+            kernel.lets.push((vec![variable.clone()], statement.clone()));
+            taken.push(variable);
+        }
+    }
+    for &(role, slice) in arm.directions {
+        let mut tangents = Vec::new();
+        for leaf in layout.of(role) {
+            let variable = kernel.emitter.names.unique(&format!("{}_dot", leaf.variable));
+            if let Some(at) = leaf.in_inner.and_then(|p| arm.positions.iter().position(|&q| q == p)) {
+                kernel.emitter.bind(tangent_params[at], &variable);
+            }
+            tangents.push(variable);
+        }
+        kernel.take(role, slice, &tangents);
+    }
+    let mut values = linear.results().iter().copied();
+    let mut rows = arm.rows.iter();
+    for &(role, slice) in arm.results {
+        let leaves = rows.by_ref().take(layout.of(role).count());
+        let results: Vec<Option<ValueId>> = leaves.map(|row| row.and_then(|_| values.next())).collect();
+        kernel.results_to(role, slice, &results);
+    }
+    let statements = kernel.body();
+    let (body, fields) = kernel.finish(statements, arm.name);
+    kernels.add_buffers(arm.name, &fields, &[]);
+    body
+}
+
+/// Whether the function reads its parameter number `k`.
+fn is_read(func: &Func, k: usize) -> bool {
+    let param = func.params()[k];
+    let mut read = func.results().contains(&param);
+    func.body.walk(&mut |stmt| read |= stmt.args.contains(&param) || stmt.bodies.iter().any(|b| b.results.contains(&param)));
+    read
+}

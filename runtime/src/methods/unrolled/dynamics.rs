@@ -1,0 +1,201 @@
+//! The steps of an inner run, and their derivatives.
+
+use super::{Kernels, Mode, Sizes, check_finite_at};
+use crate::updates::{At, Bound, Update};
+use crate::{BilevelProblem, Error, Float, vector};
+
+/// The step `s⁺ = Φ_t(s, λ)` of an inner run, where the state `s` is `w` and then the buffers of the optimiser, through the gradient `∇_w f(w, λ)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a step that an unrolled method can differentiate",
+    label = "not an update",
+    note = "unrolled methods take `GradientDescent::new(rate)`, `Momentum`, `Nesterov`, `RmsProp`, `Adam` or `AdamW`"
+)]
+pub trait Dynamics<P: BilevelProblem> {
+    /// The hyperparameters with their places in the outer variable.
+    type Bound;
+
+    /// Finds the hyperparameters.
+    ///
+    /// # Errors
+    /// Hyperparameters that make no sense, or that the outer variable does not have.
+    fn bind(&self, sizes: &Sizes<'_>, n_steps: usize) -> Result<Self::Bound, Error>;
+
+    /// The number of elements of a state.
+    fn n_state(&self, sizes: &Sizes<'_>) -> usize;
+
+    /// The inner gradient at a state, which the step and its derivatives take.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] with the step
+    fn gradient(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        bound: &Self::Bound,
+        t: usize,
+        outer: &[P::Float],
+        state: &[P::Float],
+        gradient: &mut [P::Float],
+    ) -> Result<(), Error>;
+
+    /// `s ← Φ_t(s, λ)` with the gradient at `s`.
+    fn step(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        bound: &Self::Bound,
+        t: usize,
+        outer: &[P::Float],
+        state: &mut [P::Float],
+        gradient: &[P::Float],
+    );
+
+    /// Cotangents at the state `before` a step: `bar` from after to before, and `outer_bar` added to.
+    fn vjp(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        bound: &Self::Bound,
+        step: Step<'_, P::Float>,
+        work: &mut Work<P::Float>,
+        bar: &mut [P::Float],
+        outer_bar: &mut [P::Float],
+    );
+
+    /// Prepares [`jvp`](Self::jvp) at a state.
+    fn linearize(&self, kernels: &mut Kernels<'_, P>, step: Step<'_, P::Float>);
+
+    /// Tangents at the state of the last [`linearize`](Self::linearize): `dot` from before to after, for a tangent of the outer variable.
+    fn jvp(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        bound: &Self::Bound,
+        step: Step<'_, P::Float>,
+        work: &mut Work<P::Float>,
+        dot: &mut [P::Float],
+        outer_dot: &[P::Float],
+    );
+}
+
+/// A step that was made: its index, the outer variable, the state before it and the gradient there.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a, T> {
+    pub(super) t: usize,
+    pub(super) mode: Mode,
+    pub(super) outer: &'a [T],
+    pub(super) before: &'a [T],
+    pub(super) gradient: &'a [T],
+}
+
+/// Vectors that steps and their derivatives work with.
+#[derive(Debug)]
+pub struct Work<T> {
+    /// `∇_w f`
+    pub(super) gradient: Vec<T>,
+    /// Its cotangent or tangent.
+    pub(super) gradient_bar: Vec<T>,
+    pub(super) product: Vec<T>,
+    pub(super) mixed: Vec<T>,
+    /// A state to go back to.
+    pub(super) state: Vec<T>,
+}
+
+impl<T: Float> Work<T> {
+    pub(super) fn new(n_state: usize, n_inner: usize, n_outer: usize) -> Self {
+        Work {
+            gradient: vector::zeros(n_inner),
+            gradient_bar: vector::zeros(n_inner),
+            product: vector::zeros(n_inner),
+            mixed: vector::zeros(n_outer),
+            state: vector::zeros(n_state),
+        }
+    }
+}
+
+/// The hyperparameters of an update, and the lengths of the leaves of the inner variable.
+#[derive(Debug)]
+pub struct BoundUpdate {
+    hypers: Vec<Bound>,
+    leaves: Vec<usize>,
+}
+
+impl BoundUpdate {
+    fn at<'a, T>(&'a self, step: usize, outer: &'a [T]) -> At<'a, T> {
+        At { step, leaves: &self.leaves, hypers: &self.hypers, outer }
+    }
+}
+
+impl<P: BilevelProblem, U: Update> Dynamics<P> for U {
+    type Bound = BoundUpdate;
+
+    fn bind(&self, sizes: &Sizes<'_>, n_steps: usize) -> Result<BoundUpdate, Error> {
+        let hypers = self.settings()?.iter().map(|setting| setting.bind(sizes, n_steps)).collect::<Result<_, _>>()?;
+        Ok(BoundUpdate { hypers, leaves: sizes.inner.to_vec() })
+    }
+
+    fn n_state(&self, sizes: &Sizes<'_>) -> usize {
+        (1 + U::N_STATE) * sizes.n_inner()
+    }
+
+    fn gradient(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        _: &BoundUpdate,
+        t: usize,
+        outer: &[P::Float],
+        state: &[P::Float],
+        gradient: &mut [P::Float],
+    ) -> Result<(), Error> {
+        kernels.inner_gradient(&state[..gradient.len()], outer, gradient);
+        check_finite_at("the gradient of the inner loss", t, gradient)
+    }
+
+    fn step(
+        &self,
+        _: &mut Kernels<'_, P>,
+        bound: &BoundUpdate,
+        t: usize,
+        outer: &[P::Float],
+        state: &mut [P::Float],
+        gradient: &[P::Float],
+    ) {
+        self.update(bound.at(t, outer), state, gradient);
+    }
+
+    fn vjp(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        bound: &BoundUpdate,
+        step: Step<'_, P::Float>,
+        work: &mut Work<P::Float>,
+        bar: &mut [P::Float],
+        outer_bar: &mut [P::Float],
+    ) {
+        let Step { t, mode, outer, before, gradient } = step;
+        let Work { gradient_bar, product, mixed, .. } = work;
+        Update::vjp(self, bound.at(t, outer), before, gradient, bar, gradient_bar, outer_bar);
+        let inner = &before[..gradient.len()];
+        match mode {
+            Mode::Reverse => kernels.inner_gradient_vjp(inner, outer, gradient_bar, product, mixed),
+            Mode::Mixed | Mode::Forward => kernels.both_products(inner, outer, gradient_bar, product, mixed),
+        }
+        vector::axpy(P::Float::from_f64(1.0), product, &mut bar[..inner.len()]);
+        vector::axpy(P::Float::from_f64(1.0), mixed, outer_bar);
+    }
+
+    fn linearize(&self, kernels: &mut Kernels<'_, P>, step: Step<'_, P::Float>) {
+        kernels.inner_gradient_linearize(&step.before[..step.gradient.len()], step.outer);
+    }
+
+    fn jvp(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        bound: &BoundUpdate,
+        step: Step<'_, P::Float>,
+        work: &mut Work<P::Float>,
+        dot: &mut [P::Float],
+        outer_dot: &[P::Float],
+    ) {
+        let Step { t, outer, before, gradient, .. } = step;
+        let gradient_dot = &mut work.gradient_bar;
+        kernels.inner_gradient_jvp(&dot[..gradient.len()], outer_dot, gradient_dot);
+        Update::jvp(self, bound.at(t, outer), before, gradient, dot, gradient_dot, outer_dot);
+    }
+}
