@@ -580,6 +580,7 @@ pub mod weight_decay {
                 rt::copy(buffers.w.fit(w_rows * w_cols), w);
                 buffers.reciprocal = reciprocal;
             }
+            #[inline]
             fn inner_gradient_jvp(
                 &self,
                 workspace: &mut Self::Workspace,
@@ -644,6 +645,7 @@ pub mod weight_decay {
                     },
                 );
             }
+            #[inline]
             fn inner_gradient_vjp(
                 &self,
                 workspace: &mut Self::Workspace,
