@@ -85,7 +85,7 @@ pub mod prelude {
     pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, max_pool2d};
     pub use bilevel_runtime::methods::{Checkpoints, Differences, Implicit, Unrolled};
     pub use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, RmsProp};
-    pub use bilevel_runtime::{BilevelProblem, Params, ProblemExt, Report, linalg};
+    pub use bilevel_runtime::{BilevelProblem, Float, Params, ProblemExt, Report, linalg};
 
     pub use bilevel_runtime::ndarray::{
         self, Array, Array0, Array1, Array2, Array3, Array4, ArrayView0, ArrayView1, ArrayView2, ArrayView3,

@@ -10,16 +10,18 @@ pub(crate) fn c_type(elem: Elem) -> &'static str {
         Elem::Usize => "unsigned long long",
         Elem::I64 => "long long",
         Elem::Bool => "bool",
+        // A kernel is for one width; what has no width is refused before anything is written.
+        Elem::Generic(param) => param.name(),
     }
 }
 
 /// A literal, exactly. Infinities and NaNs are given by their bits.
 pub(crate) fn literal(elem: Elem, literal: Literal) -> String {
-    match (literal, elem) {
+    match (literal.at_width(elem), elem) {
         (Literal::Float(x), Elem::F32) if !x.is_finite() => format!("__int_as_float(0x{:08x})", (x as f32).to_bits()),
         (Literal::Float(x), Elem::F32) => format!("{:?}f", x as f32),
-        (Literal::Float(x), _) if !x.is_finite() => format!("__longlong_as_double(0x{:016x}LL)", x.to_bits()),
-        (Literal::Float(x), _) => format!("{x:?}"),
+        (Literal::Float(x) | Literal::Widths(x, _), _) if !x.is_finite() => format!("__longlong_as_double(0x{:016x}LL)", x.to_bits()),
+        (Literal::Float(x) | Literal::Widths(x, _), _) => format!("{x:?}"),
         // The literal 9223372036854775808 would have no type.
         (Literal::Int(i64::MIN), _) => format!("({}LL - 1)", i64::MIN + 1),
         (Literal::Int(i), Elem::Usize) => format!("{i}ULL"),
@@ -147,7 +149,7 @@ fn conversion(helpers: &mut Vec<Helper>, from: Elem, to: Elem, x: &str) -> Strin
         Elem::I64 if from.is_float() => {
             ("-9223372036854775808.0", "9223372036854775808.0", "-9223372036854775807LL - 1", "9223372036854775807LL")
         }
-        Elem::F64 | Elem::F32 | Elem::Usize | Elem::I64 => return format!("({}){x}", c_type(to)),
+        Elem::F64 | Elem::F32 | Elem::Generic(_) | Elem::Usize | Elem::I64 => return format!("({}){x}", c_type(to)),
     };
     let name = format!("bilevel_{from}_to_{to}");
     let body = format!("return x != x ? 0 : x < {low} ? {min} : x >= {high} ? {max} : ({})x;", c_type(to));

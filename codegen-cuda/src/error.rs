@@ -28,6 +28,8 @@ pub enum EmitError {
     },
     /// The function has no results.
     NoResults,
+    /// The function is generic over its float type.
+    Generic,
 }
 
 impl fmt::Display for EmitError {
@@ -44,6 +46,7 @@ impl fmt::Display for EmitError {
                 write!(f, "`{value}` is a scalar result beside arrays; return it from a function of its own")
             }
             EmitError::NoResults => f.write_str("a function without results has nothing to compute"),
+            EmitError::Generic => f.write_str("a kernel is for one float type; give the function one by `Func::at_width`"),
         }
     }
 }

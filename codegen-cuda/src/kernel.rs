@@ -56,6 +56,9 @@ pub enum Argument {
 /// # Errors
 /// [`EmitError`] if the function is anything else.
 pub fn fused_kernel(f: &Func) -> Result<Kernel, EmitError> {
+    if f.is_generic() {
+        return Err(EmitError::Generic);
+    }
     let mut e = Emitter {
         func: f,
         names: Names::new(),
@@ -222,7 +225,7 @@ impl<'f> Emitter<'f> {
 
 fn is_negative(literal: Literal) -> bool {
     match literal {
-        Literal::Float(x) => x.is_sign_negative() && x.is_finite(),
+        Literal::Float(x) | Literal::Widths(x, _) => x.is_sign_negative() && x.is_finite(),
         Literal::Int(i) => i < 0,
         Literal::Bool(_) => false,
     }

@@ -58,7 +58,7 @@ pub mod messages {
         MUTABLE_PARAMETER = "B0203", "`{0}` is a parameter that the function may change, and a derivative needs a function without side effects", "take it by `&` and give the new value back as the result";
         PATTERN_PARAMETER = "B0204", "the pattern `{0}` cannot stand for a parameter", "give the parameter a plain name and take it apart in the body: `let {0} = name;`";
         SELF_PARAMETER = "B0205", "methods cannot be differentiated", "write a free function and pass what it needs by name";
-        GENERIC_FUNCTION = "B0206", "`{0}` is generic over a type, which is not available in this version", "write concrete types, such as `f64`";
+        GENERIC_FUNCTION = "B0206", "`{0}` is generic over `{1}`, and nothing says that `{1}` is a float", "bound it by `bilevel::Float`, as in `fn {0}<{1}: Float>(..)`, or write a concrete type such as `f64`";
         QUALIFIED_FUNCTION = "B0207", "a function to differentiate cannot be `{0}`", "remove `{0}`";
         MISSING_RESULT = "B0208", "`{0}` gives nothing back, so it has no derivative", "give back the value: `-> f64`";
         RESULT_BY_REFERENCE = "B0209", "the result `{0}` is a reference", "give back an owned value: `{1}`";
@@ -69,12 +69,14 @@ pub mod messages {
         SHAPE_RANK = "B0214", "`{0}` speaks of {1}, but `{2}` is {3}", "write one name or number for each axis of an array";
         STRUCT_WITHOUT_PARAMS = "B0215", "the struct `{0}` does not derive `Params`", "write `#[derive(Params)]` above its definition";
         RECURSIVE_STRUCT = "B0216", "the struct `{0}` contains itself", "give it a fixed depth: a field for each part, or an array with one more axis";
-        GENERIC_STRUCT = "B0217", "the struct `{0}` is generic, which is not available in this version", "write concrete types, such as `Array2<f64>`";
+        GENERIC_STRUCT = "B0217", "`{0}` is generic over `{1}`, and nothing says that `{1}` is a float", "bound it by `bilevel::Float`, as in `struct {0}<{1}: Float> {{ .. }}`, or write a concrete type such as `Array2<f64>`";
         BORROWED_FIELD = "B0218", "the field `{0}` of type `{1}` borrows what it holds", "own it, as in `Array2<f64>`, or pass it as a parameter of its own";
         FIXED_LENGTH = "B0219", "the length `{0}` of a fixed array is not one that the macro can compute", "write a number, a `const` of the same `#[bilevel]` module, or a constant parameter of the function";
         CONST_PARAMETER = "B0220", "nothing that is passed says what `{0}` is", "use it as the length of a fixed array in a parameter, `x: &[f64; {0}]`, or pass a `usize`";
         STRUCT_WITHOUT_FLOATS = "B0221", "no field of `{0}` is a float, an array of floats, or a struct of such", "leave the derive out: integers and truth values are data, and are passed by themselves";
         MIXED_FIELDS = "B0222", "`{0}` holds `{2}` in `{1}` and `{3}` here; its elements are one vector, and of one type", "write `{2}`";
+        UNUSED_TYPE_PARAMETER = "B0223", "no parameter of `{1}` says what `{0}` is", "take a number or an array of `{0}`, or write a concrete type such as `f64`";
+        CONST_GENERIC_STRUCT = "B0224", "the struct `{0}` is generic over the constant `{1}`, which is not available in this version", "write a number, or an `Array1<f64>`";
 
         // Problems.
         ROLE_MISSING = "B0301", "the problem `{0}` has no `#[{1}]` function", "put `#[{1}(minimize = …)]` on the function that computes the {1} loss";
@@ -107,6 +109,8 @@ pub mod messages {
         UNSUPPORTED_CAST = "B0409", "`as {0}` is not understood", "cast to `f64`, `f32`, `usize`, `i64` or `bool`";
         TOO_DEEP = "B0410", "this expression is nested too deeply", "name parts of it by `let`";
         CONDITIONAL_CODE = "B0411", "`#[{0}]` is decided after the macro has run", "put it on the whole function or module, above the macro's attribute";
+        GENERIC_CAST = "B0412", "`as` does not convert to or from the type parameter `{0}`", "{1}";
+        GENERIC_LITERAL = "B0413", "`{0}` is not a number of type `{1}`, which the caller chooses", "write `{1}::from_f64({2})`";
 
         // Names.
         UNKNOWN_METHOD = "B0501", "the method `{0}` on {1} is not one that can be differentiated", "{2}";
@@ -142,6 +146,7 @@ pub mod messages {
         OPERANDS = "B0614", "the operands of `{0}` do not fit: {1}", "compare the types and shapes of the operands";
         INDEX_TYPE = "B0615", "`{0}` may be negative: nothing says that `{1}` is a `usize`, and then Rust makes it an `i32`", "compute it in floats, with `{1} as f64`, or give a bound of the range a suffix: `0_usize`";
         UNKNOWN_FIELD = "B0616", "`{1}` has no field `{0}`", "its fields are {2}";
+        TYPE_NOT_SAID = "B0617", "nothing in this call of `{0}` says what `{1}` is", "write it: `{0}::<f64>(..)`";
 
         // Control flow.
         RETURN_IN_A_LOOP = "B0701", "`return` inside of a loop leaves more than the loop", "set a `let mut` and `break`, and `return` after the loop";

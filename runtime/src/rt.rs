@@ -16,6 +16,7 @@ pub use std::borrow::Cow;
 pub use std::mem::swap;
 pub use std::vec::Vec;
 
+pub use crate::float::{as_float, is_float, widths};
 pub use crate::functions::witness::{
     Carried, CotangentRule, HasBound, HasTangents, OwnMethods, Same, Unavailable, UnboundedLoop, same_function,
 };

@@ -26,6 +26,12 @@ pub(crate) fn reference(func: Result<Func, derive::DeriveError>, args: &[&[Tenso
     results.iter().flat_map(Tensor::to_f64).collect()
 }
 
+/// The function at the width of the arguments, if it is generic.
+pub(crate) fn at_width_of(func: &Func, args: &[Tensor]) -> Func {
+    let given = func.param_types().zip(args).find(|(ty, _)| matches!(ty.elem, Elem::Generic(_)));
+    given.map_or_else(|| func.clone(), |(_, arg)| func.at_width(arg.elem()))
+}
+
 #[track_caller]
 pub(crate) fn compare(what: &str, emitted: &[f64], reference: &[f64], tolerance: f64, source: &str) {
     assert_eq!(emitted.len(), reference.len(), "{what} of {source}");
@@ -70,6 +76,7 @@ macro_rules! agree {
             use bilevel_compiler::derive;
             use bilevel_compiler::ir::eval::Tensor;
             let primals: Vec<Tensor> = [$(Argument::tensors(&$p)),*].concat();
+            let func = $crate::harness::at_width_of(&func, &primals);
             let tangents: Vec<Tensor> = [$(Argument::tensors(&$t)),*].concat();
             let cotangents: Vec<Tensor> = Argument::tensors(&$y_bar);
             let check = |what: &str, emitted: Vec<f64>, reference: Vec<f64>| $crate::harness::compare(what, &emitted, &reference, $tolerance, source);

@@ -24,6 +24,7 @@ mod harness;
 mod axes;
 mod closures;
 mod elements;
+mod generics;
 mod parts;
 mod reductions;
 mod table;

@@ -35,8 +35,14 @@ impl<'ast> Visit<'ast> for Names {
 #[test]
 fn every_spelling_has_a_program() {
     let mut names = Names::default();
-    let sources =
-        [super::axes::SOURCES, super::closures::SOURCES, super::elements::SOURCES, super::parts::SOURCES, super::reductions::SOURCES];
+    let sources = [
+        super::axes::SOURCES,
+        super::closures::SOURCES,
+        super::elements::SOURCES,
+        super::generics::SOURCES,
+        super::parts::SOURCES,
+        super::reductions::SOURCES,
+    ];
     for source in sources.concat() {
         let item: syn::ItemFn = syn::parse_str(source).unwrap_or_else(|e| panic!("{e}: {source}"));
         names.visit_item_fn(&item);

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::call::{adaptors_of, has_forward_mode};
-use super::emitter::{Checks, Emitter, declare_buffers, ident};
+use super::emitter::{Checks, Emitter, declare_buffers, ident, type_params};
 use super::forms::{Dims, Leaf, Source, assemble, bare_or_tuple, leaf_forms, leaves, needs_glob, owned_results, type_of, within_submodule};
 use super::names::Names;
 use crate::derive::{self, DeriveError, Reason};
@@ -188,9 +188,21 @@ impl<'a> Companion<'a> {
 
     /// The generic parameters, without lifetimes, as they are declared.
     fn generics(&self) -> TokenStream {
-        let consts = self.function.lowered.signature.generics.const_params();
-        let consts: Vec<TokenStream> = consts.map(|syn::ConstParam { ident, ty, .. }| quote!(const #ident: #ty)).collect();
-        if consts.is_empty() { TokenStream::new() } else { quote!(<#(#consts),*>) }
+        let rt = &self.rt;
+        let declared: Vec<TokenStream> = self
+            .function
+            .lowered
+            .signature
+            .generics
+            .params
+            .iter()
+            .filter_map(|param| match param {
+                syn::GenericParam::Lifetime(_) => None,
+                syn::GenericParam::Type(syn::TypeParam { ident, .. }) => Some(quote!(#ident: #rt::Float)),
+                syn::GenericParam::Const(syn::ConstParam { ident, ty, .. }) => Some(quote!(const #ident: #ty)),
+            })
+            .collect();
+        if declared.is_empty() { TokenStream::new() } else { quote!(<#(#declared),*>) }
     }
 
     /// The value of the function.
@@ -446,7 +458,11 @@ impl<'a> Companion<'a> {
         let argument_types = tangents.iter().map(|p| param_type(p, rt));
         let ty = type_of(&dot, rt, &quote!('_));
         let generics = self.generics();
-        let consts = self.function.lowered.signature.generics.const_params().map(|p| &p.ident);
+        let captured = self.function.lowered.signature.generics.params.iter().filter_map(|param| match param {
+            syn::GenericParam::Lifetime(_) => None,
+            syn::GenericParam::Type(param) => Some(&param.ident),
+            syn::GenericParam::Const(param) => Some(&param.ident),
+        });
         quote! {
             /// The function at a point: gives the tangent of the value for tangents of the arguments. What does not depend on these is
             /// computed here, once.
@@ -454,7 +470,7 @@ impl<'a> Companion<'a> {
             /// # Panics
             /// If the shapes of the arguments do not fit.
             #[must_use]
-            pub fn linearize #generics (#(#declarations),*) -> impl ::core::ops::Fn(#(#argument_types),*) -> #ty + use<#(#consts),*> {
+            pub fn linearize #generics (#(#declarations),*) -> impl ::core::ops::Fn(#(#argument_types),*) -> #ty + use<#(#captured),*> {
                 #entry
                 #primal_buffers
                 #statements
@@ -545,8 +561,8 @@ fn buffers_of(emitter: Emitter, name: &str, rt: &TokenStream) -> TokenStream {
         return TokenStream::new();
     }
     let name = ident(name);
-    let declaration = declare_buffers(&name, &buffers, rt);
-    quote!(#declaration let mut buffers = <#name as ::core::default::Default>::default();)
+    let (declaration, generics) = (declare_buffers(&name, &buffers, rt), type_params(&buffers));
+    quote!(#declaration let mut buffers = <#name #generics as ::core::default::Default>::default();)
 }
 
 fn declaration(param: &Param, rt: &TokenStream) -> TokenStream {

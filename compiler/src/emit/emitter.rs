@@ -4,7 +4,7 @@
 //! memory is a variable `&[T]`, every number a variable or an expression, every dimension a `usize` variable. Where the memory of an array comes from is
 //! the caller's choice ([`Emitter::write_to`]); by default each has its buffer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -14,7 +14,7 @@ use super::expr::{Expr, primitive};
 use super::index::Part;
 use super::names::{Names, describe, describe_linalg, explain, source_of};
 use super::plan::{Plan, plan};
-use crate::ir::{Body, Control, Dim, DimId, Elem, Elementwise, Func, Index, Op, Shape, Stmt, ValueId};
+use crate::ir::{Body, Control, Dim, DimId, Elem, Elementwise, Func, Index, Literal, Op, Shape, Stmt, ValueId};
 
 /// A buffer that the statements use.
 #[derive(Clone, Debug)]
@@ -233,6 +233,12 @@ impl<'f> Emitter<'f> {
         }
     }
 
+    /// A place for one float, to which a kernel for arrays writes a number.
+    pub(super) fn one_element(&self, value: ValueId) -> TokenStream {
+        let zero = Expr::literal(self.func.ty(value).elem, Literal::Float(0.0));
+        quote!(&mut [#zero])
+    }
+
     /// A place as a `&mut [T]` for the elements of a value.
     pub(super) fn place_of(&self, place: &Destination, value: ValueId) -> TokenStream {
         let rt = &self.rt;
@@ -359,15 +365,23 @@ impl<'f> Emitter<'f> {
     }
 }
 
+/// The type parameters that are the element types of buffers, as generic arguments: `<F>`, or nothing.
+pub(super) fn type_params<'b>(buffers: impl IntoIterator<Item = &'b Buffer>) -> TokenStream {
+    let params: BTreeSet<Elem> = buffers.into_iter().map(|b| b.elem).filter(|elem| matches!(elem, Elem::Generic(_))).collect();
+    let params = params.into_iter().map(primitive);
+    if params.len() == 0 { TokenStream::new() } else { quote!(<#(#params),*>) }
+}
+
 /// The declaration of the buffers, as a struct named `Buffers`.
 pub fn declare_buffers(name: &Ident, buffers: &[Buffer], rt: &TokenStream) -> TokenStream {
+    let generics = type_params(buffers);
     let fields = buffers.iter().map(|Buffer { field, elem }| {
         let elem = primitive(*elem);
         quote!(#field: #rt::Buffer<#elem>)
     });
     quote! {
         #[derive(::core::default::Default)]
-        struct #name { #(#fields),* }
+        struct #name #generics { #(#fields),* }
     }
 }
 

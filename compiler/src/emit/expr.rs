@@ -51,6 +51,9 @@ impl Expr {
 
     /// A literal of the given type. Floats of `f64` need no suffix, since that is what Rust takes a literal for.
     pub(super) fn literal(elem: Elem, literal: Literal) -> Expr {
+        if let Elem::Generic(_) = elem {
+            return Expr::of_parameter(elem, literal);
+        }
         let nonfinite = |x: f64| x.is_nan() || x.is_infinite();
         let tokens = match (elem, literal) {
             (Elem::F64 | Elem::F32, Literal::Float(x)) if nonfinite(x) => {
@@ -62,7 +65,7 @@ impl Expr {
                 }
             }
             (Elem::F32, Literal::Float(x)) => Token::f32_suffixed((x as f32).abs()).to_token_stream(),
-            (_, Literal::Float(x)) => Token::f64_unsuffixed(x.abs()).to_token_stream(),
+            (_, Literal::Float(x) | Literal::Widths(x, _)) => Token::f64_unsuffixed(x.abs()).to_token_stream(),
             (Elem::I64, Literal::Int(i)) => match i.checked_abs() {
                 Some(i) => Token::i64_suffixed(i).to_token_stream(),
                 None => return Expr::atom(quote!(i64::MIN)),
@@ -71,11 +74,28 @@ impl Expr {
             (_, Literal::Bool(b)) => b.to_token_stream(),
         };
         let negative = match literal {
-            Literal::Float(x) => x.is_sign_negative() && !nonfinite(x),
+            Literal::Float(x) | Literal::Widths(x, _) => x.is_sign_negative() && !nonfinite(x),
             Literal::Int(i) => i < 0,
             Literal::Bool(_) => false,
         };
         if negative { Expr { tokens: quote!(-#tokens), binding: Binding::Unary, heavy: false } } else { Expr::atom(tokens) }
+    }
+
+    /// A literal of a type parameter: that of an `f64`, converted.
+    fn of_parameter(float: Elem, literal: Literal) -> Expr {
+        let ty = primitive(float);
+        Expr::atom(match literal {
+            Literal::Float(x) => {
+                let x = Expr::literal(Elem::F64, Literal::Float(x));
+                quote!(#ty::from_f64(#x))
+            }
+            Literal::Widths(wide, narrow) => {
+                let (wide, narrow) =
+                    (Expr::literal(Elem::F64, Literal::Float(wide)), Expr::literal(Elem::F32, Literal::Float(f64::from(narrow))));
+                quote!(rt::widths::<#ty>(#wide, #narrow))
+            }
+            Literal::Int(_) | Literal::Bool(_) => unreachable!("a type parameter is a float"),
+        })
     }
 
     /// `if condition { then } else { otherwise }`
@@ -120,7 +140,7 @@ impl Expr {
             E::And => binary(quote!(&&), Binding::And),
             E::Or => binary(quote!(||), Binding::Or),
             E::Select => Expr::choice(&args[0], &args[1], &args[2]),
-            E::Cast(to) => args[0].cast(elem, to),
+            E::Cast(to) => args[0].cast(elem, to, rt),
             E::Powi(-1) => {
                 let one = Expr::literal(elem, Literal::Float(1.0));
                 let x = args[0].within(tighter(Binding::Product));
@@ -161,7 +181,7 @@ impl Expr {
         if self.binding >= binding { quote!(#tokens) } else { quote!((#tokens)) }
     }
 
-    fn cast(&self, from: Elem, to: Elem) -> Expr {
+    fn cast(&self, from: Elem, to: Elem, rt: &TokenStream) -> Expr {
         let ty = primitive(to);
         if from == to {
             self.clone()
@@ -173,6 +193,13 @@ impl Expr {
         } else if from == Elem::Bool && to.is_float() {
             let number = |x| Expr::literal(to, Literal::Float(x));
             Expr::choice(self, &number(1.0), &number(0.0))
+        } else if let Elem::Generic(_) = to {
+            let x = &self.tokens;
+            Expr { tokens: quote!(#rt::as_float::<#ty>(#x)), binding: Binding::Atom, heavy: self.heavy }
+        } else if let Elem::Generic(_) = from {
+            let x = self.within(Binding::Atom);
+            let wide = Expr { tokens: quote!(#x.to_f64()), binding: Binding::Atom, heavy: self.heavy };
+            wide.cast(Elem::F64, to, rt)
         } else {
             let x = self.within(Binding::Unary);
             Expr { tokens: quote!(#x as #ty), binding: Binding::Block, heavy: self.heavy }

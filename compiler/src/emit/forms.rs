@@ -329,7 +329,7 @@ pub(super) fn within_submodule(form: &Form) -> Form {
     match form {
         Form::Scalar(_) | Form::Array { .. } | Form::Fixed { .. } => form.clone(),
         Form::Tuple(parts) => Form::Tuple(parts.iter().map(within_submodule).collect()),
-        Form::Struct(of) => Form::Struct(Rc::new(StructForm { path: path_within_submodule(&of.path), fields: of.fields.clone() })),
+        Form::Struct(of) => Form::Struct(Rc::new(StructForm { path: path_within_submodule(&of.path), ..(**of).clone() })),
     }
 }
 

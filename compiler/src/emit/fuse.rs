@@ -344,7 +344,7 @@ impl Emitter<'_> {
         let rt = self.rt.clone();
         let dims = self.func.ty(x).dims.clone();
         let scalar = self.func.ty(out).rank() == 0;
-        let dest = if scalar { quote!(&mut [0.0]) } else { self.destination(out) };
+        let dest = if scalar { self.one_element(out) } else { self.destination(out) };
         let part = |emitter: &Self, axes: &[usize]| emitter.length(&super::access::length(axes.iter().map(|&a| dims[a])));
         let all: Vec<usize> = (0..dims.len()).collect();
         let adjacent = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);

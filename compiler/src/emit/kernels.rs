@@ -14,11 +14,11 @@ use quote::quote;
 
 use super::curvature::{curvature, gradient_jvp, gradient_vjp};
 use super::emitter::{Buffer, Checks, Destination, Emitter, ident};
-use super::expr::primitive;
+use super::expr::{Expr, primitive};
 use super::layout::{Layout, ProblemLeaf, RESERVED, Role};
 use super::names::Names;
 use crate::derive::{self, DeriveError};
-use crate::ir::{DimId, Func, ValueId};
+use crate::ir::{DimId, Func, Literal, ValueId};
 use crate::optimize::optimize;
 
 /// The generated kernels.
@@ -262,7 +262,10 @@ impl<'k, 'f> Kernel<'k, 'f> {
                 part
             };
             match result {
-                None => self.splits.extend(quote!(#part.fill(0.0);)),
+                None => {
+                    let zero = Expr::literal(leaf.elem, Literal::Float(0.0));
+                    self.splits.extend(quote!(#part.fill(#zero);));
+                }
                 Some(value) if !leaf.dims.is_empty() && self.emitter.can_write_to(*value) => {
                     self.emitter.write_to(*value, Destination::Slice(part));
                 }

@@ -26,7 +26,8 @@ impl Emitter<'_> {
             Linalg::LogDet => {
                 let factors = memory(self, 1);
                 if self.func.ty(stmt.outs[0]).rank() == 0 {
-                    return quote!(#rt::log_det(&mut [0.0], #factors, #square)[0]);
+                    let dest = self.one_element(stmt.outs[0]);
+                    return quote!(#rt::log_det(#dest, #factors, #square)[0]);
                 }
                 let dest = self.destination(stmt.outs[0]);
                 quote!(#rt::log_det(#dest, #factors, #square))

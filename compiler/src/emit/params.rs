@@ -1,8 +1,9 @@
 //! What `#[derive(Params)]` adds to a struct.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 
+use crate::ir::Elem;
 use crate::syntax::params::{ParamsStruct, Part};
 
 /// The implementations of `Params`, and of what generated code makes values of the struct by.
@@ -12,6 +13,7 @@ pub fn params(of: &ParamsStruct) -> TokenStream {
     let places: Vec<(TokenStream, &Part)> = of.fields.iter().map(|(member, _, part)| (quote!(self.#member), part)).collect();
     let leaves: Vec<TokenStream> = places.iter().flat_map(|(place, part)| leaves(place, part)).collect();
     let float = of.fields.iter().flat_map(|(_, _, part)| part.params()).next().map(|(ty, elem)| match elem {
+        Some(elem @ Elem::Generic(_)) => super::expr::primitive(elem).to_token_stream(),
         Some(elem) => {
             let elem = super::expr::primitive(elem);
             quote!(::core::primitive::#elem)
@@ -23,9 +25,10 @@ pub fn params(of: &ParamsStruct) -> TokenStream {
     let types = of.fields.iter().map(|(_, ty, _)| ty);
     let positions = (0..of.fields.len()).map(syn::Index::from);
     let all_members = of.fields.iter().map(|(member, _, _)| member);
+    let (generics, arguments, clause) = of.generics.split_for_impl();
     quote! {
         #[automatically_derived]
-        impl #rt::Params for #name {
+        impl #generics #rt::Params for #name #arguments #clause {
             type Float = #float;
 
             fn n_elements(&self) -> ::core::primitive::usize {
@@ -49,7 +52,7 @@ pub fn params(of: &ParamsStruct) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl #rt::Struct for #name {
+        impl #generics #rt::Struct for #name #arguments #clause {
             type Fields = (#(#types,)*);
 
             fn from_fields(fields: Self::Fields) -> Self {

@@ -266,7 +266,7 @@ impl Builder {
     /// A zero of any element type.
     pub fn zeros(&mut self, ty: &Type) -> ValueId {
         let literal = match ty.elem {
-            Elem::F64 | Elem::F32 => Literal::Float(0.0),
+            Elem::F64 | Elem::F32 | Elem::Generic(_) => Literal::Float(0.0),
             Elem::Usize | Elem::I64 => Literal::Int(0),
             Elem::Bool => Literal::Bool(false),
         };

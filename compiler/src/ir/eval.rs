@@ -328,9 +328,9 @@ impl Tensor {
 
     /// The value of a literal.
     pub fn literal(elem: Elem, literal: Literal) -> Self {
-        let data = match literal {
+        let data = match literal.at_width(elem) {
             Literal::Float(x) if elem == Elem::F32 => Data::F32(vec![x as f32]),
-            Literal::Float(x) => Data::F64(vec![x]),
+            Literal::Float(x) | Literal::Widths(x, _) => Data::F64(vec![x]),
             Literal::Int(i) => Data::Int(elem, vec![i]),
             Literal::Bool(b) => Data::Bool(vec![b]),
         };
@@ -445,7 +445,8 @@ impl Data {
     /// All elements of parts of one type, in order.
     pub(crate) fn concat<'a>(elem: Elem, parts: impl Iterator<Item = &'a Data>) -> Data {
         let mut all = match elem {
-            Elem::F64 => Data::F64(Vec::new()),
+            // Type parameters are not evaluated: a function runs at one width.
+            Elem::F64 | Elem::Generic(_) => Data::F64(Vec::new()),
             Elem::F32 => Data::F32(Vec::new()),
             Elem::Usize | Elem::I64 => Data::Int(elem, Vec::new()),
             Elem::Bool => Data::Bool(Vec::new()),

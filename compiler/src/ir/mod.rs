@@ -18,6 +18,9 @@
 //! a [`Shape::BindDim`] statement, which for a dimension that is bound already is a check. There is no implicit broadcasting: element-wise operands have equal types up to the element
 //! type, and [`Shape::Broadcast`] says which axes are new. Elements stand in row-major order.
 //!
+//! The element type of a function that is generic over `F: Float` is [`Elem::Generic`]: a float like the others, of which nothing is known that does not hold for
+//! `f64` and `f32` alike. [`Func::at_width`] says which of the two it is.
+//!
 //! # Control flow
 //!
 //! [`Control::For`], [`Control::While`] and [`Control::If`] are statements with nested bodies. A body may use values of the bodies around it directly
@@ -47,6 +50,7 @@ pub mod op;
 pub mod text;
 pub mod types;
 pub mod verify;
+mod width;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -54,7 +58,7 @@ use std::rc::Rc;
 pub use builder::Builder;
 pub use call::{Call, CallPart, Opaque};
 pub use op::{Control, Einsum, Elementwise, Index, Linalg, Op, Pick, Reduce, Shape, Triangle, Window};
-pub use types::{Dim, DimId, Elem, Literal, Type};
+pub use types::{Dim, DimId, Elem, Literal, Type, TypeParam};
 
 /// Handle of a value in its function's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]

@@ -430,6 +430,15 @@ pub enum Control {
 }
 
 impl Elementwise {
+    /// The operation where type parameters stand for the given float type.
+    #[must_use]
+    pub fn at_width(self, float: Elem) -> Self {
+        match self {
+            Elementwise::Cast(to) => Elementwise::Cast(to.at_width(float)),
+            other => other,
+        }
+    }
+
     /// Number of operands.
     pub fn arity(self) -> usize {
         use Elementwise as E;

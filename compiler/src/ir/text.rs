@@ -257,6 +257,7 @@ fn print_literal(literal: Literal) -> String {
         Literal::Float(x) if x.is_nan() && x.to_bits() != f64::NAN.to_bits() => format!("nan_{:x}", x.to_bits()),
         Literal::Float(x) if x.is_nan() => "nan".to_owned(),
         Literal::Float(x) => format!("{x:?}"),
+        Literal::Widths(wide, narrow) => format!("{wide:?}_or_{narrow:?}"),
         Literal::Int(i) => i.to_string(),
         Literal::Bool(b) => b.to_string(),
     }

@@ -21,6 +21,8 @@ impl Composer<'_> {
         let literal = match ty.elem {
             Elem::F32 => Literal::Float(f64::from(narrow)),
             Elem::F64 => Literal::Float(wide),
+            Elem::Generic(_) if f64::from(narrow) == f64::from(wide as f32) => Literal::Float(wide),
+            Elem::Generic(_) => Literal::Widths(wide, narrow),
             Elem::Usize | Elem::I64 | Elem::Bool => Literal::Int(wide as i64),
         };
         let scalar = self.b.op(Op::Const(ty.elem, literal), &[]);
@@ -216,11 +218,10 @@ pub(super) fn log(c: &mut Composer<'_>, x: ValueId, y: ValueId) -> ValueId {
 
 /// `sqrt(x² + y²)`. Very large and very small operands are scaled by a power of two, so that the squares stay in range.
 pub(super) fn hypot(c: &mut Composer<'_>, x: ValueId, y: ValueId) -> ValueId {
-    let powers = if c.b.ty(x).elem == Elem::F64 { [500, -600, -480, 700] } else { [60, -70, -50, 100] };
-    let [large, down, small, up] = powers.map(|n: i32| 2f64.powi(n));
-    let mut power = |x: f64| c.constant(y, x, x as f32);
-    let (one, large, small) = (power(1.0), power(large), power(small));
-    let (down, undo_down, up, undo_up) = (power(down), power(1.0 / down), power(up), power(1.0 / up));
+    // Two to a power, which in the narrow type is the second one.
+    let mut power = |wide: i32, narrow: i32| c.constant(y, 2f64.powi(wide), 2f32.powi(narrow));
+    let (one, large, small) = (power(0, 0), power(500, 60), power(-480, -50));
+    let (down, undo_down, up, undo_up) = (power(-600, -70), power(600, 70), power(700, 100), power(-700, -100));
     let (x_size, y_size) = (c.op(E::Abs, &[x]), c.op(E::Abs, &[y]));
     let size = c.op(E::Max, &[x_size, y_size]);
     let (is_large, is_small) = (c.op(E::Lt, &[large, size]), c.op(E::Lt, &[size, small]));

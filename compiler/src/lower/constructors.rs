@@ -6,7 +6,6 @@ use super::value::{Number, Value};
 use super::{Lowering, text};
 use crate::diagnostics::messages;
 use crate::ir::{Dim, Elem, Elementwise, Index, Literal, Op, Shape, Type, ValueId};
-use crate::syntax::form::elem_named;
 
 /// The constructors that lower, and what to.
 pub(super) const NAMES: &[(&str, &str)] = &[
@@ -81,7 +80,7 @@ impl Lowering<'_> {
             return self.fail(path, messages::ARGUMENT_COUNT, &[&text(path), takes, &args.len().to_string()]);
         }
         let rank = array.strip_prefix("Array").and_then(|n| n.parse::<usize>().ok());
-        let elem = turbofish(path).or(annotated);
+        let elem = self.turbofish(path).or(annotated);
         match constructor {
             "zeros" | "ones" | "from_elem" => self.filled(whole, rank, elem, constructor, args),
             "eye" | "from_diag_elem" => self.scaled_identity(whole, rank, elem, args),
@@ -240,7 +239,7 @@ impl Lowering<'_> {
     /// Zero or one of an element type.
     fn unit(&mut self, elem: Elem, one: bool, at: &syn::Expr) -> Option<ValueId> {
         match elem {
-            Elem::F64 | Elem::F32 => self.float(elem, if one { 1.0 } else { 0.0 }, at),
+            Elem::F64 | Elem::F32 | Elem::Generic(_) => self.float(elem, if one { 1.0 } else { 0.0 }, at),
             Elem::Usize | Elem::I64 => self.part(at, Op::Const(elem, Literal::Int(i64::from(one))), &[]),
             Elem::Bool => {
                 let help = "write `Array1::from_elem(n, false)`";
@@ -282,13 +281,15 @@ fn length_name(length: &Value, e: &syn::Expr) -> String {
     }
 }
 
-/// The element type in `Array1::<f64>::zeros`.
-fn turbofish(path: &syn::ExprPath) -> Option<Elem> {
-    path.path.segments.iter().find_map(|segment| match &segment.arguments {
-        syn::PathArguments::AngleBracketed(args) => args.args.iter().find_map(|arg| match arg {
-            syn::GenericArgument::Type(syn::Type::Path(ty)) => ty.path.get_ident().and_then(|i| elem_named(&i.to_string())),
-            _ => None,
-        }),
-        syn::PathArguments::None | syn::PathArguments::Parenthesized(_) => None,
-    })
+impl Lowering<'_> {
+    /// The element type in `Array1::<f64>::zeros`.
+    fn turbofish(&self, path: &syn::ExprPath) -> Option<Elem> {
+        path.path.segments.iter().find_map(|segment| match &segment.arguments {
+            syn::PathArguments::AngleBracketed(args) => args.args.iter().find_map(|arg| match arg {
+                syn::GenericArgument::Type(syn::Type::Path(ty)) => ty.path.get_ident().and_then(|i| self.elem_named(&i.to_string())),
+                _ => None,
+            }),
+            syn::PathArguments::None | syn::PathArguments::Parenthesized(_) => None,
+        })
+    }
 }

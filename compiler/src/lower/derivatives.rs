@@ -16,7 +16,7 @@ use crate::diagnostics::messages;
 use crate::ir::{Dim, Func, ValueId};
 use crate::syntax::derivative::{Derivative, DerivativeCall};
 use crate::syntax::items::{Found, path_key};
-use crate::syntax::signature::{Use, parse_signature};
+use crate::syntax::signature::{Use, parse_signature, parse_signature_with};
 use crate::syntax::{Form, Signature, TypeNames};
 
 impl Lowering<'_> {
@@ -50,7 +50,15 @@ impl Lowering<'_> {
             self.faulty.insert(found.id.to_owned());
             return Value::Poison;
         };
-        let args = self.derivative_arguments(&call, &signature);
+        let given = self.derivative_arguments(&call, &signature);
+        let signature = match &given {
+            Some(args) => match self.at_types_of(&call, found, signature, args) {
+                Some(signature) => signature,
+                None => return Value::Poison,
+            },
+            None => signature,
+        };
+        let args = given.and_then(|args| self.conform_arguments(&call, &signature, args));
         let wrt: Vec<Option<usize>> = call.wrt.iter().map(|w| self.derivative_parameter(w, &signature)).collect();
         let tangents: Vec<Value> = call.tangents.iter().map(|t| self.expr(t)).collect();
         let (Some(args), Some(wrt)) = (args, wrt.into_iter().collect::<Option<Vec<usize>>>()) else { return Value::Poison };
@@ -69,33 +77,49 @@ impl Lowering<'_> {
         self.apply_derivative(&call, &signature, &func, &args, &wrt, &directions)
     }
 
-    /// The arguments in the form of the parameters, from the macro or from the scope by name.
+    /// The arguments, from the macro or from the scope by name.
     fn derivative_arguments(&mut self, call: &DerivativeCall, signature: &Signature) -> Option<Vec<Value>> {
         let name = signature.name.to_string();
-        let mut values = Vec::new();
         match &call.args {
             Some(exprs) if exprs.len() != signature.params.len() => {
                 let takes = format!("{} arguments", signature.params.len());
                 self.error(&call.path, messages::ARGUMENT_COUNT, &[&name, &takes, &exprs.len().to_string()]);
-                return None;
+                None
             }
-            Some(exprs) => {
-                for (expr, param) in exprs.iter().zip(&signature.params) {
-                    let value = self.expr(expr);
-                    values.push(self.conform(value, &param.form, expr));
-                }
-            }
+            Some(exprs) => Some(exprs.iter().map(|expr| self.expr(expr)).collect()),
             None => {
+                let mut values = Vec::new();
                 for param in &signature.params {
                     let Some(value) = self.scope.get(&param.name.to_string()).cloned() else {
                         self.error(&call.path, messages::ARGUMENT_NOT_IN_SCOPE, &[&name, &param.name.to_string(), call.kind.name()]);
                         return None;
                     };
-                    values.push(self.conform(value, &param.form, &call.path));
+                    values.push(value);
                 }
+                Some(values)
             }
         }
+    }
+
+    /// The arguments in the form of the parameters.
+    fn conform_arguments(&mut self, call: &DerivativeCall, signature: &Signature, args: Vec<Value>) -> Option<Vec<Value>> {
+        let mut values = Vec::new();
+        for (k, (value, param)) in args.into_iter().zip(&signature.params).enumerate() {
+            values.push(match &call.args {
+                Some(exprs) => self.conform(value, &param.form, &exprs[k]),
+                None => self.conform(value, &param.form, &call.path),
+            });
+        }
         values.into_iter().collect()
+    }
+
+    /// The signature where its type parameters stand for what the arguments are.
+    fn at_types_of(&mut self, call: &DerivativeCall, found: Found<'_, syn::ItemFn>, open: Signature, args: &[Value]) -> Option<Signature> {
+        if open.types.is_empty() {
+            return Some(open);
+        }
+        let types = self.type_arguments(&call.path, &open, args)?;
+        parse_signature_with(found.item, Use::Differentiated, &TypeNames::new(self.items, found.place), &types, self.diags)
     }
 
     /// The position of a parameter that is differentiated.

@@ -131,6 +131,12 @@ impl Lowering<'_> {
         {
             return self.constant(number, elem, path).map_or(Value::Poison, Value::Tensor);
         }
+        if let [ty, "EPSILON"] = names[..]
+            && let Some(&float) = self.types.get(ty)
+            && let Some(value) = self.float_function(&syn::Expr::Path(path.clone()), float, "epsilon", &[])
+        {
+            return value;
+        }
         if let [.., ty, name] = names[..]
             && let Some(elem) = elem_named(ty)
             && let Some(number) = limit(elem, name)
@@ -144,7 +150,7 @@ impl Lowering<'_> {
         if let (Some(number), Some(ident)) = (math_constant(name), path.path.get_ident()) {
             let (elem, origin) = match self.default_float {
                 Elem::F32 => (Elem::F32, Origin::F32Constant),
-                _ => (Elem::F64, Origin::F64Constant),
+                Elem::F64 | Elem::Generic(_) | Elem::Usize | Elem::I64 | Elem::Bool => (Elem::F64, Origin::F64Constant),
             };
             self.assumed.push(Assumed { name: ident.clone(), origin });
             return self.constant(number, elem, path).map_or(Value::Poison, Value::Tensor);
@@ -210,18 +216,25 @@ impl Lowering<'_> {
     fn cast(&mut self, cast: &syn::ExprCast) -> Value {
         let operand = self.expr(&cast.expr);
         let to = match &*cast.ty {
-            syn::Type::Path(path) => path.path.get_ident().and_then(|i| elem_named(&i.to_string())),
+            syn::Type::Path(path) => path.path.get_ident().and_then(|i| self.elem_named(&i.to_string())),
             _ => None,
         };
         let Some(to) = to else {
             return self.fail(&cast.ty, messages::UNSUPPORTED_CAST, &[&text(&cast.ty)]);
         };
+        let from = match &operand {
+            Value::Tensor(v) | Value::Lane(v) => Some(self.b.ty(*v).elem),
+            _ => None,
+        };
+        if matches!((from, to), (Some(Elem::Generic(_)), _) | (_, Elem::Generic(_))) {
+            return self.refuse_cast(cast, from, to);
+        }
         match operand {
             // A float literal that is cast to a float has that type from the start.
             Value::Number(number @ Number::Float(wide, _)) => {
                 // A float that is cast to an integer takes the nearest value that the type has.
                 let number = match to {
-                    Elem::F64 | Elem::F32 => number,
+                    Elem::F64 | Elem::F32 | Elem::Generic(_) => number,
                     Elem::Usize => i64::try_from(wide as u64).map_or(number, Number::Int),
                     Elem::I64 | Elem::Bool => Number::Int(wide as i64),
                 };

@@ -13,11 +13,11 @@ use super::spellings::{self, Meaning};
 use super::value::Value;
 use super::{Lowering, linalg, own_functions, text};
 use crate::diagnostics::messages;
-use crate::ir::Elementwise;
+use crate::ir::{Elem, Elementwise};
 use crate::syntax::form::elem_named;
 use crate::syntax::items::{Found, path_key};
 use crate::syntax::shapes::shapes;
-use crate::syntax::signature::{Use, parse_signature};
+use crate::syntax::signature::{Use, parse_signature, parse_signature_with};
 use crate::syntax::{Assumed, Origin, TypeNames};
 
 /// The functions that lower, and what to, beside those of this crate.
@@ -74,6 +74,16 @@ impl Lowering<'_> {
             ["concatenate"] | ["ndarray", "concatenate"] if args.len() == 2 => self.joined_function(&whole, &args, false),
             ["stack"] | ["ndarray", "stack"] if args.len() == 2 => self.joined_function(&whole, &args, true),
             [.., "Zip", from @ ("from" | "indexed")] if args.len() == 1 => self.zip_from(args[0], from == "indexed"),
+            [ty, name] if let Some(&float) = self.types.get(ty) => match self.float_function(&whole, float, name, &args) {
+                Some(value) => value,
+                None => self.method_as_function(&whole, path, &args),
+            },
+            [.., ty, "from_f64"] if let Some(float @ (Elem::F64 | Elem::F32)) = elem_named(ty) => {
+                match self.float_function(&whole, float, "from_f64", &args) {
+                    Some(value) => value,
+                    None => self.unknown_function(path, &segments.join("::")),
+                }
+            }
             [.., ty, "from"] if elem_named(ty).is_some() && args.len() == 1 => self.convert(&whole, ty, args[0]),
             [.., ty, _] if elem_named(ty).is_some() => self.method_as_function(&whole, path, &args),
             [.., ty, "from"] if ty.starts_with("Array") && args.len() == 1 => self.array_of_fixed(ty, args[0]),
@@ -190,7 +200,7 @@ impl Lowering<'_> {
                 return self.inline(f, found, args, arg_exprs);
             }
             if let ([.., ty, name], Some(segment), [first, ..]) = (&segments[..], path.path.segments.last(), arg_exprs)
-                && elem_named(ty).is_some()
+                && self.elem_named(ty).is_some()
             {
                 let call = Call { whole: f, name: &segment.ident, receiver: first, args: &[] };
                 let mut args = args.into_iter();
@@ -282,7 +292,7 @@ impl Lowering<'_> {
         let (first_value, n_assumed) = (self.b.n_values(), self.assumed.len());
         self.refuse_conditional(|visitor| visitor.visit_item_fn(item));
         let names = TypeNames::new(self.items, found.place);
-        let Some(signature) = parse_signature(item, Use::Called, &names, self.diags) else {
+        let Some(mut signature) = parse_signature(item, Use::Called, &names, self.diags) else {
             self.faulty.insert(id);
             return Value::Poison;
         };
@@ -290,8 +300,18 @@ impl Lowering<'_> {
             let takes = format!("{} arguments", signature.params.len());
             return self.fail(f, messages::ARGUMENT_COUNT, &[&name, &takes, &args.len().to_string()]);
         }
+        if !signature.types.is_empty() {
+            let types = match f {
+                syn::Expr::Path(path) => self.type_arguments(&path.path, &signature, &args),
+                _ => None,
+            };
+            let Some(types) = types else { return Value::Poison };
+            let Some(at_types) = parse_signature_with(item, Use::Called, &names, &types, self.diags) else { return Value::Poison };
+            signature = at_types;
+        }
         let shapes = shapes(item, self.diags);
         let mut named = HashMap::new();
+        let outer_types = std::mem::replace(&mut self.types, signature.types.clone());
         let outer_generics = std::mem::replace(&mut self.generics, item.sig.generics.clone());
         let outer_params = std::mem::take(&mut self.const_params);
         let mut conformed = Vec::new();
@@ -329,6 +349,7 @@ impl Lowering<'_> {
             c.mark = mark;
         }
         self.generics = outer_generics;
+        self.types = outer_types;
         self.const_params = outer_params;
         if !found.place.is_here() {
             // Its own expansion has found no error in the body and proved the names in it. What does not fit here is the call.

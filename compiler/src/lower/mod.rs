@@ -25,6 +25,7 @@ mod expr;
 mod fixed;
 mod folds;
 mod functions;
+mod generics;
 mod instead;
 mod iterate;
 mod iterators;
@@ -69,6 +70,7 @@ use crate::dump;
 use crate::ir::builder::TypeError;
 use crate::ir::{Builder, Dim, DimId, Elem, Literal, Note, Op, Type, ValueId};
 use crate::syntax::form::member_name;
+use crate::syntax::generics::TypeArguments;
 use crate::syntax::items::Found;
 use crate::syntax::shapes::{Length, shapes};
 use crate::syntax::{Assumed, Form, Items, Lowered, Place, Signature, TypeNames, source_text};
@@ -101,6 +103,7 @@ fn lower_at(
     lowering.place = found.place;
     lowering.calls = calls;
     lowering.generics = signature.generics.clone();
+    lowering.types = signature.types.clone();
     lowering.refuse_conditional(|visitor| visitor.visit_block(&item.block));
     let const_params: Vec<syn::Ident> = signature.generics.const_params().map(|p| p.ident.clone()).collect();
     for name in &const_params {
@@ -140,11 +143,12 @@ pub fn read_constant(item: &syn::ItemConst, items: &Items, diags: &mut Diagnosti
     if value.is_poisoned() || lowering.diags.n_errors() > before { None } else { Some(assumed) }
 }
 
-/// The float type of literals that nothing else gives a type.
+/// The float type of literals and constructors that nothing else gives a type. In a function that is generic over it, literals have none.
 fn default_float(signature: &Signature) -> Elem {
     let leaves = signature.params.iter().map(|p| &p.form).chain([&signature.output]).flat_map(Form::leaves);
     let floats: HashSet<Elem> = leaves.map(|(elem, _)| elem).filter(|e| e.is_float()).collect();
-    if floats.len() == 1 && floats.contains(&Elem::F32) { Elem::F32 } else { Elem::F64 }
+    let generic = floats.iter().copied().filter(|elem| matches!(elem, Elem::Generic(_))).min();
+    generic.unwrap_or(if floats.len() == 1 && floats.contains(&Elem::F32) { Elem::F32 } else { Elem::F64 })
 }
 
 /// The context of lowering one function.
@@ -156,6 +160,8 @@ struct Lowering<'a> {
     place: Place,
     /// The generic parameters of the function being lowered.
     generics: syn::Generics,
+    /// What those of them that are types stand for.
+    types: TypeArguments,
     scope: Scope<Value>,
     /// The functions being lowered, outermost first, to find recursion.
     calls: Vec<String>,
@@ -212,6 +218,7 @@ impl<'a> Lowering<'a> {
             items,
             place: Place::HERE,
             generics: syn::Generics::default(),
+            types: TypeArguments::new(),
             scope: Scope::default(),
             calls: vec![name],
             default_float,
@@ -238,7 +245,7 @@ impl<'a> Lowering<'a> {
 impl<'a> Lowering<'a> {
     /// What names in types stand for in the function being lowered.
     fn type_names(&self) -> TypeNames<'a> {
-        TypeNames::new(self.items, self.place).within(&self.generics)
+        TypeNames::new(self.items, self.place).within(&self.generics, &self.types)
     }
 }
 
@@ -364,6 +371,12 @@ impl Lowering<'_> {
             // rustc refuses integers for floats and the reverse; what is generated for them does not matter.
             (Number::Int(i), Elem::F64) => Literal::Float(i as f64),
             (Number::Int(i), Elem::F32) => Literal::Float(f64::from(i as f32)),
+            (_, Elem::Generic(param)) => {
+                let shown = text(at);
+                let float = if matches!(number, Number::Int(_)) { format!("{shown}.0") } else { shown.clone() };
+                self.error(at, messages::GENERIC_LITERAL, &[&shown, param.name(), &float]);
+                return None;
+            }
             (Number::Int(i), Elem::I64) => Literal::Int(i),
             (Number::Int(i), Elem::Usize) if i >= 0 => Literal::Int(i),
             (Number::Int(_), Elem::Usize | Elem::Bool) | (Number::Float(..), Elem::Usize | Elem::I64 | Elem::Bool) => {
@@ -398,6 +411,7 @@ impl Lowering<'_> {
         match value {
             Value::Tensor(v) => describe_type(self.b.ty(*v)),
             Value::Lane(v) => describe_type(&Type::scalar(self.b.ty(*v).elem)),
+            Value::Number(Number::Float(..)) if matches!(self.default_float, Elem::Generic(_)) => "an `f64`".to_owned(),
             Value::Number(Number::Float(..)) => format!("an `{}`", self.default_float),
             Value::Number(Number::Int(_)) => "an integer".to_owned(),
             Value::Fixed(v) => self.describe_fixed(*v),

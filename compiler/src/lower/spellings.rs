@@ -7,7 +7,7 @@ use super::compositions::Composer;
 use super::iterators::Iter;
 use super::methods::Call;
 use super::value::Value;
-use super::{Lowering, constructors, functions, instead, macros, own_functions};
+use super::{Lowering, constructors, functions, generics, instead, macros, own_functions};
 use crate::ir::{Elementwise as E, ValueId};
 
 pub(super) use super::methods_table::METHODS;
@@ -118,8 +118,12 @@ pub struct Spelling {
 /// Every spelling that lowers, by category and, within it, in the order of the table.
 pub fn spellings() -> Vec<Spelling> {
     let methods = METHODS.iter().map(|m| Spelling { name: m.name, on: m.on, category: m.category, lowers_to: m.lowers_to() });
-    let others =
-        [(Category::Constructors, constructors::NAMES), (Category::Functions, functions::NAMES), (Category::Macros, macros::NAMES)];
+    let others = [
+        (Category::Constructors, constructors::NAMES),
+        (Category::Functions, functions::NAMES),
+        (Category::Functions, generics::NAMES),
+        (Category::Macros, macros::NAMES),
+    ];
     let others = others.into_iter().flat_map(|(category, names)| {
         names.iter().map(move |&(name, lowers_to)| Spelling { name, on: On::Nothing, category, lowers_to: lowers_to.to_owned() })
     });

@@ -8,6 +8,7 @@ use super::{Lowering, text};
 use crate::diagnostics::messages;
 use crate::syntax::StructForm;
 use crate::syntax::form::member_name;
+use crate::syntax::generics::TypeArguments;
 
 /// A struct as a value: its form, and what each field stands for.
 #[derive(Clone, Debug)]
@@ -28,11 +29,15 @@ pub(super) struct FieldPlace {
 impl Lowering<'_> {
     /// `Mlp { w1, b1: b, ..base }`
     pub(super) fn struct_literal(&mut self, e: &syn::ExprStruct) -> Value {
-        let Some(form) = self.struct_named(&e.path) else { return Value::Poison };
         let base = e.rest.as_ref().map(|rest| (rest, self.expr(rest)));
+        let given: Vec<(syn::Member, Value)> = e.fields.iter().map(|field| (field.member.clone(), self.expr(&field.expr))).collect();
+        let taken = match &base {
+            Some((_, base)) => self.fields_of(base),
+            None => Vec::new(),
+        };
+        let Some(form) = self.struct_named(&e.path, given.iter().chain(&taken)) else { return Value::Poison };
         let mut values: Vec<Option<Value>> = vec![None; form.fields.len()];
-        for field in &e.fields {
-            let value = self.expr(&field.expr);
+        for (field, (_, value)) in e.fields.iter().zip(given) {
             let Some((k, expected)) = form.field(&field.member) else {
                 self.unknown_field(&field.member, &form);
                 return Value::Poison;
@@ -66,7 +71,8 @@ impl Lowering<'_> {
     pub(super) fn tuple_struct_call(&mut self, path: &syn::Path, args: &[&syn::Expr], whole: &syn::Expr) -> Option<Value> {
         let form = self.type_names().struct_of(path, self.diags)?;
         let values: Vec<Value> = args.iter().map(|a| self.expr(a)).collect();
-        let Some(form) = form else { return Some(Value::Poison) };
+        let given: Vec<(syn::Member, Value)> = values.iter().enumerate().map(|(k, value)| (k.into(), value.clone())).collect();
+        let Some(form) = form.and_then(|form| self.with_types(path, form, given.iter())) else { return Some(Value::Poison) };
         if values.len() != form.fields.len() {
             let takes = format!("{} values", form.fields.len());
             return Some(self.fail(whole, messages::ARGUMENT_COUNT, &[&text(path), &takes, &values.len().to_string()]));
@@ -80,9 +86,10 @@ impl Lowering<'_> {
         Some(Value::Struct(Rc::new(Fields { form, values })))
     }
 
-    fn struct_named(&mut self, path: &syn::Path) -> Option<Rc<StructForm>> {
+    /// The struct of that name whose fields have these values.
+    fn struct_named<'v>(&mut self, path: &syn::Path, values: impl Iterator<Item = &'v (syn::Member, Value)>) -> Option<Rc<StructForm>> {
         match self.type_names().struct_of(path, self.diags) {
-            Some(form) => form,
+            Some(form) => self.with_types(path, form?, values),
             None => {
                 // Its carrier may have it.
                 if !self.type_names().ask(path, self.diags) {
@@ -90,6 +97,36 @@ impl Lowering<'_> {
                 }
                 None
             }
+        }
+    }
+
+    /// The struct where its type parameters stand for what the values of its fields are, if the path does not say what they are.
+    fn with_types<'v>(
+        &mut self,
+        path: &syn::Path,
+        form: Rc<StructForm>,
+        values: impl Iterator<Item = &'v (syn::Member, Value)>,
+    ) -> Option<Rc<StructForm>> {
+        let is_written = path.segments.last().is_some_and(|s| !s.arguments.is_none());
+        if form.types.is_empty() || is_written {
+            return Some(form);
+        }
+        let mut types = TypeArguments::new();
+        for (member, value) in values {
+            if let Some((_, field)) = form.field(member) {
+                self.infer_types(field, value, &mut types);
+            }
+        }
+        self.type_names().struct_with(path, &types, self.diags)?
+    }
+
+    /// The fields of a struct with their values; none of anything else.
+    fn fields_of(&self, value: &Value) -> Vec<(syn::Member, Value)> {
+        match value {
+            Value::Struct(fields) => {
+                fields.form.fields.iter().zip(&fields.values).map(|((member, _), value)| (member.clone(), value.clone())).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -133,7 +170,7 @@ impl Lowering<'_> {
 
     /// Binds the names of `Mlp { w1, b1: b, .. }` or `Layer(w, b)`.
     pub(super) fn bind_struct(&mut self, pat: &syn::Pat, path: &syn::Path, parts: &[(syn::Member, &syn::Pat)], value: &Value) {
-        let Some(form) = self.struct_named(path) else {
+        let Some(form) = self.struct_named(path, self.fields_of(value).iter()) else {
             self.poison(pat);
             return;
         };

@@ -9,6 +9,7 @@ pub(super) fn infer_const(elem: Elem, literal: Literal, types: &[&Type]) -> Resu
     let [] = exactly(types)?;
     let fits = match literal {
         Literal::Float(_) => elem.is_float(),
+        Literal::Widths(..) => matches!(elem, Elem::Generic(_)),
         Literal::Int(i) => elem == Elem::I64 || (elem == Elem::Usize && i >= 0),
         Literal::Bool(_) => elem == Elem::Bool,
     };

@@ -430,6 +430,7 @@ fn cast(x: &Data, to: Elem) -> Result<Data, EvalError> {
         (Data::Bool(x), Elem::F32) => Data::F32(x.iter().map(|&b| f32::from(u8::from(b))).collect()),
         (Data::Bool(x), Elem::Usize | Elem::I64) => Data::Int(to, x.iter().map(|&b| i64::from(b)).collect()),
         (Data::Bool(x), Elem::Bool) => Data::Bool(x.clone()),
+        (Data::F64(_) | Data::F32(_) | Data::Int(..) | Data::Bool(_), Elem::Generic(_)) => return ill_formed("a type parameter"),
     })
 }
 
@@ -437,7 +438,7 @@ fn cast(x: &Data, to: Elem) -> Result<Data, EvalError> {
 fn float_to_int<T: Real>(x: &[T], to: Elem) -> Result<Data, EvalError> {
     let convert = |x: f64| match to {
         Elem::Usize => i64::try_from(x as u64).or_else(|_| in_range(to, None)),
-        Elem::I64 | Elem::F64 | Elem::F32 | Elem::Bool => Ok(x as i64),
+        Elem::I64 | Elem::F64 | Elem::F32 | Elem::Bool | Elem::Generic(_) => Ok(x as i64),
     };
     Ok(Data::Int(to, x.iter().map(|&x| convert(x.into())).collect::<Result<_, _>>()?))
 }

@@ -221,7 +221,7 @@ fn may_fail(func: &Func, stmt: &Stmt) -> bool {
             | Elementwise::Or
             | Elementwise::Not
             | Elementwise::Select
-            | Elementwise::Cast(Elem::F64 | Elem::F32 | Elem::Bool) => false,
+            | Elementwise::Cast(Elem::F64 | Elem::F32 | Elem::Generic(_) | Elem::Bool) => false,
         },
         Op::Const(..) | Op::Einsum(_) | Op::Shape(_) => false,
     }

@@ -381,7 +381,7 @@ impl Rewriter<'_> {
     fn float(&self, value: ValueId) -> Option<f64> {
         match self.literal(value)? {
             Literal::Float(x) => Some(x),
-            Literal::Int(_) | Literal::Bool(_) => None,
+            Literal::Widths(..) | Literal::Int(_) | Literal::Bool(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use syn::ext::IdentExt;
 
+use super::generics::TypeArguments;
 use super::source_text;
 use super::structs::TypeNames;
 use crate::diagnostics::{Diagnostics, Message, messages};
@@ -51,6 +52,8 @@ pub enum Length {
 pub struct StructForm {
     /// Its type, as the user wrote it where it was met first.
     pub path: syn::Path,
+    /// What its type parameters stand for; themselves where nothing says so.
+    pub types: TypeArguments,
     /// Its fields in order.
     pub fields: Vec<(syn::Member, Form)>,
 }
@@ -242,7 +245,7 @@ pub fn parse_form(ty: &syn::Type, names: &TypeNames, diags: &mut Diagnostics) ->
             if let Some(found) = names.struct_of(&path.path, diags) {
                 return found.map(Form::Struct);
             }
-            match form_of_path(&path.path) {
+            match form_of_path(&path.path, names) {
                 Ok(Some(form)) => Some(form),
                 Ok(None) if names.ask(&path.path, diags) => None,
                 Ok(None) => refuse(diags, messages::UNSUPPORTED_TYPE, SUPPORTED),
@@ -268,7 +271,7 @@ fn parse_fixed(array: &syn::TypeArray, names: &TypeNames, diags: &mut Diagnostic
     let length = names.length(&array.len, diags);
     let elem = match peel(&array.elem) {
         syn::Type::Array(inner) => parse_fixed(inner, names, diags),
-        syn::Type::Path(path) => match form_of_path(&path.path) {
+        syn::Type::Path(path) => match form_of_path(&path.path, names) {
             Ok(form @ Some(Form::Scalar(_))) => form,
             Ok(_) | Err(_) => None,
         },
@@ -305,7 +308,7 @@ pub fn elem_named(name: &str) -> Option<Elem> {
 }
 
 /// The form of a type that the compiler knows by its name; `None` for other names, and otherwise why the type is not accepted.
-pub(super) fn form_of_path(path: &syn::Path) -> Result<Option<Form>, (Message, &'static str)> {
+pub(super) fn form_of_path(path: &syn::Path, names: &TypeNames) -> Result<Option<Form>, (Message, &'static str)> {
     let unsupported = |help| Err((messages::UNSUPPORTED_TYPE, help));
     let Some(last) = path.segments.last() else { return unsupported(SUPPORTED) };
     let name = last.ident.to_string();
@@ -320,7 +323,7 @@ pub(super) fn form_of_path(path: &syn::Path) -> Result<Option<Form>, (Message, &
             .collect(),
         syn::PathArguments::None | syn::PathArguments::Parenthesized(_) => Vec::new(),
     };
-    if let Some(elem) = elem_named(&name) {
+    if let Some(elem) = names.elem(&name) {
         return Ok(Some(Form::Scalar(elem)));
     }
     let (stem, rank) = match name.find(|c: char| c.is_ascii_digit()) {
@@ -357,7 +360,7 @@ pub(super) fn form_of_path(path: &syn::Path) -> Result<Option<Form>, (Message, &
         return unsupported("an array of at most four axes");
     }
     let elem = match args.first() {
-        Some(syn::Type::Path(e)) => e.path.segments.last().and_then(|s| elem_named(&s.ident.to_string())),
+        Some(syn::Type::Path(e)) => e.path.segments.last().and_then(|s| names.elem(&s.ident.to_string())),
         _ => None,
     };
     match elem {

@@ -5,6 +5,7 @@ pub mod bounds;
 pub mod carrier;
 pub mod derivative;
 pub mod form;
+pub mod generics;
 pub mod items;
 pub mod params;
 pub mod problem;

@@ -2,8 +2,10 @@
 
 use super::attributes::parse_params;
 use super::form::{Form, form_of_path, peel};
+use super::generics::{open_parameters, unbounded};
+use super::items::{Items, Place};
 use super::source_text;
-use super::structs::borrows;
+use super::structs::{TypeNames, borrows};
 use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::Elem;
 
@@ -12,6 +14,8 @@ use crate::ir::Elem;
 pub struct ParamsStruct {
     /// Its name.
     pub name: syn::Ident,
+    /// Its generic parameters, which are float types.
+    pub generics: syn::Generics,
     /// Its fields in order, with their types token for token.
     pub fields: Vec<(syn::Member, syn::Type, Part)>,
     /// Where generated code finds this crate.
@@ -56,16 +60,14 @@ pub fn parse_params_struct(item: &syn::Item, default_crate: syn::Path, diags: &m
     };
     let name = item.ident.to_string();
     let crate_path = parse_params(&item.attrs, diags).unwrap_or(default_crate);
-    // A lifetime is that of a field that borrows, which is an error of its own.
-    if item.generics.type_params().next().is_some() || item.generics.const_params().next().is_some() {
-        diags.error(&item.generics.params, messages::GENERIC_STRUCT, &[&name]);
-        return None;
-    }
+    refuse_generics(item, diags);
+    let items = Items::default();
+    let names = TypeNames::new(&items, Place::HERE).within(&item.generics, &open_parameters(&item.generics));
     let mut fields = Vec::new();
     for (member, field) in item.fields.members().zip(&item.fields) {
         if borrows(&field.ty) {
             diags.error(&field.ty, messages::BORROWED_FIELD, &[&source_text(&member), &source_text(&field.ty)]);
-        } else if let Some(part) = parse_part(&field.ty, diags) {
+        } else if let Some(part) = parse_part(&field.ty, &names, diags) {
             fields.push((member, field.ty.clone(), part));
         }
     }
@@ -81,17 +83,28 @@ pub fn parse_params_struct(item: &syn::Item, default_crate: syn::Path, diags: &m
             diags.error(ty, messages::MIXED_FIELDS, &[&name, &source_text(first), first_elem.name(), elem.name()]);
         }
     }
-    (diags.n_errors() == before).then(|| ParamsStruct { name: item.ident.clone(), fields, crate_path })
+    (diags.n_errors() == before).then(|| ParamsStruct { name: item.ident.clone(), generics: item.generics.clone(), fields, crate_path })
 }
 
-fn parse_part(ty: &syn::Type, diags: &mut Diagnostics) -> Option<Part> {
+/// Reports generic parameters of a struct that are no float types. A lifetime is that of a field that borrows, which is an error of its own.
+pub(super) fn refuse_generics(item: &syn::ItemStruct, diags: &mut Diagnostics) {
+    let name = item.ident.to_string();
+    for param in unbounded(&item.generics) {
+        diags.error(param, messages::GENERIC_STRUCT, &[&name, &param.ident.to_string()]);
+    }
+    for param in item.generics.const_params() {
+        diags.error(param, messages::CONST_GENERIC_STRUCT, &[&name, &param.ident.to_string()]);
+    }
+}
+
+fn parse_part(ty: &syn::Type, names: &TypeNames, diags: &mut Diagnostics) -> Option<Part> {
     let of_elem = |elem: Elem| if elem.is_float() { Part::Params(Box::new(ty.clone()), Some(elem)) } else { Part::Data };
     match peel(ty) {
         syn::Type::Tuple(tuple) => {
-            let parts: Vec<Option<Part>> = tuple.elems.iter().map(|t| parse_part(t, diags)).collect();
+            let parts: Vec<Option<Part>> = tuple.elems.iter().map(|t| parse_part(t, names, diags)).collect();
             parts.into_iter().collect::<Option<Vec<_>>>().map(Part::Tuple)
         }
-        syn::Type::Path(path) if path.qself.is_none() => match form_of_path(&path.path) {
+        syn::Type::Path(path) if path.qself.is_none() => match form_of_path(&path.path, names) {
             Ok(Some(form)) => match form {
                 Form::Scalar(elem) | Form::Array { elem, .. } | Form::Fixed { elem, .. } => Some(of_elem(elem)),
                 Form::Tuple(_) | Form::Struct(_) => None,
@@ -109,7 +122,7 @@ fn parse_part(ty: &syn::Type, diags: &mut Diagnostics) -> Option<Part> {
                 innermost = peel(&inner.elem);
             }
             if let syn::Type::Path(path) = innermost
-                && let Ok(Some(Form::Scalar(elem))) = form_of_path(&path.path)
+                && let Ok(Some(Form::Scalar(elem))) = form_of_path(&path.path, names)
             {
                 return Some(of_elem(elem));
             }

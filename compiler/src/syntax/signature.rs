@@ -4,6 +4,7 @@ use quote::ToTokens;
 
 use super::attributes::Request;
 use super::form::{Form, parse_form, peel, strip_reference};
+use super::generics::{TypeArguments, open_parameters, unbounded};
 use super::source_text;
 use super::structs::TypeNames;
 use crate::diagnostics::{Diagnostics, messages};
@@ -92,8 +93,10 @@ pub struct Signature {
     pub name: syn::Ident,
     /// The function's visibility.
     pub vis: syn::Visibility,
-    /// Its lifetimes and constant parameters.
+    /// Its lifetimes, and constant and type parameters.
     pub generics: syn::Generics,
+    /// What the type parameters stand for; where the function is compiled by itself, each for itself.
+    pub types: TypeArguments,
     /// Its parameters in order.
     pub params: Vec<Param>,
     /// What it gives back.
@@ -142,8 +145,19 @@ pub enum Use {
     Called,
 }
 
-/// Reads a signature, with an error for everything in it that the compiler does not accept.
+/// Reads a signature, with an error for everything in it that the compiler does not accept. Its type parameters stand for themselves.
 pub fn parse_signature(item: &syn::ItemFn, purpose: Use, names: &TypeNames, diags: &mut Diagnostics) -> Option<Signature> {
+    parse_signature_with(item, purpose, names, &open_parameters(&item.sig.generics), diags)
+}
+
+/// [`parse_signature`] where the type parameters stand for `types`.
+pub fn parse_signature_with(
+    item: &syn::ItemFn,
+    purpose: Use,
+    names: &TypeNames,
+    types: &TypeArguments,
+    diags: &mut Diagnostics,
+) -> Option<Signature> {
     let before = diags.n_errors();
     let sig = &item.sig;
     let name = sig.ident.to_string();
@@ -160,13 +174,14 @@ pub fn parse_signature(item: &syn::ItemFn, purpose: Use, names: &TypeNames, diag
             diags.error(tokens, messages::QUALIFIED_FUNCTION, &[what]);
         }
     }
-    for param in sig.generics.type_params() {
-        diags.error(param, messages::GENERIC_FUNCTION, &[&name]);
+    let unbounded: Vec<&syn::TypeParam> = unbounded(&sig.generics).collect();
+    for param in &unbounded {
+        diags.error(param, messages::GENERIC_FUNCTION, &[&name, &param.ident.to_string()]);
     }
     if let (true, Some(clause)) = (sig.generics.params.is_empty(), &sig.generics.where_clause) {
         diags.error(clause, messages::UNUSED_WHERE, &[&name]);
     }
-    let names = &names.clone().within(&sig.generics);
+    let names = &names.clone().within(&sig.generics, types);
     if let Some(variadic) = &sig.variadic {
         diags.error(variadic, messages::QUALIFIED_FUNCTION, &["variadic"]);
     }
@@ -174,13 +189,13 @@ pub fn parse_signature(item: &syn::ItemFn, purpose: Use, names: &TypeNames, diag
     for input in &sig.inputs {
         match input {
             syn::FnArg::Receiver(receiver) => diags.error(receiver, messages::SELF_PARAMETER, &[]),
-            // What a generic parameter stands for has been refused above.
-            syn::FnArg::Typed(typed) if names_generic(&typed.ty, &sig.generics) => {}
+            // What is no float has been refused above.
+            syn::FnArg::Typed(typed) if mentions(&typed.ty, &unbounded) => {}
             syn::FnArg::Typed(typed) => params.push(parse_param(typed, names, diags)),
         }
     }
     let output = match &sig.output {
-        syn::ReturnType::Type(_, ty) if names_generic(ty, &sig.generics) => None,
+        syn::ReturnType::Type(_, ty) if mentions(ty, &unbounded) => None,
         syn::ReturnType::Type(..) | syn::ReturnType::Default => parse_output(sig, purpose, names, diags),
     };
     let params: Vec<Param> = params.into_iter().collect::<Option<_>>()?;
@@ -192,10 +207,22 @@ pub fn parse_signature(item: &syn::ItemFn, purpose: Use, names: &TypeNames, diag
     for param in sig.generics.const_params() {
         check_const_param(param, &params, diags);
     }
+    if purpose == Use::Differentiated {
+        for param in sig.generics.type_params().filter(|p| !mentioned_by(p, &params)) {
+            diags.error(param, messages::UNUSED_TYPE_PARAMETER, &[&param.ident.to_string(), &name]);
+        }
+    }
     if diags.n_errors() > before {
         return None;
     }
-    Some(Signature { name: sig.ident.clone(), vis: item.vis.clone(), generics: sig.generics.clone(), params, output: output? })
+    Some(Signature {
+        name: sig.ident.clone(),
+        vis: item.vis.clone(),
+        generics: sig.generics.clone(),
+        types: types.clone(),
+        params,
+        output: output?,
+    })
 }
 
 /// A constant parameter is the length of some fixed array that the function takes: that is where its value comes from.
@@ -206,16 +233,21 @@ fn check_const_param(const_param: &syn::ConstParam, params: &[Param], diags: &mu
     }
 }
 
-/// Whether a type mentions a type parameter.
-fn names_generic(ty: &syn::Type, generics: &syn::Generics) -> bool {
-    fn mentions(tokens: proc_macro2::TokenStream, generics: &syn::Generics) -> bool {
+/// Whether a type mentions one of the parameters.
+fn mentions(ty: &syn::Type, params: &[&syn::TypeParam]) -> bool {
+    fn any(tokens: proc_macro2::TokenStream, params: &[&syn::TypeParam]) -> bool {
         tokens.into_iter().any(|token| match token {
-            proc_macro2::TokenTree::Ident(ident) => generics.type_params().any(|p| p.ident == ident),
-            proc_macro2::TokenTree::Group(group) => mentions(group.stream(), generics),
+            proc_macro2::TokenTree::Ident(ident) => params.iter().any(|p| p.ident == ident),
+            proc_macro2::TokenTree::Group(group) => any(group.stream(), params),
             proc_macro2::TokenTree::Punct(_) | proc_macro2::TokenTree::Literal(_) => false,
         })
     }
-    mentions(ty.to_token_stream(), generics)
+    any(ty.to_token_stream(), params)
+}
+
+/// Whether the type of a parameter says what a type parameter stands for.
+fn mentioned_by(type_param: &syn::TypeParam, params: &[Param]) -> bool {
+    params.iter().any(|p| mentions(&p.ty, &[type_param]))
 }
 
 fn parse_param(typed: &syn::PatType, names: &TypeNames, diags: &mut Diagnostics) -> Option<Param> {

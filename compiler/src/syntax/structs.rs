@@ -4,10 +4,13 @@ use std::rc::Rc;
 
 use syn::visit::Visit;
 
-use super::form::{Form, Length, StructForm, parse_form};
+use super::form::{Form, Length, StructForm, elem_named, parse_form};
+use super::generics::{TypeArguments, open_parameters};
 use super::items::{Found, Items, Place, path_key};
+use super::params::refuse_generics;
 use super::source_text;
 use crate::diagnostics::{Diagnostics, messages};
+use crate::ir::Elem;
 
 /// How deep constants may refer to each other, so that a circle ends.
 const MAX_CONSTANTS: usize = 50;
@@ -18,6 +21,7 @@ pub struct TypeNames<'a> {
     items: &'a Items,
     place: Place,
     const_params: Vec<syn::Ident>,
+    types: TypeArguments,
     /// The structs whose fields are being read, outermost first.
     open: Vec<&'a str>,
 }
@@ -25,20 +29,35 @@ pub struct TypeNames<'a> {
 impl<'a> TypeNames<'a> {
     /// The names in tokens that stand at a place.
     pub fn new(items: &'a Items, place: Place) -> Self {
-        TypeNames { items, place, const_params: Vec::new(), open: Vec::new() }
+        TypeNames { items, place, const_params: Vec::new(), types: TypeArguments::new(), open: Vec::new() }
     }
 
-    /// The names in a function with these generic parameters.
+    /// The names in a function with these generic parameters, of which those of types stand for `types`.
     #[must_use]
-    pub fn within(mut self, generics: &syn::Generics) -> Self {
+    pub fn within(mut self, generics: &syn::Generics, types: &TypeArguments) -> Self {
         self.const_params = generics.const_params().map(|p| p.ident.clone()).collect();
+        self.types = types.clone();
         self
+    }
+
+    /// The element type of that name.
+    pub fn elem(&self, name: &str) -> Option<Elem> {
+        self.types.get(name).copied().or_else(|| elem_named(name))
     }
 
     /// The struct that a path names; `None` if its tokens are not at hand. The inner `None` is a struct that the compiler does not take, with an error.
     pub fn struct_of(&self, path: &syn::Path, diags: &mut Diagnostics) -> Option<Option<Rc<StructForm>>> {
+        self.struct_with(path, &TypeArguments::new(), diags)
+    }
+
+    /// [`struct_of`](Self::struct_of), where `types` is what type parameters stand for that the path leaves open.
+    pub fn struct_with(&self, path: &syn::Path, types: &TypeArguments, diags: &mut Diagnostics) -> Option<Option<Rc<StructForm>>> {
+        // A type parameter hides what has its name.
+        if path.get_ident().is_some_and(|name| self.types.contains_key(&name.to_string())) {
+            return None;
+        }
         let found = self.items.structure(self.place, &path_key(path)?)?;
-        Some(self.read_struct(path, found, diags))
+        Some(self.read_struct(path, types, found, diags))
     }
 
     /// Asks for the tokens of a struct, which its carrier may have; whether it was asked for the first time.
@@ -50,7 +69,13 @@ impl<'a> TypeNames<'a> {
         missing
     }
 
-    fn read_struct(&self, path: &syn::Path, found: Found<'a, syn::ItemStruct>, diags: &mut Diagnostics) -> Option<Rc<StructForm>> {
+    fn read_struct(
+        &self,
+        path: &syn::Path,
+        types: &TypeArguments,
+        found: Found<'a, syn::ItemStruct>,
+        diags: &mut Diagnostics,
+    ) -> Option<Rc<StructForm>> {
         let item = found.item;
         let name = item.ident.to_string();
         // A carrier stands beside what derives `Params` and nothing else; its tokens lack the attribute.
@@ -62,19 +87,44 @@ impl<'a> TypeNames<'a> {
             diags.error(&item.ident, messages::RECURSIVE_STRUCT, &[&name]);
             return None;
         }
-        // A lifetime is that of a field that borrows, which is an error of its own.
-        if item.generics.type_params().next().is_some() || item.generics.const_params().next().is_some() {
-            diags.error(&item.generics.params, messages::GENERIC_STRUCT, &[&name]);
+        let before = diags.n_errors();
+        refuse_generics(item, diags);
+        if diags.n_errors() > before {
             return None;
         }
-        let mut names = TypeNames::new(self.items, found.place);
+        let types = self.struct_types(path, types, &item.generics);
+        let mut names = TypeNames::new(self.items, found.place).within(&item.generics, &types);
         names.open = self.open.iter().copied().chain([found.id]).collect();
         let mut fields = Vec::new();
         for (member, field) in item.fields.members().zip(&item.fields) {
             fields.push(owned_form(&member, &field.ty, &names, diags).map(|form| (member, form)));
         }
         let fields = fields.into_iter().collect::<Option<Vec<_>>>()?;
-        Some(Rc::new(StructForm { path: path.clone(), fields }))
+        Some(Rc::new(StructForm { path: path.clone(), types, fields }))
+    }
+
+    /// What the type parameters of a struct stand for: what stands in the path, `Net<f64>`, else what is known, else themselves.
+    fn struct_types(&self, path: &syn::Path, known: &TypeArguments, generics: &syn::Generics) -> TypeArguments {
+        let written = match path.segments.last().map(|s| &s.arguments) {
+            Some(syn::PathArguments::AngleBracketed(args)) => args.args.iter().collect(),
+            _ => Vec::new(),
+        };
+        let mut written = written.into_iter().filter_map(|arg| match arg {
+            syn::GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        });
+        let mut types = open_parameters(generics);
+        for param in generics.type_params() {
+            let name = param.ident.to_string();
+            let elem = match written.next() {
+                Some(syn::Type::Path(ty)) => ty.path.segments.last().and_then(|s| self.elem(&s.ident.to_string())),
+                Some(_) | None => known.get(&name).copied(),
+            };
+            if let Some(elem) = elem {
+                types.insert(name, elem);
+            }
+        }
+        types
     }
 
     /// The length of a fixed array.
@@ -137,7 +187,8 @@ impl<'a> TypeNames<'a> {
 pub fn missing_structs(item: &syn::ItemStruct, items: &Items) -> Vec<syn::Path> {
     let mut unheard = Diagnostics::new();
     for field in &item.fields {
-        let _ = parse_form(&field.ty, &TypeNames::new(items, Place::HERE), &mut unheard);
+        let names = TypeNames::new(items, Place::HERE).within(&item.generics, &open_parameters(&item.generics));
+        let _ = parse_form(&field.ty, &names, &mut unheard);
     }
     let asked = unheard.asked().to_vec();
     let _ = unheard.finish();

@@ -13,6 +13,7 @@ use super::form::{Form, Length};
 use super::items::{Items, Place, path_key};
 use super::question::without_arguments;
 use super::signature::{Assumed, Lowered, Origin, Signature};
+use crate::ir::Elem;
 
 /// The witnesses of a function, as an item to stand beside it.
 pub fn witness(lowered: &Lowered, output: &syn::ReturnType, crate_path: &syn::Path) -> TokenStream {
@@ -57,6 +58,7 @@ fn signature_checks(signature: &Signature, output: &syn::ReturnType, crate_path:
     if let syn::ReturnType::Type(_, ty) = output {
         checks.extend(type_check(ty, &signature.output, generics, crate_path));
     }
+    checks.extend(generics.type_params().map(|param| float_check(param, generics, crate_path)));
     checks
 }
 
@@ -160,6 +162,21 @@ fn mention(signature: &Signature) -> TokenStream {
     if open.is_empty() { quote!(let _ = #name;) } else { quote!(fn mention #generics () #clause { let _ = #name::<#(#open),*>; }) }
 }
 
+/// A function that only compiles if the type parameter is one of the float types of this crate.
+fn float_check(param: &syn::TypeParam, generics: &syn::Generics, crate_path: &syn::Path) -> TokenStream {
+    let (name, clause) = (&param.ident, &generics.where_clause);
+    quote_spanned!(name.span()=> const _: () = { fn check #generics () #clause { #crate_path::rt::is_float::<#name>(); } };)
+}
+
+/// The type of an element, at a place.
+fn elem_type(elem: Elem, span: proc_macro2::Span) -> TokenStream {
+    let name = syn::Ident::new(elem.name(), span);
+    match elem {
+        Elem::Generic(_) => name.to_token_stream(),
+        Elem::F64 | Elem::F32 | Elem::Usize | Elem::I64 | Elem::Bool => quote_spanned!(span=> ::core::primitive::#name),
+    }
+}
+
 /// A function that only compiles if `ty` is what `form` says.
 fn type_check(ty: &syn::Type, form: &Form, generics: &syn::Generics, crate_path: &syn::Path) -> TokenStream {
     let span = name_span(ty);
@@ -185,18 +202,18 @@ fn name_span(ty: &syn::Type) -> proc_macro2::Span {
 fn conversions(form: &Form, value: &TokenStream, span: proc_macro2::Span, crate_path: &syn::Path) -> TokenStream {
     match form {
         Form::Scalar(elem) => {
-            let elem = syn::Ident::new(elem.name(), span);
-            quote_spanned!(span=> let _: &::core::primitive::#elem = &#value;)
+            let elem = elem_type(*elem, span);
+            quote_spanned!(span=> let _: &#elem = &#value;)
         }
         Form::Array { elem, rank, .. } => {
-            let elem = syn::Ident::new(elem.name(), span);
+            let elem = elem_type(*elem, span);
             let rank = syn::Ident::new(&format!("Ix{rank}"), span);
-            let expected = quote_spanned!(span=> #crate_path::ndarray::ArrayRef<::core::primitive::#elem, #crate_path::ndarray::#rank>);
+            let expected = quote_spanned!(span=> #crate_path::ndarray::ArrayRef<#elem, #crate_path::ndarray::#rank>);
             quote_spanned!(span=> let _: &#expected = &#value;)
         }
         Form::Fixed { elem, lengths } => {
-            let elem = syn::Ident::new(elem.name(), span);
-            let expected = lengths.iter().rev().fold(quote_spanned!(span=> ::core::primitive::#elem), |inner, length| {
+            let elem = elem_type(*elem, span);
+            let expected = lengths.iter().rev().fold(elem, |inner, length| {
                 let length = match length {
                     Length::Known(n) => proc_macro2::Literal::u64_unsuffixed(*n).to_token_stream(),
                     Length::Named(name) => name.to_token_stream(),
@@ -259,8 +276,12 @@ fn method_checks(assumed: &[Assumed], crate_path: &syn::Path) -> TokenStream {
         }
         seen.push((name.to_string(), elem, rank));
         let span = name.span();
-        let elem = syn::Ident::new(elem.name(), span);
-        let elem = quote_spanned!(span=> ::core::primitive::#elem);
+        let param = match elem {
+            Elem::Generic(_) => Some(syn::Ident::new(elem.name(), span)),
+            Elem::F64 | Elem::F32 | Elem::Usize | Elem::I64 | Elem::Bool => None,
+        };
+        let generics = param.map(|param| quote_spanned!(span=> <#param: #crate_path::rt::Float>));
+        let elem = elem_type(elem, span);
         let receivers = if rank == 0 {
             vec![elem.clone(), quote_spanned!(span=> &#elem)]
         } else {
@@ -274,7 +295,9 @@ fn method_checks(assumed: &[Assumed], crate_path: &syn::Path) -> TokenStream {
                 quote_spanned!(span=> &#by_reference<#elem, #rank>),
             ]
         };
-        checks.extend(receivers.iter().map(|ty| quote_spanned!(span=> const _: () = { fn check(value: #ty) { value.#name(); } };)));
+        checks.extend(
+            receivers.iter().map(|ty| quote_spanned!(span=> const _: () = { fn check #generics (value: #ty) { value.#name(); } };)),
+        );
     }
     if checks.is_empty() {
         return checks;

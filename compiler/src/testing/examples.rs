@@ -10,7 +10,8 @@ use crate::optimize::optimize;
 pub fn stack(examples: &[Tensor]) -> Tensor {
     let first = &examples[0];
     let data = match first.elem() {
-        Elem::F64 => Data::F64(examples.iter().flat_map(|t| t.as_f64().to_vec()).collect()),
+        // A tensor has a width.
+        Elem::F64 | Elem::Generic(_) => Data::F64(examples.iter().flat_map(|t| t.as_f64().to_vec()).collect()),
         Elem::F32 => Data::F32(examples.iter().flat_map(|t| t.as_f32().to_vec()).collect()),
         elem @ (Elem::Usize | Elem::I64) => Data::Int(elem, examples.iter().flat_map(|t| t.as_int().to_vec()).collect()),
         Elem::Bool => Data::Bool(examples.iter().flat_map(|t| t.as_bool().to_vec()).collect()),
@@ -54,7 +55,7 @@ fn no_examples(stacked: &Tensor) -> Tensor {
     let mut shape = stacked.shape.clone();
     shape[0] = 0;
     let data = match stacked.elem() {
-        Elem::F64 => Data::F64(Vec::new()),
+        Elem::F64 | Elem::Generic(_) => Data::F64(Vec::new()),
         Elem::F32 => Data::F32(Vec::new()),
         elem @ (Elem::Usize | Elem::I64) => Data::Int(elem, Vec::new()),
         Elem::Bool => Data::Bool(Vec::new()),

@@ -61,7 +61,8 @@ impl Random {
     pub fn tensor(&mut self, elem: Elem, shape: &[usize]) -> Tensor {
         let n = shape.iter().product();
         let data = match elem {
-            Elem::F64 => Data::F64((0..n).map(|_| self.between(-1.5, 1.5)).collect()),
+            // Of a type parameter in the wide type, for a function that is run there.
+            Elem::F64 | Elem::Generic(_) => Data::F64((0..n).map(|_| self.between(-1.5, 1.5)).collect()),
             Elem::F32 => Data::F32((0..n).map(|_| self.between(-1.5, 1.5) as f32).collect()),
             Elem::Usize | Elem::I64 => Data::Int(elem, (0..n).map(|_| self.below(3) as i64).collect()),
             Elem::Bool => Data::Bool((0..n).map(|_| self.one_in(2)).collect()),

@@ -188,7 +188,7 @@ fn put(body: &mut Body, old: &Stmt, new: Vec<Stmt>) {
 fn literal(func: &mut Func, out: ValueId) -> Vec<Stmt> {
     let ty = func.ty(out).clone();
     let literal = match ty.elem {
-        Elem::F64 | Elem::F32 => Literal::Float(0.5),
+        Elem::F64 | Elem::F32 | Elem::Generic(_) => Literal::Float(0.5),
         Elem::Usize | Elem::I64 => Literal::Int(0),
         Elem::Bool => Literal::Bool(true),
     };

@@ -43,8 +43,7 @@ pub trait ScalarFunctions: Float {
     }
 }
 
-impl ScalarFunctions for f64 {}
-impl ScalarFunctions for f32 {}
+impl<T: Float> ScalarFunctions for T {}
 
 /// Element-wise methods on arrays and views beside those of `ndarray`.
 pub trait ArrayFunctions<T, D> {

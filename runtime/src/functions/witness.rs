@@ -2,6 +2,8 @@
 
 use ndarray::{ArrayBase, RawData};
 
+use crate::Float;
+
 /// A second method of each name in [`ScalarFunctions`](super::ScalarFunctions) and [`ArrayFunctions`](super::ArrayFunctions), by which witnesses find
 /// out whether the user's code has a third one in sight: a call that could mean either is an error. It is only reached through `rt`, since in sight of
 /// a user's code it would take the calls.
@@ -14,8 +16,7 @@ pub trait OwnMethods {
     fn relu(&self) {}
 }
 
-impl OwnMethods for f64 {}
-impl OwnMethods for f32 {}
+impl<T: Float> OwnMethods for T {}
 impl<S: RawData, D> OwnMethods for ArrayBase<S, D> {}
 
 /// What an expansion knows the tokens of. A question for the tokens of a function has a type, which has this trait once there is an answer.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use ndarray::{Array, ArrayRef, ArrayView, Dimension, IntoDimension};
 
+use crate::Float;
+
 /// Memory for the elements of one array, kept from call to call so that only the first allocates.
 #[derive(Clone, Debug)]
 pub struct Buffer<T>(Vec<T>);
@@ -104,15 +106,15 @@ pub trait FromElements<T>: Sized {
 }
 
 macro_rules! one_element {
-    ($($T:ident),*) => { $(
-        impl FromElements<$T> for $T {
+    ($([$($generics:tt)*] $T:ident),*) => { $(
+        impl $($generics)* FromElements<$T> for $T {
             fn take(elements: &mut &[$T]) -> $T {
                 *elements.split_off_first().expect("an element for every place")
             }
         }
     )* };
 }
-one_element!(f64, f32, usize, i64, bool);
+one_element!([<T: Float>] T, [] usize, [] i64, [] bool);
 
 impl<T, A: FromElements<T>, const N: usize> FromElements<T> for [A; N] {
     fn take(elements: &mut &[T]) -> Self {

@@ -196,8 +196,8 @@ pub trait Number: Copy {
 }
 
 macro_rules! number {
-    ($($T:ident: |$x:ident| $abs:expr, $sign:expr;)*) => { $(
-        impl Number for $T {
+    ($([$($generics:tt)*] $T:ident: |$x:ident| $abs:expr, $sign:expr;)*) => { $(
+        impl $($generics)* Number for $T {
             #[inline(always)]
             fn magnitude(self) -> Self {
                 let $x = self;
@@ -223,10 +223,9 @@ macro_rules! number {
     )* };
 }
 number! {
-    f64: |x| x.abs(), if x == 0.0 { 0.0 } else if x.is_nan() { x } else { x.signum() };
-    f32: |x| x.abs(), if x == 0.0 { 0.0 } else if x.is_nan() { x } else { x.signum() };
-    i64: |x| x.abs(), x.signum();
-    usize: |x| x, usize::from(x > 0);
+    [<T: Float>] T: |x| x.abs(), if x == T::zero() { T::zero() } else if x.is_nan() { x } else { x.signum() };
+    [] i64: |x| x.abs(), x.signum();
+    [] usize: |x| x, usize::from(x > 0);
 }
 
 /// `|x|`

@@ -38,6 +38,7 @@ pub use index::{
     add, at, check_reshape, check_windows, concat, first, fold, from, gather, part, read, row, row_mut, scatter_add, take_along, windows,
     write,
 };
+pub(crate) use linalg::Factored;
 pub use linalg::{Real, Triangle, cholesky, eigh, log_det, lu, lu_solve, solve_triangular};
 pub use map::map;
 pub(crate) use math::Math;

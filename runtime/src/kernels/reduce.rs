@@ -40,8 +40,8 @@ pub struct Max;
 pub struct Min;
 
 macro_rules! reductions {
-    ($($T:ident: $zero:expr, $one:expr, $least:expr, $largest:expr, |$x:ident| $is_nan:expr;)*) => { $(
-        impl Reduction<$T> for Sum {
+    ($([$($generics:tt)*] $T:ident: $zero:expr, $one:expr, $least:expr, $largest:expr, |$x:ident| $is_nan:expr;)*) => { $(
+        impl $($generics)* Reduction<$T> for Sum {
             #[inline(always)]
             fn identity(self) -> $T {
                 $zero
@@ -53,7 +53,7 @@ macro_rules! reductions {
             }
         }
 
-        impl Reduction<$T> for Prod {
+        impl $($generics)* Reduction<$T> for Prod {
             #[inline(always)]
             fn identity(self) -> $T {
                 $one
@@ -65,7 +65,7 @@ macro_rules! reductions {
             }
         }
 
-        impl Reduction<$T> for Max {
+        impl $($generics)* Reduction<$T> for Max {
             #[inline(always)]
             fn identity(self) -> $T {
                 $least
@@ -78,7 +78,7 @@ macro_rules! reductions {
             }
         }
 
-        impl Reduction<$T> for Min {
+        impl $($generics)* Reduction<$T> for Min {
             #[inline(always)]
             fn identity(self) -> $T {
                 $largest
@@ -93,10 +93,9 @@ macro_rules! reductions {
     )* };
 }
 reductions! {
-    f64: 0.0, 1.0, f64::NEG_INFINITY, f64::INFINITY, |x| x.is_nan();
-    f32: 0.0, 1.0, f32::NEG_INFINITY, f32::INFINITY, |x| x.is_nan();
-    usize: 0, 1, usize::MIN, usize::MAX, |_x| false;
-    i64: 0, 1, i64::MIN, i64::MAX, |_x| false;
+    [<T: Float>] T: T::zero(), T::one(), T::neg_infinity(), T::infinity(), |x| x.is_nan();
+    [] usize: 0, 1, usize::MIN, usize::MAX, |_x| false;
+    [] i64: 0, 1, i64::MIN, i64::MAX, |_x| false;
 }
 
 /// All items `f(operands at i)` of the iteration space combined.

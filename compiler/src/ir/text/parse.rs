@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::ir::{
     Body, Control, Dim, DimId, DimInfo, Elem, Elementwise, Func, Index, Linalg, Literal, Note, Op, Pick, Reduce, Shape, Stmt, Triangle,
-    Type, ValueId, Window,
+    Type, TypeParam, ValueId, Window,
 };
 
 /// Where and why a text is not a function.
@@ -220,7 +220,10 @@ impl<'t> Parser<'t> {
 
     fn ty(&mut self) -> Parsed<Type> {
         let name = self.word()?;
-        let Some(elem) = [Elem::F64, Elem::F32, Elem::Usize, Elem::I64, Elem::Bool].into_iter().find(|e| e.name() == name) else {
+        let known = [Elem::F64, Elem::F32, Elem::Usize, Elem::I64, Elem::Bool].into_iter().find(|e| e.name() == name);
+        // What begins with a capital is a type parameter.
+        let param = || name.starts_with(char::is_uppercase).then(|| Elem::Generic(TypeParam::named(name)));
+        let Some(elem) = known.or_else(param) else {
             return self.error(format!("`{name}` is not an element type"));
         };
         let dims = if self.eat("[") { self.list("]", Self::dim)? } else { Vec::new() };
@@ -291,12 +294,15 @@ impl<'t> Parser<'t> {
             return Ok(None);
         };
         let literal = match ty.elem {
-            Elem::F64 | Elem::F32 => match word.strip_prefix("nan") {
+            Elem::F64 | Elem::F32 | Elem::Generic(_) => match word.strip_prefix("nan") {
                 Some("") => Some(Literal::Float(f64::NAN)),
                 Some(bits) => {
                     bits.strip_prefix('_').and_then(|b| u64::from_str_radix(b, 16).ok()).map(|b| Literal::Float(f64::from_bits(b)))
                 }
-                None => word.parse().ok().map(Literal::Float),
+                None => match word.split_once("_or_") {
+                    Some((wide, narrow)) => wide.parse().ok().zip(narrow.parse().ok()).map(|(wide, narrow)| Literal::Widths(wide, narrow)),
+                    None => word.parse().ok().map(Literal::Float),
+                },
             },
             Elem::Usize | Elem::I64 => word.parse().ok().map(Literal::Int),
             Elem::Bool => word.parse().ok().map(Literal::Bool),

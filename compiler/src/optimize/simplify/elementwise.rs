@@ -83,27 +83,43 @@ pub(super) fn rewrite(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Op
 }
 
 /// An operation on literals. Integers and truth values are always combined, unless Rust would refuse it at run time; floats only by arithmetic and
-/// conversions whose result is exact, and in comparisons.
+/// conversions whose result is exact, and in comparisons. Of type parameters only what has the same result in both widths.
 fn fold(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Option<ValueId> {
-    let literals: Vec<Literal> = args.iter().map(|&a| r.literal(a)).collect::<Option<_>>()?;
-    let tensors: Vec<Tensor> = literals.iter().zip(args).map(|(&l, &a)| Tensor::literal(r.elem(a), l)).collect();
+    let literals: Vec<(Elem, Literal)> = args.iter().map(|&a| r.literal(a).map(|l| (r.elem(a), l))).collect::<Option<_>>()?;
+    let at_width = |float: Elem| {
+        let literals: Vec<(Elem, Literal)> = literals.iter().map(|&(elem, l)| (elem.at_width(float), l.at_width(float))).collect();
+        fold_literals(op.at_width(float), &literals)
+    };
+    let (wide, narrow) = (at_width(Elem::F64)?, at_width(Elem::F32)?);
+    let elem = match (wide, op) {
+        (Literal::Bool(_), _) => Elem::Bool,
+        (Literal::Float(_) | Literal::Widths(..) | Literal::Int(_), Elementwise::Cast(to)) => to,
+        // Of a selection the last operands are what it chooses from.
+        (Literal::Float(_) | Literal::Widths(..) | Literal::Int(_), _) => r.elem(*args.last()?),
+    };
+    let ty = r.ty(args[0]).with_elem(elem);
+    (wide == narrow).then(|| r.constant(&ty, wide))
+}
+
+fn fold_literals(op: Elementwise, literals: &[(Elem, Literal)]) -> Option<Literal> {
+    let tensors: Vec<Tensor> = literals.iter().map(|&(elem, literal)| Tensor::literal(elem, literal)).collect();
     let values = Op::from(op).eval(&tensors.iter().collect::<Vec<_>>(), &|_| unreachable!("scalars have no dimensions")).ok()?;
     let [value] = &values[..] else { return None };
     let result = match value.elem() {
         Elem::Bool => Literal::Bool(value.as_bool()[0]),
         Elem::Usize | Elem::I64 => Literal::Int(value.as_int()[0]),
-        Elem::F64 | Elem::F32 => Literal::Float(value.to_f64()[0]),
+        Elem::F64 | Elem::F32 | Elem::Generic(_) => Literal::Float(value.to_f64()[0]),
     };
+    let literals: Vec<Literal> = literals.iter().map(|(_, literal)| *literal).collect();
     let exact = match (result, &literals[..]) {
         (Literal::Int(_) | Literal::Bool(_), _) => true,
         (Literal::Float(z), &[Literal::Float(x)]) => op == Elementwise::Neg || (matches!(op, Elementwise::Cast(_)) && x == z),
         (Literal::Float(z), &[Literal::Float(x), Literal::Float(y)]) => is_exact(op, x, y, z),
         (Literal::Float(z), &[Literal::Int(i)]) => z as i128 == i128::from(i),
         (Literal::Float(_), &[Literal::Bool(_)]) => true,
-        (Literal::Float(_), _) => false,
+        (Literal::Float(_) | Literal::Widths(..), _) => false,
     };
-    let ty = r.ty(args[0]).with_elem(value.elem());
-    exact.then(|| r.constant(&ty, result))
+    exact.then_some(result)
 }
 
 /// Whether `op` is one of the four operations, and `z` the exact value of `x op y`. (For `f32`, `z` has been rounded to it, so what is
@@ -358,7 +374,7 @@ fn is_small_power_of_two(c: f64) -> bool {
 
 /// Whether a float type has this value.
 fn is_value_of(elem: Elem, x: f64) -> bool {
-    elem != Elem::F32 || f64::from(x as f32) == x
+    !elem.may_be_narrow() || f64::from(x as f32) == x
 }
 
 /// Whether every element is this very float, down to the sign of zero.
@@ -369,7 +385,7 @@ fn is_literal(r: &Rewriter, value: ValueId, x: f64) -> bool {
 fn of_integers(r: &mut Rewriter, op: Elementwise, x: ValueId, y: ValueId) -> Option<ValueId> {
     let int = |v: ValueId| match r.literal(v) {
         Some(Literal::Int(i)) => Some(i),
-        Some(Literal::Float(_) | Literal::Bool(_)) | None => None,
+        Some(Literal::Float(_) | Literal::Widths(..) | Literal::Bool(_)) | None => None,
     };
     match (op, int(x), int(y)) {
         (Elementwise::Add | Elementwise::Sub, _, Some(0)) => Some(x),
@@ -416,7 +432,8 @@ fn conversion(r: &mut Rewriter, x: ValueId, to: Elem) -> Option<ValueId> {
         return Some(x);
     }
     match r.def(x) {
-        Some((Op::Elementwise(Elementwise::Cast(Elem::F64)), inner)) if to == Elem::F32 && r.elem(inner[0]) == Elem::F32 => Some(inner[0]),
+        // Every float is an `f64`, so that this way is exact.
+        Some((Op::Elementwise(Elementwise::Cast(Elem::F64)), inner)) if to.is_float() && r.elem(inner[0]) == to => Some(inner[0]),
         Some(_) | None => None,
     }
 }
