@@ -29,6 +29,14 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0204", "", "fn f((a, b): (f64, f64)) -> f64 { 1.0 }"),
     ("B0205", "", "fn f(&self, a: f64) -> f64 { 1.0 }"),
     ("B0206", "", "fn f<T>(a: T) -> f64 { 1.0 }"),
+    ("B0206", "", "fn f<T: Display>(a: &Array1<T>) -> f64 { 1.0 }"),
+    ("B0223", "", "fn f<T: Float>(a: f64) -> f64 { a }"),
+    ("B0412", "", "fn f<F: Float>(a: F) -> F { F::from_f64(a as f64) }"),
+    ("B0412", "", "fn f<F: Float>(a: F, n: usize) -> F { a * (n as F) }"),
+    ("B0413", "", "fn f<F: Float>(a: F) -> F { 2.0 * a }"),
+    ("B0413", "", "fn f<F: Float>(a: F) -> F { let mut s = 0.0; for i in 0..3 { s += a; } s }"),
+    ("B0618", "", "fn f<F: Float>(a: F, b: f64) -> F { a + b }"),
+    ("B0606", "", "fn f<F: Float>(a: F, b: f64) -> F { b }"),
     ("B0207", "", "async fn f(a: f64) -> f64 { a }"),
     ("B0207", "", "extern \"C\" fn f(a: f64) -> f64 { a }"),
     ("B0208", "", "fn f(a: f64) {}"),
@@ -203,6 +211,12 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
         "#[inner(minimize = w)] fn f<const N: usize>(w: &[f64; N], l: &f64) -> f64 { w[0] * l } #[outer(minimize = l)] fn g(l: &f64) -> f64 { *l }",
     ),
     (
+        "B0617",
+        "",
+        "fn h<F: Float>(n: usize) -> F { F::one() }
+         #[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l * h(3) } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
         "B0616",
         "",
         "#[derive(Params)] pub struct S { a: f64 }
@@ -231,6 +245,7 @@ const STRUCTS: &[(&str, &str)] = &[
     ("B0201", "struct S { a: [Layer; 3], b: f64 }"),
     ("B0202", "struct S { a: ArrayD<f64> }"),
     ("B0217", "struct S<T> { a: Array1<T> }"),
+    ("B0224", "struct S<const N: usize> { a: [f64; N] }"),
     ("B0218", "struct S { a: ArrayView1<'static, f64> }"),
     ("B0218", "struct S { a: &'static Array1<f64> }"),
     ("B0221", "struct S { n: usize, labels: Array1<usize> }"),

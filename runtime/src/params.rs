@@ -77,32 +77,26 @@ pub trait Params: Clone {
     }
 }
 
-macro_rules! scalar {
-    ($T:ident) => {
-        impl Params for $T {
-            type Float = $T;
+impl<T: Float> Params for T {
+    type Float = T;
 
-            fn n_elements(&self) -> usize {
-                1
-            }
+    fn n_elements(&self) -> usize {
+        1
+    }
 
-            fn shapes(&self) -> Vec<Vec<usize>> {
-                vec![vec![]]
-            }
+    fn shapes(&self) -> Vec<Vec<usize>> {
+        vec![vec![]]
+    }
 
-            fn write_to(&self, out: &mut [$T]) {
-                out.copy_from_slice(&[*self]);
-            }
+    fn write_to(&self, out: &mut [T]) {
+        out.copy_from_slice(&[*self]);
+    }
 
-            fn with_elements(&self, from: &[$T]) -> Self {
-                assert_eq!(from.len(), 1, "a scalar has one element");
-                from[0]
-            }
-        }
-    };
+    fn with_elements(&self, from: &[T]) -> Self {
+        assert_eq!(from.len(), 1, "a scalar has one element");
+        from[0]
+    }
 }
-scalar!(f64);
-scalar!(f32);
 
 impl<T: Float, D: Dimension> Params for Array<T, D> {
     type Float = T;
@@ -134,9 +128,9 @@ impl<T: Float, D: Dimension> Params for Array<T, D> {
 
 // One leaf, however deeply the arrays are nested.
 macro_rules! fixed {
-    ($T:ident, $Nested:ty, [$($N:ident),+], $flat:ident => $elements:expr, $flat_mut:ident => $elements_mut:expr) => {
-        impl<$(const $N: usize),+> Params for $Nested {
-            type Float = $T;
+    ($Nested:ty, [$($N:ident),+], $flat:ident => $elements:expr, $flat_mut:ident => $elements_mut:expr) => {
+        impl<T: Float, $(const $N: usize),+> Params for $Nested {
+            type Float = T;
 
             fn n_elements(&self) -> usize {
                 1 $(* $N)+
@@ -146,12 +140,12 @@ macro_rules! fixed {
                 vec![vec![$($N),+]]
             }
 
-            fn write_to(&self, out: &mut [$T]) {
+            fn write_to(&self, out: &mut [T]) {
                 let $flat = self;
                 out.copy_from_slice($elements);
             }
 
-            fn with_elements(&self, from: &[$T]) -> Self {
+            fn with_elements(&self, from: &[T]) -> Self {
                 let mut value = *self;
                 let $flat_mut = &mut value;
                 $elements_mut.copy_from_slice(from);
@@ -160,20 +154,14 @@ macro_rules! fixed {
         }
     };
 }
-macro_rules! fixed_of {
-    ($T:ident) => {
-        fixed!($T, [$T; N], [N], x => x, x => x);
-        fixed!($T, [[$T; N]; M], [M, N], x => x.as_flattened(), x => x.as_flattened_mut());
-        fixed!($T, [[[$T; N]; M]; L], [L, M, N], x => x.as_flattened().as_flattened(), x => x.as_flattened_mut().as_flattened_mut());
-        fixed!(
-            $T, [[[[$T; N]; M]; L]; K], [K, L, M, N],
-            x => x.as_flattened().as_flattened().as_flattened(),
-            x => x.as_flattened_mut().as_flattened_mut().as_flattened_mut()
-        );
-    };
-}
-fixed_of!(f64);
-fixed_of!(f32);
+fixed!([T; N], [N], x => x, x => x);
+fixed!([[T; N]; M], [M, N], x => x.as_flattened(), x => x.as_flattened_mut());
+fixed!([[[T; N]; M]; L], [L, M, N], x => x.as_flattened().as_flattened(), x => x.as_flattened_mut().as_flattened_mut());
+fixed!(
+    [[[[T; N]; M]; L]; K], [K, L, M, N],
+    x => x.as_flattened().as_flattened().as_flattened(),
+    x => x.as_flattened_mut().as_flattened_mut().as_flattened_mut()
+);
 
 /// Writes a part of a value to the front of `out` and leaves the rest.
 ///

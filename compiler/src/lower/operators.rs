@@ -71,7 +71,9 @@ impl Lowering<'_> {
         let (a_ty, b_ty) = (self.b.ty(a.value).clone(), self.b.ty(b.value).clone());
         if a_ty.elem != b_ty.elem {
             let (a_elem, b_elem) = (a_ty.elem.name(), b_ty.elem.name());
-            return self.fail(e, messages::ELEMENT_MISMATCH, &[&text(a_expr), a_elem, &text(b_expr), b_elem]);
+            let generic = matches!((a_ty.elem, b_ty.elem), (Elem::Generic(_), _) | (_, Elem::Generic(_)));
+            let message = if generic { messages::GENERIC_MISMATCH } else { messages::ELEMENT_MISMATCH };
+            return self.fail(e, message, &[&text(a_expr), a_elem, &text(b_expr), b_elem]);
         }
         let compares = matches!(op, Elementwise::Lt | Elementwise::Le | Elementwise::Eq | Elementwise::Ne);
         for (operand, ty, expr) in [(a, &a_ty, a_expr), (b, &b_ty, b_expr)] {

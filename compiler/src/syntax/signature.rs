@@ -208,7 +208,7 @@ pub fn parse_signature_with(
         check_const_param(param, &params, diags);
     }
     if purpose == Use::Differentiated {
-        for param in sig.generics.type_params().filter(|p| !mentioned_by(p, &params)) {
+        for param in sig.generics.type_params().filter(|p| !unbounded.contains(p) && !mentioned_by(p, &params)) {
             diags.error(param, messages::UNUSED_TYPE_PARAMETER, &[&param.ident.to_string(), &name]);
         }
     }

@@ -99,3 +99,33 @@ pub fn integer_power_rule(x: f64, n: usize, x_dot: f64) -> f64 {
 pub fn doubled_power(x: f64) -> f64 {
     2.0 * integer_power(x, 5)
 }
+
+/// Functions that are generic over their float type.
+pub mod smoothness {
+    use bilevel::prelude::*;
+
+    /// `δ² (sqrt(1 + (x / δ)²) - 1)`.
+    #[differentiable]
+    pub fn pseudo_huber<F: Float>(x: F, delta: F) -> F {
+        delta * delta * excess(x / delta)
+    }
+
+    #[differentiable]
+    fn excess<T>(ratio: T) -> T
+    where
+        T: Float,
+    {
+        (T::one() + ratio * ratio).sqrt() - T::one()
+    }
+
+    /// The mean of the squares of second differences.
+    #[differentiable]
+    pub fn curvature<F: Float>(x: &Array1<F>) -> F {
+        let mut total = F::zero();
+        for i in 2..x.len() {
+            let second = x[i] - F::from_f64(2.0) * x[i - 1] + x[i - 2];
+            total += second * second;
+        }
+        total / F::from(x.len()).unwrap()
+    }
+}
