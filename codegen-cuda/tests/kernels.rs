@@ -69,6 +69,7 @@ fn c_type(elem: Elem) -> (&'static str, usize) {
         Elem::Usize => ("unsigned long long", 8),
         Elem::I64 => ("long long", 8),
         Elem::Bool => ("bool", 1),
+        Elem::Generic(_) => panic!("a kernel is for one float type"),
     }
 }
 
@@ -142,6 +143,7 @@ fn run(compiler: &str, f: &Func, args: &[Tensor]) -> Vec<Tensor> {
             Elem::F32 => Data::F32(chunks.map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect()),
             Elem::Usize | Elem::I64 => Data::Int(ty.elem, chunks.map(|c| i64::from_le_bytes(c.try_into().unwrap())).collect()),
             Elem::Bool => Data::Bool(chunks.map(|c| c[0] != 0).collect()),
+            Elem::Generic(_) => panic!("a kernel is for one float type"),
         };
         results.push(Tensor { shape: shape.clone(), data });
         rest = others;
@@ -178,6 +180,7 @@ fn golden_kernels_run_as_the_evaluator() {
                         Elem::F32 => Data::F32((0..len).map(|i| number(i) as f32).collect()),
                         Elem::Usize | Elem::I64 => Data::Int(ty.elem, (0..len).map(|i| (i % 3) as i64).collect()),
                         Elem::Bool => Data::Bool((0..len).map(|i| i % 2 == 0).collect()),
+                        Elem::Generic(_) => panic!("a kernel is for one float type"),
                     };
                     Tensor { shape, data }
                 })
@@ -307,6 +310,7 @@ fn what_is_not_one_element_wise_pass_is_refused() {
     );
     assert_eq!(refused("func f(%x: f64[n], %s: f64) -> (%e) {\n%e: f64 = exp(%s)\n}"), EmitError::ScalarResult { value: "e".into() });
     assert_eq!(refused("func f(%x: f64[n]) -> () {\n}"), EmitError::NoResults);
+    assert_eq!(refused("func f(%x: F[n]) -> (%e) {\n%e: F[n] = exp(%x)\n}"), EmitError::Generic);
     let message = refused("func f(%x: f64[n]) -> (%sum) {\n%sum: f64 = reduce_sum[0](%x)\n}").to_string();
     assert!(message.contains("`reduce_sum`") && message.contains("`sum`"), "{message}");
 }

@@ -385,7 +385,7 @@ impl Emitter<'_> {
         let rt = self.rt.clone();
         let ([out_shape, sum_shape], operands) = self.contracted(&einsum.out, lhs, rhs);
         let scalar = self.func.ty(out).rank() == 0;
-        let dest = if scalar { quote!(&mut [0.0]) } else { self.destination(out) };
+        let dest = if scalar { self.one_element(out) } else { self.destination(out) };
         let call = quote!(#rt::contract(#dest, #out_shape, #sum_shape, #operands));
         if scalar { quote!(#call[0]) } else { call }
     }

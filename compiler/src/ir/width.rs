@@ -29,6 +29,8 @@ fn body_at_width(body: &mut Body, float: Elem) {
             }
             Op::Elementwise(op) => *op = op.at_width(float),
             Op::Const(..) | Op::Reduce(_) | Op::Einsum(_) | Op::Shape(_) | Op::Index(_) | Op::Linalg(_) | Op::Control(_) => {}
+            // Rules are for one float type.
+            Op::Call(_) => {}
         }
         stmt.bodies.iter_mut().for_each(|body| body_at_width(body, float));
     }

@@ -138,6 +138,9 @@ fn parse_rule(of: &syn::Ident, f: &syn::ItemFn, signature: &Signature, diags: &m
         diags.error(&f.sig.ident, messages::RULE, &[&f.sig.ident.to_string(), &of.to_string(), &why]);
         None
     };
+    if let Some(param) = signature.generics.type_params().next() {
+        return refuse(format!("it is generic over `{}`, and a rule is for one float type", param.ident));
+    }
     let params = &signature.params;
     if let Some(p) = params.iter().find(|p| !matches!(p.form, Form::Scalar(_) | Form::Array { .. })) {
         return refuse(format!("its parameter `{}` is neither a number nor an array", p.name));
