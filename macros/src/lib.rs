@@ -41,7 +41,7 @@ use proc_macro::TokenStream;
 /// - Parameters and results: `f64`, `f32`, `usize`, `i64`, `bool`, arrays of them (`Array0` … `Array4`, by value, by reference, or as views), fixed arrays such as
 ///   `[f64; 3]` and `[[f64; N]; M]` with constant parameters of the function, tuples of such, and structs of such that derive [`Params`](macro@Params), which may stand in other modules
 ///   and crates. The gradient of a struct is a value of it.
-/// - Functions may be generic over float types, `fn f<F: Float>(w: &Array1<F>) -> F`, with [`Float`](https://docs.rs/bilevel/latest/bilevel/trait.Float.html) of this crate as the bound, and so may structs:
+/// - Functions may be generic over float types, `fn f<F: Float>(w: &Array1<F>) -> F`, bound by `bilevel::Float`, and so may structs:
 ///   companions then are, too, and a call of `f` or of `f::grad` is for `f64` or `f32` as its arguments are. Constants are written `F::from_f64(0.5)`; `F::zero()`, `F::one()`,
 ///   `F::from(n).unwrap()`, `F::epsilon()`, `F::infinity()` and their peers of `num_traits` are read, and `x.to_f64()`.
 /// - Structs: fields, literals with `..base`, patterns, assignment to fields. Fixed arrays: literals, `x[i]`, `len`, `map`, and `ArrayView1::from(&x)` for the rest.
