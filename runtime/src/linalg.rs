@@ -9,7 +9,6 @@
 
 use ndarray::{Array, Array1, Array2, ArrayRef, Dimension, Ix1, Ix2};
 
-use crate::Float;
 pub use crate::kernels::Real;
 use crate::kernels::{self, Buffer};
 
@@ -40,7 +39,7 @@ pub enum Triangle {
 /// let x = linalg::solve(&array![[2.0, 0.0], [0.0, 4.0]], &array![2.0, 2.0]);
 /// assert_eq!(x, array![1.0, 0.5]);
 /// ```
-pub fn solve<T: Float + Real, D: RightSide>(a: &ArrayRef<T, Ix2>, b: &ArrayRef<T, D>) -> Array<T, D> {
+pub fn solve<T: Real, D: RightSide>(a: &ArrayRef<T, Ix2>, b: &ArrayRef<T, D>) -> Array<T, D> {
     let n = square("solve", a);
     let columns = right_side("solve", n, b);
     let (factors, pivots) = factors(a);
@@ -63,7 +62,7 @@ pub fn solve<T: Float + Real, D: RightSide>(a: &ArrayRef<T, Ix2>, b: &ArrayRef<T
 /// use ndarray::array;
 /// assert_eq!(bilevel_runtime::linalg::inverse(&array![[2.0, 0.0], [0.0, 4.0]]), array![[0.5, 0.0], [0.0, 0.25]]);
 /// ```
-pub fn inverse<T: Float + Real>(a: &ArrayRef<T, Ix2>) -> Array2<T> {
+pub fn inverse<T: Real>(a: &ArrayRef<T, Ix2>) -> Array2<T> {
     let n = square("inverse", a);
     let (factors, pivots) = factors(a);
     if let Some(k) = (0..n).find(|k| factors[k * (n + 1)] == T::zero()) {
@@ -86,7 +85,7 @@ pub fn inverse<T: Float + Real>(a: &ArrayRef<T, Ix2>) -> Array2<T> {
 /// use ndarray::array;
 /// assert_eq!(bilevel_runtime::linalg::log_det(&array![[0.0, 2.0], [1.0, 0.0]]), 2.0_f64.ln());
 /// ```
-pub fn log_det<T: Float + Real>(a: &ArrayRef<T, Ix2>) -> T {
+pub fn log_det<T: Real>(a: &ArrayRef<T, Ix2>) -> T {
     let n = square("log_det", a);
     let (factors, _) = factors(a);
     kernels::log_det(&mut [T::zero()], &factors, [1, n])[0]
@@ -104,7 +103,7 @@ pub fn log_det<T: Float + Real>(a: &ArrayRef<T, Ix2>) -> T {
 /// use ndarray::array;
 /// assert_eq!(bilevel_runtime::linalg::cholesky(&array![[4.0, 2.0], [2.0, 5.0]]), array![[2.0, 0.0], [1.0, 2.0]]);
 /// ```
-pub fn cholesky<T: Float + Real>(a: &ArrayRef<T, Ix2>) -> Array2<T> {
+pub fn cholesky<T: Real>(a: &ArrayRef<T, Ix2>) -> Array2<T> {
     let n = square("cholesky", a);
     let mut l = Buffer::default();
     let found = kernels::cholesky(l.fit(n * n), &kernels::elements(a), [1, n]);
@@ -125,7 +124,7 @@ pub fn cholesky<T: Float + Real>(a: &ArrayRef<T, Ix2>) -> Array2<T> {
 /// let x = linalg::solve_triangular(&array![[2.0, 9.0], [1.0, 1.0]], &array![2.0, 3.0], Triangle::Lower);
 /// assert_eq!(x, array![1.0, 2.0]);
 /// ```
-pub fn solve_triangular<T: Float + Real, D: RightSide>(t: &ArrayRef<T, Ix2>, b: &ArrayRef<T, D>, triangle: Triangle) -> Array<T, D> {
+pub fn solve_triangular<T: Real, D: RightSide>(t: &ArrayRef<T, Ix2>, b: &ArrayRef<T, D>, triangle: Triangle) -> Array<T, D> {
     let n = square("solve_triangular", t);
     let columns = right_side("solve_triangular", n, b);
     let (lower, unit) = match triangle {
@@ -161,7 +160,7 @@ pub fn solve_triangular<T: Float + Real, D: RightSide>(t: &ArrayRef<T, Ix2>, b: 
 /// assert!((values[0] + 1.0_f64).abs() < 1e-15 && (values[1] - 1.0).abs() < 1e-15);
 /// assert!((vectors[[0, 0]] + vectors[[1, 0]]).abs() < 1e-15);
 /// ```
-pub fn eigh<T: Float + Real>(a: &ArrayRef<T, Ix2>) -> (Array1<T>, Array2<T>) {
+pub fn eigh<T: Real>(a: &ArrayRef<T, Ix2>) -> (Array1<T>, Array2<T>) {
     let n = square("eigh", a);
     assert!(a.iter().all(|x| x.is_finite()), "eigh: the matrix of {n} × {n} has elements that are infinite or NaN");
     let (mut values, mut vectors) = (Buffer::default(), Buffer::default());
@@ -188,7 +187,7 @@ fn right_side<T, D: RightSide>(function: &str, n: usize, b: &ArrayRef<T, D>) -> 
     b.shape()[1..].iter().product()
 }
 
-fn factors<T: Float + Real>(a: &ArrayRef<T, Ix2>) -> (Vec<T>, Vec<usize>) {
+fn factors<T: Real>(a: &ArrayRef<T, Ix2>) -> (Vec<T>, Vec<usize>) {
     let n = a.nrows();
     let (mut factors, mut pivots) = (vec![T::zero(); n * n], vec![0; n]);
     kernels::lu(&mut factors, &mut pivots, &kernels::elements(a), [1, n]);

@@ -14,7 +14,7 @@ use faer::perm::PermRef;
 use faer::traits::RealField;
 use faer::{Auto, MatMut, MatRef, Par, Spec};
 
-use super::linalg::{Real, Triangle};
+use super::linalg::{Factor, Triangle};
 use crate::Float;
 
 thread_local! {
@@ -32,7 +32,7 @@ fn with_memory<R>(required: StackReq, f: impl FnOnce(&mut MemStack) -> R) -> R {
     })
 }
 
-impl<T: Float + RealField> Real for T {
+impl<T: Float + RealField> Factor for T {
     fn factor_lu(a: &mut [T], pivots: &mut [usize], n: usize) {
         let params = Spec::<partial_lu::PartialPivLuParams, T>::new(Auto::<T>::auto());
         let own = StackReq::new::<usize>(n);

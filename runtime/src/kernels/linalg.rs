@@ -16,15 +16,17 @@ pub struct Triangle {
     pub unit: bool,
 }
 
-/// Element types with factorisations: `f64` and `f32`, with the feature `linalg`.
-///
-/// The methods are the kernels for one matrix of `n × n` elements in row-major order.
+/// Element types with factorisations: every [`Float`], with the feature `linalg`.
+pub trait Real: Float + Factor {}
+impl<T: Float + Factor> Real for T {}
+
+/// The kernels of [`Real`] for one matrix of `n × n` elements in row-major order.
 #[diagnostic::on_unimplemented(
     message = "factorisations of `{Self}` are not available",
     label = "needs `f64` or `f32`, and the feature `linalg` of the crate `bilevel`",
     note = "the feature is on by default; without default features write `bilevel = {{ version = \"…\", features = [\"linalg\"] }}` in Cargo.toml"
 )]
-pub trait Real: Sized {
+pub trait Factor: Sized {
     /// `p a = l u` in place, and for each row the row with which it is exchanged.
     #[doc(hidden)]
     fn factor_lu(a: &mut [Self], pivots: &mut [usize], n: usize);
@@ -53,7 +55,7 @@ pub trait Real: Sized {
 
 /// What every float type has: with the feature `linalg` its factorisations, without it nothing.
 #[cfg(feature = "linalg")]
-pub(crate) use Real as Factored;
+pub(crate) use Factor as Factored;
 
 /// What every float type has: with the feature `linalg` its factorisations, without it nothing.
 #[cfg(not(feature = "linalg"))]
@@ -65,7 +67,7 @@ impl<T> Factored for T {}
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn lu<'a, T: Float + Real>(out: &'a mut [T], pivots: &'a mut [usize], a: &[T], [batch, n]: [usize; 2]) -> (&'a [T], &'a [usize]) {
+pub fn lu<'a, T: Real>(out: &'a mut [T], pivots: &'a mut [usize], a: &[T], [batch, n]: [usize; 2]) -> (&'a [T], &'a [usize]) {
     assert!(a.len() == batch * n * n && pivots.len() == batch * n, "{batch} matrices of {n} × {n}");
     out.copy_from_slice(a);
     if n > 0 {
@@ -80,7 +82,7 @@ pub fn lu<'a, T: Float + Real>(out: &'a mut [T], pivots: &'a mut [usize], a: &[T
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn lu_solve<'a, T: Float + Real>(
+pub fn lu_solve<'a, T: Real>(
     out: &'a mut [T],
     factors: &[T],
     pivots: &[usize],
@@ -128,7 +130,7 @@ fn exchange<T>(x: &mut [T], columns: usize, i: usize, j: usize) {
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn log_det<'a, T: Float + Real>(out: &'a mut [T], factors: &[T], [batch, n]: [usize; 2]) -> &'a [T] {
+pub fn log_det<'a, T: Real>(out: &'a mut [T], factors: &[T], [batch, n]: [usize; 2]) -> &'a [T] {
     assert!(factors.len() == batch * n * n && out.len() == batch, "{batch} matrices of {n} × {n}");
     for (k, out) in out.iter_mut().enumerate() {
         *out = (0..n).map(|i| factors[k * n * n + i * (n + 1)].abs().ln()).sum();
@@ -140,7 +142,7 @@ pub fn log_det<'a, T: Float + Real>(out: &'a mut [T], factors: &[T], [batch, n]:
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn cholesky<'a, T: Float + Real>(out: &'a mut [T], a: &[T], [batch, n]: [usize; 2]) -> &'a [T] {
+pub fn cholesky<'a, T: Real>(out: &'a mut [T], a: &[T], [batch, n]: [usize; 2]) -> &'a [T] {
     assert!(a.len() == batch * n * n && out.len() == a.len(), "{batch} matrices of {n} × {n}");
     if n > 0 {
         let half = T::from_f64(0.5);
@@ -162,13 +164,7 @@ pub fn cholesky<'a, T: Float + Real>(out: &'a mut [T], a: &[T], [batch, n]: [usi
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn solve_triangular<'a, T: Float + Real>(
-    out: &'a mut [T],
-    t: &[T],
-    b: &[T],
-    [batch, n, columns]: [usize; 3],
-    triangle: Triangle,
-) -> &'a [T] {
+pub fn solve_triangular<'a, T: Real>(out: &'a mut [T], t: &[T], b: &[T], [batch, n, columns]: [usize; 3], triangle: Triangle) -> &'a [T] {
     assert!(b.len() == batch * n * columns, "{batch} systems of {n} × {n}");
     out.copy_from_slice(b);
     if !out.is_empty() {
@@ -189,7 +185,7 @@ pub fn solve_triangular<'a, T: Float + Real>(
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn eigh<'a, T: Float + Real>(values: &'a mut [T], vectors: &'a mut [T], a: &[T], [batch, n]: [usize; 2]) -> (&'a [T], &'a [T]) {
+pub fn eigh<'a, T: Real>(values: &'a mut [T], vectors: &'a mut [T], a: &[T], [batch, n]: [usize; 2]) -> (&'a [T], &'a [T]) {
     assert!(a.len() == batch * n * n && vectors.len() == a.len() && values.len() == batch * n, "{batch} matrices of {n} × {n}");
     if n > 0 {
         for ((values, vectors), a) in values.chunks_exact_mut(n).zip(vectors.chunks_exact_mut(n * n)).zip(a.chunks_exact(n * n)) {
