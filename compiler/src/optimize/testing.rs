@@ -89,7 +89,8 @@ fn arguments(f: &Func, seed: u64) -> Vec<Tensor> {
         let n = shape.iter().product();
         let mut floats = (0..n).map(|_| float(seed % 3 == 2));
         let data = match elem {
-            Elem::F64 => Data::F64(floats.collect()),
+            // A generic function runs in the wide type.
+            Elem::F64 | Elem::Generic(_) => Data::F64(floats.collect()),
             Elem::F32 => Data::F32(floats.map(|x| x as f32).collect()),
             Elem::Usize | Elem::I64 => Data::Int(elem, floats.map(|x| if x > 1.0 { 2 } else { i64::from(x > 0.0) }).collect()),
             Elem::Bool => Data::Bool(floats.by_ref().map(|x| x > 0.0).collect()),
