@@ -91,7 +91,7 @@ fn differentiable(name: &str, p: &Program) -> Differentiable {
     let mut results: Vec<Form> = p.func.result_types().map(form).collect();
     let output = if results.len() == 1 { results.remove(0) } else { Form::Tuple(results) };
     let (name, generics) = (quote::format_ident!("{name}"), syn::Generics::default());
-    let signature = Signature { name, vis: parse_quote!(pub), generics, params: params.collect(), output };
+    let signature = Signature { name, vis: parse_quote!(pub), generics, types: Default::default(), params: params.collect(), output };
     let lowered = Lowered { func: p.func.clone(), signature, assumed: Vec::new() };
     Differentiable { lowered, wrt: p.wrt.clone(), requests: Vec::new(), batched: Vec::new(), crate_path: parse_quote!(::bilevel) }
 }
