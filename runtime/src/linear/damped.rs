@@ -31,8 +31,4 @@ impl<T: Float, O: Operator<T>> Operator<T> for Damped<'_, T, O> {
             vector::axpy(self.damping, x, product);
         }
     }
-
-    fn version(&self) -> Option<u64> {
-        self.operator.version()
-    }
 }

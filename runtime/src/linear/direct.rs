@@ -3,6 +3,7 @@
 use super::krylov::default_tolerance;
 use super::{LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, unit_rhs};
 use crate::kernels::{Real, Triangle};
+use crate::random::SplitMix;
 use crate::{Error, Float, vector};
 
 /// Steps of inverse iteration towards the smallest eigenvalue, and of power iteration towards the largest.
@@ -12,8 +13,8 @@ const MAX_REFINEMENTS: usize = 3;
 
 /// A direct solve: the symmetric matrix is assembled from a product for every unknown, made symmetric, and factorised by Cholesky's method.
 ///
-/// For up to a few thousand unknowns: `n` products, `n³/3` operations for each of the factorisation and of the proof below, and two matrices of memory. Where
-/// [`Operator::version`] says that the operator is the one of the last solve, the factors are used again. What no eigenvalue is below is shown by factorising
+/// For up to a few thousand unknowns: `n + 2` products, `n³/3` operations for each of the factorisation and of the proof below, and two matrices of memory. Where
+/// the product with a random vector is to the bit that of the last solve, the operator has not changed, and its factors are used again. What no eigenvalue is below is shown by factorising
 /// the matrix less that number times the identity, and reported as [`LinearOutcome::eigenvalue_bound`].
 ///
 /// A matrix that is not positive definite ends the solve with [`LinearStop::NegativeCurvature`] and its smallest eigenvalue, unless
@@ -49,7 +50,8 @@ enum Factors {
 pub struct DirectMemory<T> {
     n: usize,
     factors: Factors,
-    version: Option<u64>,
+    /// The product of the operator that the factors are of with the random vector.
+    signature: Vec<T>,
     seen: Seen<T>,
     /// The matrix itself, and what it was factorised to.
     matrix: Vec<T>,
@@ -80,6 +82,19 @@ impl Direct {
 }
 
 impl<T: Real> DirectMemory<T> {
+    /// Whether the operator is the one that was factorised: two operators that differ have different products with a random vector. Takes note of
+    /// the product.
+    fn is_known(&mut self, operator: &mut impl Operator<T>) -> bool {
+        let mut random = SplitMix::new(0);
+        for x in &mut self.residual {
+            *x = T::from_f64(random.normal());
+        }
+        operator.apply(&self.residual, &mut self.product);
+        let known = self.factors != Factors::None && self.product == self.signature;
+        self.signature.copy_from_slice(&self.product);
+        known
+    }
+
     /// Assembles the matrix, symmetric to the bit. Says whether all of it is finite.
     fn assemble(&mut self, operator: &mut impl Operator<T>) -> bool {
         let n = self.n;
@@ -249,7 +264,7 @@ impl<T: Real> LinearSolver<T> for Direct {
         Ok(DirectMemory {
             n,
             factors: Factors::None,
-            version: None,
+            signature: vector::zeros(n),
             seen: Seen::new(),
             matrix: vector::zeros(n * n),
             factor: vector::zeros(n * n),
@@ -267,11 +282,8 @@ impl<T: Real> LinearSolver<T> for Direct {
             Ok(norm) => norm,
             Err(outcome) => return outcome,
         };
-        let known = memory.factors != Factors::None && operator.version().is_some() && operator.version() == memory.version;
-        if !known {
-            let factorised = memory.factorise(operator, self.other);
-            memory.version = operator.version();
-            if let Err(stop) = factorised {
+        if !memory.is_known(operator) {
+            if let Err(stop) = memory.factorise(operator, self.other) {
                 unit_solution.fill(T::zero());
                 return memory.seen.outcome(stop, rhs_norm, if stop == LinearStop::NonFinite { T::nan() } else { T::one() });
             }
@@ -310,27 +322,52 @@ impl<T: Real> LinearSolver<T> for Direct {
         memory.seen.outcome(stop, rhs_norm, residual)
     }
 
-    /// Uses the factors of the last solve, for whatever operator they were: for a correction a neighbouring one serves.
-    fn correct(&self, _: &mut impl Operator<T>, b: &[T], unit_solution: &mut [T], memory: &mut DirectMemory<T>, _: T) -> LinearStop {
+    /// Uses the factors of the last solve, which may be those of a neighbouring operator, and refines until they serve.
+    fn correct(
+        &self,
+        operator: &mut impl Operator<T>,
+        b: &[T],
+        unit_solution: &mut [T],
+        memory: &mut DirectMemory<T>,
+        tolerance: T,
+    ) -> LinearStop {
         if let Err(outcome) = unit_rhs(b, &mut memory.rhs, unit_solution) {
             return outcome.stop;
         }
+        unit_solution.fill(T::zero());
         if memory.factors == Factors::None {
-            unit_solution.fill(T::zero());
-            return LinearStop::NegativeCurvature;
+            return LinearStop::Singular;
         }
-        unit_solution.copy_from_slice(&memory.rhs);
-        memory.apply_inverse(unit_solution, self.pseudo_tolerance());
-        LinearStop::Converged
+        memory.residual.copy_from_slice(&memory.rhs);
+        let mut last = T::one();
+        loop {
+            let mut correction = std::mem::take(&mut memory.residual);
+            memory.apply_inverse(&mut correction, self.pseudo_tolerance());
+            vector::axpy(T::one(), &correction, unit_solution);
+            memory.residual = correction;
+            operator.apply(unit_solution, &mut memory.product);
+            let DirectMemory { rhs, residual, product, .. } = memory;
+            vector::add_scaled(rhs, -T::one(), product, residual);
+            let norm = vector::norm(residual);
+            if norm <= tolerance {
+                return LinearStop::Converged;
+            }
+            if !norm.is_finite() {
+                return LinearStop::NonFinite;
+            }
+            if norm > T::from_f64(0.9) * last {
+                return LinearStop::Stagnated;
+            }
+            last = norm;
+        }
     }
 
     fn forget(&self, memory: &mut DirectMemory<T>) {
         memory.factors = Factors::None;
-        memory.version = None;
     }
 
     fn bytes(memory: &DirectMemory<T>) -> usize {
-        let DirectMemory { matrix, factor, diagonal, beside, order: [order, inverse], rhs, residual, product, .. } = memory;
-        bytes_of(&[matrix, factor, diagonal, beside, rhs, residual, product]) + bytes_of(&[order, inverse])
+        let DirectMemory { signature, matrix, factor, diagonal, beside, order: [order, inverse], rhs, residual, product, .. } = memory;
+        bytes_of(&[signature, matrix, factor, diagonal, beside, rhs, residual, product]) + bytes_of(&[order, inverse])
     }
 }

@@ -55,12 +55,6 @@ pub trait Operator<T: Float> {
     fn apply_to_solution(&mut self, x: &[T], product: &mut [T]) {
         self.apply(x, product);
     }
-
-    /// A number that is the same as at an earlier solve only if the operator is the same; `None` if that is not known. A solver that keeps
-    /// what it made of the operator, such as a factorisation, uses it again where the number is the same.
-    fn version(&self) -> Option<u64> {
-        None
-    }
 }
 
 impl<T: Float, F: FnMut(&[T], &mut [T])> Operator<T> for F {

@@ -23,47 +23,29 @@ fn no_eigenvalue_is_below_the_bound() {
     }
 }
 
-/// An operator that says which one it is.
-struct Versioned {
-    dense: Dense<f64>,
-    version: Option<u64>,
-}
-
-impl Operator<f64> for Versioned {
-    fn apply(&mut self, v: &[f64], product: &mut [f64]) {
-        self.dense.apply(v, product);
-    }
-
-    fn version(&self) -> Option<u64> {
-        self.version
-    }
-}
-
 #[test]
 fn factors_are_used_again_for_the_same_operator_only() {
     let direct = Direct::default();
     let mut memory = LinearSolver::<f64>::memory(&direct, 4).unwrap();
-    let mut operator = Versioned { dense: hilbert(4), version: None };
-    let mut run = |version, scale: f64, memory: &mut _| {
-        operator.version = version;
-        operator.dense = hilbert(4);
-        operator.dense.rows.iter_mut().flatten().for_each(|x| *x *= scale);
+    let run = |scale: f64, memory: &mut _| {
+        let mut operator = hilbert(4);
+        operator.rows.iter_mut().flatten().for_each(|x| *x *= scale);
         let mut x = [0.0; 4];
         let outcome = direct.solve(&mut operator, &[1.0, 2.0, 3.0, 4.0], &mut x, memory);
         assert_eq!(outcome.stop, LinearStop::Converged);
         assert!(outcome.eigenvalue_bound.is_some());
-        (operator.dense.n_products, x)
+        (operator.n_products, x)
     };
-    let (first, x) = run(Some(1), 1.0, &mut memory);
-    assert_eq!(first, 5);
-    assert_eq!(run(Some(1), 1.0, &mut memory), (1, x));
-    let (changed, half) = run(Some(2), 2.0, &mut memory);
-    assert_eq!(changed, 5);
+    let (first, x) = run(1.0, &mut memory);
+    assert_eq!(first, 6);
+    assert_eq!(run(1.0, &mut memory), (2, x));
+    let (changed, half) = run(2.0, &mut memory);
+    assert_eq!(changed, 6);
     assert!(half.iter().zip(x).all(|(half, x)| (2.0 * half - x).abs() < 1e-14));
-    assert_eq!((run(None, 1.0, &mut memory).0, run(None, 1.0, &mut memory).0), (5, 5));
-    run(Some(3), 1.0, &mut memory);
+    assert_eq!(run(2.0, &mut memory).0, 2);
+    assert_eq!(run(2.0 + 1e-15, &mut memory).0, 6);
     LinearSolver::<f64>::forget(&direct, &mut memory);
-    assert_eq!(run(Some(3), 1.0, &mut memory).0, 5);
+    assert_eq!(run(2.0 + 1e-15, &mut memory).0, 6);
 }
 
 #[test]
@@ -97,6 +79,27 @@ fn indefinite_matrices_of_every_size() {
         assert!(outcome.smallest_curvature.unwrap() < 0.0);
         assert!(x.iter().zip(&expected).all(|(x, e)| (x - e).abs() < 1e-9), "{n}");
     }
+}
+
+/// As the factors of the last outer step do for the next.
+#[test]
+fn factors_of_a_neighbour_correct_too() {
+    let direct = Direct::default();
+    let mut memory = LinearSolver::<f64>::memory(&direct, 5).unwrap();
+    let b = [1.0, -1.0, 2.0, 0.0, 1.0];
+    let mut x = [0.0; 5];
+    assert_eq!(direct.correct(&mut hilbert(5), &b, &mut x, &mut memory, 0.1), LinearStop::Singular);
+    direct.solve(&mut hilbert(5), &b, &mut x, &mut memory);
+    let mut neighbour = hilbert(5);
+    neighbour.rows.iter_mut().enumerate().for_each(|(i, row)| row[i] += 0.05);
+    assert_eq!(direct.correct(&mut neighbour, &b, &mut x, &mut memory, 1e-6), LinearStop::Converged);
+    assert!(neighbour.n_products > 1);
+    let mut product = [0.0; 5];
+    neighbour.apply(&x, &mut product);
+    assert!(product.iter().zip(b).all(|(p, b)| (p - b / 7_f64.sqrt()).abs() < 1e-6));
+    // One that has nothing in common with them is not corrected, which is said.
+    let mut stranger = Dense::diagonal(&[-1.0; 5]);
+    assert_eq!(direct.correct(&mut stranger, &b, &mut x, &mut memory, 0.1), LinearStop::Stagnated);
 }
 
 #[test]
