@@ -109,6 +109,13 @@ pub enum Error {
         /// The iteration of the linear solver that showed it.
         iteration: usize,
     },
+    /// The inner loss is less convex than the user has said.
+    NotStronglyConvex {
+        /// What no eigenvalue was to be below.
+        mu: f64,
+        /// A curvature that is.
+        curvature: f64,
+    },
     /// A linear solver stopped far from a solution.
     LinearSolverNotConverged {
         /// The recomputed residual relative to the right-hand side.
@@ -234,6 +241,11 @@ impl fmt::Display for Error {
                 f,
                 "the Hessian of the inner loss is not positive definite (curvature {curvature:.2e} along a direction met in iteration \
                  {iteration}): the inner variable is no strict minimum; add a penalty or solve the inner problem further"
+            ),
+            Error::NotStronglyConvex { mu, curvature } => write!(
+                f,
+                "`Implicit::strong_convexity` is {mu:e}, but the Hessian of the inner loss has a curvature of {curvature:e}: give a number that no \
+                 eigenvalue is below, or none"
             ),
             Error::LinearSolverNotConverged { residual, limit, iterations } => write!(
                 f,

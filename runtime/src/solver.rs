@@ -329,6 +329,7 @@ impl<'p, P: BilevelProblem, M> Session<'p, P, M> {
             }
         };
         let session = slot.insert(session);
+        method.forget(&mut session.method_memory);
         inner.write_to(&mut session.inner);
         outer.write_to(&mut session.outer);
         check_finite_leaves(P::INNER_NAMES, &session.inner_shapes, &session.inner)?;

@@ -108,6 +108,7 @@ impl<T: Float> BiCgStabCycle<T> {
             if stabiliser_norm == T::zero() || cosine.abs() <= small {
                 return End::Breakdown;
             }
+            seen.curvature(cosine * stabiliser_norm / halfway);
             let omega = cosine * halfway / stabiliser_norm;
             vector::axpy(omega, residual, x);
             vector::axpy(-omega, stabiliser, residual);

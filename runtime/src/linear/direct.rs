@@ -282,11 +282,11 @@ impl<T: Real> LinearSolver<T> for Direct {
             Ok(norm) => norm,
             Err(outcome) => return outcome,
         };
-        if !memory.is_known(operator) {
-            if let Err(stop) = memory.factorise(operator, self.other) {
-                unit_solution.fill(T::zero());
-                return memory.seen.outcome(stop, rhs_norm, if stop == LinearStop::NonFinite { T::nan() } else { T::one() });
-            }
+        if !memory.is_known(operator)
+            && let Err(stop) = memory.factorise(operator, self.other)
+        {
+            unit_solution.fill(T::zero());
+            return memory.seen.outcome(stop, rhs_norm, if stop == LinearStop::NonFinite { T::nan() } else { T::one() });
         }
         let tolerance = self.pseudo_tolerance();
         unit_solution.copy_from_slice(&memory.rhs);

@@ -1,7 +1,7 @@
 //! Generalised minimal residuals with restarts, for any operator.
 
 use super::krylov::{Cycle, KrylovSolver, Limits, Until};
-use super::{LinearStop, Operator, Seen, bytes_of, check_at_least_one};
+use super::{LinearStop, Operator, Seen, bytes_of, check_at_least_one, dense};
 use crate::{Error, Float, vector};
 
 /// Generalised minimal residuals, restarted.
@@ -31,6 +31,8 @@ pub struct GmresCycle<T> {
     basis: Vec<T>,
     /// The triangular factor of the projected operator, column after column of `restart + 1` elements.
     triangle: Vec<T>,
+    /// The projected operator, and scratch for its eigenvectors.
+    projected: [Vec<T>; 2],
     rotations: Vec<(T, T)>,
     /// The projected right-hand side, rotated.
     rhs: Vec<T>,
@@ -69,6 +71,7 @@ impl KrylovSolver for Gmres {
             restart,
             basis: vector::zeros((restart + 1) * n),
             triangle: vector::zeros((restart + 1) * restart),
+            projected: [vector::zeros(restart * restart), vector::zeros(restart * restart)],
             rotations: vec![(T::one(), T::zero()); restart],
             rhs: vector::zeros(restart + 1),
         })
@@ -94,6 +97,37 @@ impl<T: Float> GmresCycle<T> {
         vector::norm(product)
     }
 
+    /// Takes note of column `j` of the projected operator, with what is left below it.
+    fn keep_column(&mut self, j: usize, below: T) {
+        let m = self.restart;
+        let column = &self.triangle[j * (m + 1)..][..j + 1];
+        for (i, &x) in column.iter().enumerate() {
+            self.projected[0][i * m + j] = x;
+        }
+        if j + 1 < m {
+            self.projected[0][(j + 1) * m + j] = below;
+        }
+    }
+
+    /// The extreme eigenvalues of the symmetric part of the operator on the first `k` vectors.
+    fn see(&mut self, k: usize, seen: &mut Seen<T>) {
+        let m = self.restart;
+        let [projected, scratch] = &mut self.projected;
+        let half = T::from_f64(0.5);
+        for i in 0..k {
+            for j in 0..=i {
+                // An element below the one beside the diagonal is zero.
+                let lower = if i <= j + 1 { projected[i * m + j] } else { T::zero() };
+                scratch[i * k + j] = half * (lower + projected[j * m + i]);
+                scratch[j * k + i] = scratch[i * k + j];
+            }
+        }
+        dense::eigen(&mut scratch[..k * k], &mut projected[..k * k], k);
+        for i in 0..k {
+            seen.curvature(scratch[i * (k + 1)]);
+        }
+    }
+
     /// Applies the earlier rotations to column `j`, and a new one that removes what is below its diagonal.
     fn rotate(&mut self, j: usize, below: T) {
         let column = &mut self.triangle[j * (self.restart + 1)..][..self.restart + 1];
@@ -114,9 +148,9 @@ impl<T: Float> GmresCycle<T> {
         for j in (0..k).rev() {
             let column = &self.triangle[j * (self.restart + 1)..];
             self.rhs[j] /= column[j];
-            for i in 0..j {
-                let change = column[i] * self.rhs[j];
-                self.rhs[i] -= change;
+            let (above, from) = self.rhs.split_at_mut(j);
+            for (above, &entry) in above.iter_mut().zip(column) {
+                *above -= entry * from[0];
             }
         }
         for (&y, v) in self.rhs.iter().zip(self.basis.chunks_exact(self.n)).take(k) {
@@ -176,6 +210,7 @@ impl<T: Float> Cycle<T> for GmresCycle<T> {
                 }
                 seen.n_iterations += 1;
                 let exhausted = below <= T::from_f64(8.0) * T::EPSILON * scale;
+                self.keep_column(k, below);
                 self.rotate(k, if exhausted { T::zero() } else { below });
                 // A column that depends on the others, of an operator that is singular on this space.
                 singular = self.triangle[k * (self.restart + 1) + k] <= T::from_f64(8.0) * T::EPSILON * scale;
@@ -189,6 +224,7 @@ impl<T: Float> Cycle<T> for GmresCycle<T> {
                 vector::divide(product, below, &mut self.basis[k * n..(k + 1) * n]);
             }
             let left = if singular { norm } else { self.rhs[k] };
+            self.see(k, seen);
             self.update(x, k);
             if singular {
                 return LinearStop::Stagnated;
@@ -205,6 +241,6 @@ impl<T: Float> Cycle<T> for GmresCycle<T> {
     }
 
     fn bytes(&self) -> usize {
-        bytes_of(&[&self.basis, &self.triangle, &self.rhs]) + bytes_of(&[&self.rotations])
+        bytes_of(&[&self.basis, &self.triangle, &self.projected[0], &self.projected[1], &self.rhs]) + bytes_of(&[&self.rotations])
     }
 }

@@ -77,6 +77,8 @@ impl<T: Float> Cycle<T> for MinresCycle<T> {
         last_direction.fill(T::zero());
         // The tridiagonal matrix below the diagonal, and the last two rotations.
         let mut below = T::zero();
+        // The last pivot of that matrix, the square of the length of the conjugate direction that it belongs to, and its last diagonal element.
+        let (mut pivot_along, mut square, mut last_diagonal) = (T::one(), T::zero(), None);
         let (mut cos, mut sin, mut last_cos, mut last_sin) = (T::one(), T::zero(), T::one(), T::zero());
         loop {
             if seen.n_iterations == until.max_iterations {
@@ -86,6 +88,21 @@ impl<T: Float> Cycle<T> for MinresCycle<T> {
             let diagonal = vector::dot(basis, product);
             if !seen.curvature(diagonal) {
                 return LinearStop::NonFinite;
+            }
+            // The vectors of the basis are averages over the spectrum; the directions of conjugate gradients, of which the pivots tell, and the planes of
+            // two vectors see more of it.
+            let ratio = below / pivot_along;
+            square = T::one() + ratio * ratio * square;
+            pivot_along = diagonal - ratio * below;
+            let along = pivot_along / square;
+            if along.is_finite() {
+                seen.curvature(along);
+            }
+            if let Some(last) = last_diagonal.replace(diagonal) {
+                let half = T::from_f64(0.5);
+                let (mean, radius) = (half * (last + diagonal), (half * (last - diagonal)).hypot(below));
+                seen.curvature(mean - radius);
+                seen.curvature(mean + radius);
             }
             vector::axpy(-diagonal, basis, product);
             vector::axpy(-below, last_basis, product);

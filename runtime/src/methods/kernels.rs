@@ -119,6 +119,11 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         }
     }
 
+    /// The same at the point of the last [`hessian`](Self::hessian), which is not linearized again.
+    pub(super) fn hessian_again<'a>(&'a mut self, mixed: &'a mut [P::Float]) -> Hessian<'a, 'p, P> {
+        Hessian { kernels: self, mixed }
+    }
+
     fn inner_curvature(&mut self, inner: &[P::Float], outer: &[P::Float]) {
         self.problem.inner_curvature(&mut self.workspace, inner, outer);
         self.has_failed();

@@ -117,6 +117,11 @@ pub trait Method<P: BilevelProblem, I> {
         point: Point<'_, P::Float>,
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error>;
+
+    /// Forgets what earlier hypergradients have left in the memory for later ones to start from.
+    fn forget(&self, memory: &mut Self::Memory) {
+        let _ = memory;
+    }
 }
 
 /// What makes `w(λ)` where the user has not chosen it by [`Solver::inner`](crate::solver::Solver::inner).

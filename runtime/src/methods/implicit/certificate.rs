@@ -92,13 +92,17 @@ pub(super) fn error_bound<P: BilevelProblem, L: LinearSolver<P::Float>>(
     memory: &mut CertificateMemory<P::Float>,
     made: &Made<'_, P::Float>,
 ) -> ErrorBound {
-    match parts(kernels, (linear, linear_memory), memory, made) {
-        Ok(parts) => bound(&parts, made, vector::norm(&memory.direct)),
-        Err(reason) => ErrorBound { value: f64::INFINITY, relative: f64::INFINITY, basis: Basis::Unknown { reason } },
-    }
+    let (value, basis) = match parts(kernels, (linear, linear_memory), memory, made) {
+        Ok(parts) => bound(&parts, made),
+        Err(reason) => (f64::INFINITY, Basis::Unknown { reason }),
+    };
+    let norm = vector::norm(made.gradient).to_f64();
+    let relative = if value == 0.0 { 0.0 } else { value / norm };
+    let (n_gradients, n_products) = kernels.take_counts();
+    ErrorBound { value, relative, basis, n_gradients, n_products }
 }
 
-fn bound<T: Float>(parts: &Parts<T>, made: &Made<'_, T>, _corrected: T) -> ErrorBound {
+fn bound<T: Float>(parts: &Parts<T>, made: &Made<'_, T>) -> (f64, Basis) {
     let Parts { from_inner, step_norm, gradient_left, contraction, residual_norm, from_linear, residual_left, mixed_norm } = *parts;
     // Every term is known to rounding only, and the solution to rounding times the condition of the system.
     let condition = match (made.mu, made.curvatures) {
@@ -114,30 +118,25 @@ fn bound<T: Float>(parts: &Parts<T>, made: &Made<'_, T>, _corrected: T) -> Error
             (T::from_f64(SAFETY) * (inner + from_linear) + rounding, Basis::Estimate)
         }
         Some(mu) => {
-            let (by_step, residual_by_step) = if step_norm > T::zero() {
-                (from_inner / step_norm, residual_norm / step_norm)
-            } else {
-                (T::zero(), T::zero())
-            };
+            let (by_step, residual_by_step) =
+                if step_norm > T::zero() { (from_inner / step_norm, residual_norm / step_norm) } else { (T::zero(), T::zero()) };
             let inner_left = (by_step + mixed_norm * residual_by_step / mu) * (gradient_left / mu);
             let linear_left = mixed_norm * residual_left / mu;
             (from_inner + from_linear + inner_left + linear_left + rounding, Basis::StrongConvexity { mu: mu.to_f64() })
         }
     };
-    let norm = vector::norm(made.gradient);
-    let relative = if norm > T::zero() { (value / norm).to_f64() } else { f64::INFINITY };
-    ErrorBound { value: value.to_f64(), relative: if value == T::zero() { 0.0 } else { relative }, basis }
+    (value.to_f64(), basis)
 }
 
-fn parts<P: BilevelProblem, L: LinearSolver<P::Float>>(
+fn parts<T: Float, P: BilevelProblem<Float = T>, L: LinearSolver<T>>(
     kernels: &mut Kernels<'_, P>,
     (linear, linear_memory): (&L, &mut L::Memory),
-    memory: &mut CertificateMemory<P::Float>,
-    made: &Made<'_, P::Float>,
-) -> Result<Parts<P::Float>, &'static str> {
+    memory: &mut CertificateMemory<T>,
+    made: &Made<'_, T>,
+) -> Result<Parts<T>, &'static str> {
     let CertificateMemory { point, residual, correction, rhs, direct, mixed } = memory;
-    let (zero, one) = (P::Float::from_f64(0.0), P::Float::from_f64(1.0));
-    let rough = P::Float::from_f64(ROUGH);
+    let (zero, one) = (T::zero(), T::one());
+    let rough = T::from_f64(ROUGH);
     let largest = made.curvatures.map_or(one, |(_, largest)| largest);
 
     // The correction of the inner solution.
@@ -152,13 +151,13 @@ fn parts<P: BilevelProblem, L: LinearSolver<P::Float>>(
         kernels.inner_loss(made.outer).value_and_grad(point, residual);
         gradient_left = vector::norm(residual);
         contraction = gradient_left / gradient_norm;
-        let half = P::Float::from_f64(0.5);
+        let half = T::from_f64(0.5);
         if contraction.is_nan() {
             return Err("the inner loss is not finite near its solution");
         }
         if contraction > half {
             // A gradient that is made of rounding does not become smaller.
-            let visible = P::Float::EPSILON.sqrt() * largest * (one + vector::norm(made.inner));
+            let visible = T::EPSILON.sqrt() * largest * (one + vector::norm(made.inner));
             if gradient_norm > visible {
                 return Err("a Newton step does not halve the gradient: the inner solution is too far from a stationary point");
             }
@@ -202,12 +201,20 @@ fn parts<P: BilevelProblem, L: LinearSolver<P::Float>>(
         for _ in 0..N_PROBES {
             random.signs(point);
             kernels.hessian_again(mixed).apply_to_solution(point, rhs);
-            square += vector::dot(mixed, mixed) / P::Float::from_f64(N_PROBES as f64);
+            square += vector::dot(mixed, mixed) / T::from_f64(N_PROBES as f64);
         }
         mixed_norm = nan_to_zero(mixed_norm).max(square.sqrt());
     }
-    let parts =
-        Parts { from_inner, step_norm, gradient_left, contraction, residual_norm, from_linear, residual_left, mixed_norm: nan_to_zero(mixed_norm) };
+    let parts = Parts {
+        from_inner,
+        step_norm,
+        gradient_left,
+        contraction,
+        residual_norm,
+        from_linear,
+        residual_left,
+        mixed_norm: nan_to_zero(mixed_norm),
+    };
     Ok(parts)
 }
 
@@ -219,9 +226,9 @@ fn nan_to_zero<T: Float>(x: T) -> T {
 fn understood(stop: LinearStop) -> Result<(), &'static str> {
     match stop {
         LinearStop::Converged | LinearStop::Truncated => Ok(()),
-        LinearStop::MaxIterations | LinearStop::Stagnated | LinearStop::Diverged => {
-            Err("the linear system is not solved to a hundredth: the Hessian is nearly singular, or far from the matrix that was factorised")
-        }
+        LinearStop::MaxIterations | LinearStop::Stagnated | LinearStop::Diverged => Err(
+            "the linear system is not solved to a hundredth: the Hessian is nearly singular, or far from the matrix that was factorised",
+        ),
         LinearStop::NegativeCurvature => Err("the Hessian without damping is not positive definite"),
         LinearStop::Singular => Err("the Hessian is singular"),
         LinearStop::NonFinite => Err("a product with the Hessian is not finite"),

@@ -31,9 +31,7 @@ pub(super) fn check_linear(outcome: &LinearOutcome) -> Result<(), Error> {
             limit: RESIDUAL_LIMIT,
             iterations: outcome.n_iterations,
         }),
-        LinearStop::Diverged => {
-            Err(Error::LinearSolverDiverged { residual: outcome.relative_residual, iterations: outcome.n_iterations })
-        }
+        LinearStop::Diverged => Err(Error::LinearSolverDiverged { residual: outcome.relative_residual, iterations: outcome.n_iterations }),
         LinearStop::NegativeCurvature | LinearStop::Singular => {
             Err(Error::NotPositiveDefinite { curvature: outcome.smallest_curvature.unwrap_or(f64::NAN), iteration: outcome.n_iterations })
         }

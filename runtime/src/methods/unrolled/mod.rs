@@ -347,7 +347,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         check_finite("the hypergradient", gradient)?;
         let inner_outcome = end_of_run(kernels, work, outer, inner, outcome.n_steps)?;
         let (n_gradients, n_products) = kernels.take_counts();
-        Ok((value, Report { inner: inner_outcome, linear: None, unrolled: Some(outcome), n_gradients, n_products }))
+        Ok((value, Report { peak_bytes: outcome.n_bytes, unrolled: Some(outcome), ..Report::new(inner_outcome, n_gradients, n_products) }))
     }
 }
 

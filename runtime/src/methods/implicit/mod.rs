@@ -4,65 +4,62 @@
 //! `dg/dλ = ∂_λ g − Mᵀq`. Only `H` and `Mᵀ` as products are needed, and one pass gives both: the product that recomputes the residual of
 //! the solution also gives `Mᵀq`.
 
+mod certificate;
+mod checks;
+mod settings;
+
 use super::{DefaultInner, Kernels, Method, Point, Sizes};
-use crate::linear::{Cg, LinearOutcome, LinearSolver, LinearStop};
+use crate::linear::{Cg, Damped, LinearSolver};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
 use crate::{BilevelProblem, Error, Float, Report, vector};
-
-/// No hypergradient is given where `‖∇_w f‖` exceeds this times `1 + ‖w‖` and the tolerance of the inner solver.
-const STATIONARITY_LIMIT: f64 = 1e-3;
-/// No hypergradient is given where `w` is certainly farther from the minimum than this times `1 + ‖w‖`.
-const DISTANCE_LIMIT: f64 = 1e-2;
-/// No hypergradient is given where the linear solver ends by itself with a larger relative residual.
-const RESIDUAL_LIMIT: f64 = 1e-3;
+use certificate::{CertificateMemory, Made, error_bound};
+pub(super) use checks::check_finite;
+use checks::{DISTANCE_LIMIT, STATIONARITY_LIMIT, check_convexity, check_linear, check_stationary};
 
 /// The implicit hypergradient `∂_λ g − Mᵀ H⁻¹ ∂_w g` at the inner solution.
 ///
-/// It needs a strict minimum: `H` positive definite. Settings of the inner solver have no influence on it, as long as that finds the
-/// minimum. What the solvers leave is in the [`Report`], and these are errors:
+/// Settings of the inner solver have no influence on it, as long as that finds a stationary point. What the solvers leave is in the [`Report`],
+/// with a bound on the error of the hypergradient, and these are errors:
 /// - an inner solver that did not meet its tolerance, where `‖∇_w f‖ > 10⁻³ (1 + ‖w‖)`;
 /// - whatever the tolerance was, `‖∇_w f‖ > 10⁻² L (1 + ‖w‖)` for the largest curvature `L` seen: the minimum is at least `‖∇_w f‖ / L`
 ///   away. This catches tolerances that are too large for the scale of the loss;
-/// - a linear system with a relative residual above 10⁻³, unless the iterations were limited on purpose with
-///   [`max_iterations`](Implicit::max_iterations);
-/// - any direction of zero or negative curvature.
+/// - a linear system with a relative residual above 10⁻³, unless the iterations, terms or columns were limited on purpose, and a series that diverges;
+/// - a singular `H`, and any direction of zero or negative curvature, where the linear solver needs a strict minimum. [`minres`](Self::minres),
+///   [`gmres`](Self::gmres), [`bicgstab`](Self::bicgstab) and `direct().allow_indefinite()` do not: the hypergradient is then that of the stationary point
+///   that was found, and the report says that it is no minimum.
 ///
-/// Memory: three vectors of the size of `w`, one of the size of `λ`, and those of the linear solver.
+/// | method | linear solver | for |
+/// | --- | --- | --- |
+/// | [`cg`](Self::cg) | conjugate gradients, with or without a [preconditioner](Self::preconditioner) | most problems |
+/// | `direct` | Cholesky, with the feature `linalg` | up to a few thousand inner variables |
+/// | [`minres`](Self::minres), [`gmres`](Self::gmres), [`bicgstab`](Self::bicgstab) | minimal residuals and others | stationary points that are no minima |
+/// | [`neumann`](Self::neumann), [`one_step`](Self::one_step) | a series cut short | very large problems, as a cheap approximation |
+/// | [`nystrom`](Self::nystrom) | a low-rank approximation | the same |
+///
+/// Memory: three vectors of the size of `w`, one of the size of `λ`, and those of the linear solver; with the error bound four and two more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 pub struct Implicit<L = Cg> {
     linear: L,
+    damping: f64,
+    strong_convexity: Option<f64>,
+    error_bound: bool,
+    warm_start: bool,
 }
 
 /// Vectors of an implicit hypergradient.
 #[derive(Debug, Clone)]
 pub struct ImplicitMemory<T, L, I> {
     inner_bar: Vec<T>,
+    /// The solution of the last linear system, divided by the norm of its right-hand side, and that norm; 0 where there is none.
     solution: Vec<T>,
+    rhs_norm: T,
     mixed: Vec<T>,
+    certificate: Option<CertificateMemory<T>>,
     linear: L,
     inner: I,
     /// Of the solver behind [`Method::exact_value`], once that has been asked for.
     exact: Option<NewtonCgMemory<T>>,
-}
-
-impl Implicit<Cg> {
-    /// Solves `H q = ∂_w g` by conjugate gradients. Costs a curvature product per iteration and one more.
-    pub fn cg() -> Self {
-        Implicit { linear: Cg::default() }
-    }
-
-    /// The relative residual to reach; see [`Cg::tolerance`].
-    pub fn tolerance(mut self, tolerance: f64) -> Self {
-        self.linear = self.linear.tolerance(tolerance);
-        self
-    }
-
-    /// The most iterations of conjugate gradients; a solve that ends there gives its iterate. Default: see [`Cg::max_iterations`].
-    pub fn max_iterations(mut self, max_iterations: usize) -> Self {
-        self.linear = self.linear.max_iterations(max_iterations);
-        self
-    }
 }
 
 impl<L> DefaultInner for Implicit<L> {
@@ -75,11 +72,21 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
     const FORGETS_ITS_START: bool = true;
 
     fn memory(&self, inner_solver: &I, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
-        let n_inner = sizes.n_inner();
+        let (setting, value) = ("Implicit::damping", self.damping);
+        if !(value.is_finite() && value >= 0.0) {
+            return Err(Error::InvalidSetting { setting, value, requirement: "finite and not negative" });
+        }
+        let setting = "Implicit::strong_convexity";
+        if let Some(value) = self.strong_convexity.filter(|mu| !(mu.is_finite() && *mu > 0.0)) {
+            return Err(Error::InvalidSetting { setting, value, requirement: "finite and positive" });
+        }
+        let (n_inner, n_outer) = (sizes.n_inner(), sizes.n_outer());
         Ok(ImplicitMemory {
             inner_bar: vector::zeros(n_inner),
             solution: vector::zeros(n_inner),
-            mixed: vector::zeros(sizes.n_outer()),
+            rhs_norm: P::Float::default(),
+            mixed: vector::zeros(n_outer),
+            certificate: self.error_bound.then(|| CertificateMemory::new(n_inner, n_outer)),
             linear: self.linear.memory(n_inner)?,
             inner: inner_solver.memory(n_inner)?,
             exact: None,
@@ -131,7 +138,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
         Point { outer, inner }: Point<'_, P::Float>,
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error> {
-        let ImplicitMemory { inner_bar, solution, mixed, linear: linear_memory, inner: inner_memory, .. } = memory;
+        let ImplicitMemory { inner_bar, solution, rhs_norm, mixed, certificate, linear: linear_memory, inner: inner_memory, .. } = memory;
         kernels.take_counts();
         let inner_outcome = solve_inner(kernels, inner_solver, inner_memory, outer, inner)?;
 
@@ -139,20 +146,60 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
         check_finite("the gradient of the outer loss", inner_bar)?;
         check_finite("the gradient of the outer loss", gradient)?;
 
+        // The last solution is that of `H q = b`, divided by the norm of the last `b`.
+        let last_norm = std::mem::take(rhs_norm);
+        if self.warm_start && last_norm > P::Float::default() {
+            vector::scale(last_norm / vector::norm(inner_bar), solution);
+        } else {
+            solution.fill(P::Float::default());
+        }
         // Without a right-hand side there is no product, and the hypergradient is the direct term.
         mixed.fill(P::Float::default());
-        solution.fill(P::Float::default());
         let mut hessian = kernels.hessian(inner, outer, mixed);
-        let linear = self.linear.solve(&mut hessian, inner_bar, solution, linear_memory);
+        let mut damped = Damped::new(&mut hessian, P::Float::from_f64(self.damping));
+        let linear = self.linear.solve(&mut damped, inner_bar, solution, linear_memory);
         check_linear(&linear)?;
+        check_convexity(self.strong_convexity, &linear, self.damping)?;
         if let Some(largest_curvature) = linear.largest_curvature {
             check_stationary(&inner_outcome, DISTANCE_LIMIT * largest_curvature, inner)?;
         }
-        vector::axpy(-P::Float::from_f64(linear.rhs_norm), mixed, gradient);
+        *rhs_norm = P::Float::from_f64(linear.rhs_norm);
+        vector::axpy(-*rhs_norm, mixed, gradient);
         check_finite("the hypergradient", gradient)?;
 
+        let peak_bytes = size_of::<P::Float>() * (inner_bar.len() + solution.len() + mixed.len())
+            + certificate.as_ref().map_or(0, CertificateMemory::bytes);
+        let proved = linear.eigenvalue_bound.map(|bound| bound - self.damping).filter(|bound| *bound > 0.0);
         let (n_gradients, n_products) = kernels.take_counts();
-        Ok((value, Report { inner: inner_outcome, linear: Some(linear), unrolled: None, n_gradients, n_products }))
+        let error_bound = certificate.as_mut().map(|certificate| {
+            let made = Made {
+                outer,
+                inner,
+                gradient,
+                unit_solution: solution,
+                rhs_norm: *rhs_norm,
+                mixed_norm: *rhs_norm * vector::norm(mixed),
+                curvatures: linear
+                    .smallest_curvature
+                    .zip(linear.largest_curvature)
+                    .map(|(smallest, largest)| (P::Float::from_f64(smallest - self.damping), P::Float::from_f64(largest - self.damping))),
+                mu: self.strong_convexity.or(proved).map(P::Float::from_f64),
+            };
+            error_bound(kernels, (&self.linear, linear_memory), certificate, &made)
+        });
+        let report = Report {
+            linear: Some(linear),
+            damping: self.damping,
+            error_bound,
+            peak_bytes: peak_bytes + L::bytes(linear_memory),
+            ..Report::new(inner_outcome, n_gradients, n_products)
+        };
+        Ok((value, report))
+    }
+
+    fn forget(&self, memory: &mut Self::Memory) {
+        memory.rhs_norm = P::Float::default();
+        self.linear.forget(&mut memory.linear);
     }
 }
 
@@ -181,40 +228,4 @@ pub(super) fn outer_loss<P: BilevelProblem>(
 ) -> Result<P::Float, Error> {
     let value = kernels.outer_value_and_grad(inner, outer, inner_bar, outer_bar);
     check_finite("the outer loss", &[value]).map(|()| value)
-}
-
-/// Fails where the gradient at the inner solution exceeds the limit times `1 + ‖w‖`.
-fn check_stationary<T: Float>(outcome: &InnerOutcome, relative_limit: f64, inner: &[T]) -> Result<(), Error> {
-    let limit = relative_limit * (1.0 + vector::norm(inner).to_f64());
-    if outcome.gradient_norm <= limit {
-        return Ok(());
-    }
-    let &InnerOutcome { gradient_norm, n_iterations: iterations, stop, .. } = outcome;
-    Err(Error::InnerNotConverged { gradient_norm, limit, iterations, reason: stop.as_str() })
-}
-
-fn check_linear(outcome: &LinearOutcome) -> Result<(), Error> {
-    match outcome.stop {
-        LinearStop::Converged | LinearStop::Truncated => Ok(()),
-        LinearStop::MaxIterations | LinearStop::Stagnated if outcome.relative_residual <= RESIDUAL_LIMIT => Ok(()),
-        LinearStop::MaxIterations | LinearStop::Stagnated => Err(Error::LinearSolverNotConverged {
-            residual: outcome.relative_residual,
-            limit: RESIDUAL_LIMIT,
-            iterations: outcome.n_iterations,
-        }),
-        LinearStop::Diverged => Err(Error::LinearSolverDiverged { residual: outcome.relative_residual, iterations: outcome.n_iterations }),
-        LinearStop::NegativeCurvature | LinearStop::Singular => {
-            Err(Error::NotPositiveDefinite { curvature: outcome.smallest_curvature.unwrap_or(f64::NAN), iteration: outcome.n_iterations })
-        }
-        LinearStop::NonFinite => {
-            Err(Error::NonFinite { quantity: "a product with the Hessian of the inner loss", step: None, value: outcome.relative_residual })
-        }
-    }
-}
-
-pub(super) fn check_finite<T: Float>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
-    match values.iter().find(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(&value) => Err(Error::NonFinite { quantity, step: None, value: value.to_f64() }),
-    }
 }
