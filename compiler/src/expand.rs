@@ -17,6 +17,7 @@ use crate::syntax::attributes::{parse_bilevel, parse_derivative, parse_different
 use crate::syntax::bounds::without_bounds;
 use crate::syntax::carrier::{carrier, faulty_carrier};
 use crate::syntax::derivative::{CarriedCall, DerivativeUse, derivative_uses, owner, with_calls};
+use crate::syntax::helpers::without_helpers;
 use crate::syntax::items::{Item, Items, Place};
 use crate::syntax::params::parse_params_struct;
 use crate::syntax::question::{Answered, Entry, Question};
@@ -29,14 +30,18 @@ use crate::{derive, emit, program, syntax};
 /// How deep delimiters may be nested in what the macros read, so that no input makes the parser run out of stack.
 const MAX_NESTING: usize = 100;
 
-/// The expansion of an attribute: the item, with what is generated from it, and errors. What editors send while a person is typing is given back as
-/// it is.
+/// The expansion of an attribute: the item, with what is generated from it, and errors. What editors send while a person is typing is given back
+/// without the attributes that only the macros know, and without a word about it.
 pub(crate) fn begin(mut expansion: Question) -> TokenStream {
     let item = expansion.item.clone();
-    // A derive stands beside its item, the other macros replace it.
-    let original = if expansion.entry == Entry::Params { TokenStream::new() } else { item.clone() };
     let mut half_typed = false;
     let nesting = nesting(item.clone(), &mut half_typed).max(nesting(expansion.attr.clone(), &mut half_typed));
+    // A derive stands beside its item, the other macros replace it. What is nested too deeply is not gone through, whatever attributes there are.
+    let original = match expansion.entry {
+        Entry::Params => TokenStream::new(),
+        _ if nesting > MAX_NESTING => item.clone(),
+        _ => without_helpers(item.clone()),
+    };
     if half_typed {
         return original;
     }

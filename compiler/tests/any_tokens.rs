@@ -180,5 +180,15 @@ fn half_typed_code_is_not_lectured() {
         let module = format!("mod m {{ {item} #[inner(minimize = w)] fn g(w: f64) -> f64 {{ w }} }}");
         let out = bilevel_compiler::bilevel(TokenStream::new(), tokens(&module)).to_string();
         assert!(!out.contains("compile_error"), "{out}");
+        // rustc does not know this attribute: it would be an error about something that is right.
+        assert_eq!(out, tokens(&module.replace("#[inner(minimize = w)] ", "")).to_string());
     }
+    // The attributes themselves may be half typed.
+    let module =
+        "mod m { #[inner(minimize = __ra_fixup)] fn f(#[shape(__ra_fixup)] w: &Array1<f64>) -> f64 { w.sum() } #[outer] fn g() {} }";
+    let out = bilevel_compiler::bilevel(TokenStream::new(), tokens(module)).to_string();
+    assert_eq!(out, tokens("mod m { fn f(w: &Array1<f64>) -> f64 { w.sum() } fn g() {} }").to_string());
+    let function = "fn f(#[shape(n)] x: &Array1<f64>) -> f64 { #[bound(3)] while true {} x. __ra_fixup }";
+    let out = bilevel_compiler::differentiable(TokenStream::new(), tokens(function)).to_string();
+    assert!(!out.contains("shape") && !out.contains("bound") && !out.contains("compile_error"), "{out}");
 }

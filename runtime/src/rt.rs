@@ -18,7 +18,7 @@ pub use std::vec::Vec;
 
 pub use crate::float::{as_float, is_float, widths};
 pub use crate::functions::witness::{
-    Carried, CotangentRule, HasBound, HasTangents, OwnMethods, Same, Unavailable, UnboundedLoop, same_function,
+    Answered, Carried, CotangentRule, HasBound, HasTangents, OwnMethods, Same, Unavailable, UnboundedLoop, same_function,
 };
 pub use crate::params::{Struct, check_finite, from_fields, take_leaf, write_leaf};
 pub use crate::{BilevelProblem, Error, Float, Params};

@@ -134,4 +134,18 @@ agree! {
             sums / both.0 * both.1
         }
     }
+    every_other_view: (&matrix(3, 4)), (&matrix(3, 4).sin()), &matrix(3, 4).cos(), 1e-13, {
+        fn f(x: &Array2<f64>) -> Array2<f64> {
+            let mut y = x.sin();
+            y.view_mut().mapv_inplace(|v| v * (1.0 + v));
+            y.index_axis_mut(Axis(1), 2).assign(&x.column(0));
+            for ((i, j), v) in y.indexed_iter_mut() {
+                *v *= x[[i, j]] + i as f64;
+            }
+            for (mut column, row) in y.axis_iter_mut(Axis(0)).zip(x.rows()) {
+                column[1] += row.dot(&row);
+            }
+            y
+        }
+    }
 }

@@ -187,7 +187,7 @@ impl<'f> Emitter<'f> {
             after.extend(quote!(#doc let #field = &buffers.#field[..];));
             self.places[out.0 as usize] = Some(Expr::name(field));
         }
-        let range = if reverse { quote!((0..#trip).rev()) } else { quote!(0..#trip) };
+        let range = if reverse { quote!(::core::iter::Iterator::rev(0..#trip)) } else { quote!(0..#trip) };
         quote! {
             #before
             for #i in #range {

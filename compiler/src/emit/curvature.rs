@@ -96,11 +96,11 @@ pub(super) fn curvature(layout: &Layout, kernels: &mut Kernels, inner: &Func) ->
             workspace: &mut Self::Workspace,
             direction: &[Self::Float],
             hessian_product: &mut [Self::Float],
-            mixed: Option<&mut [Self::Float]>,
+            mixed: ::core::option::Option<&mut [Self::Float]>,
         ) {
             match mixed {
-                None => { #without }
-                Some(mixed) => { #with }
+                ::core::option::Option::None => { #without }
+                ::core::option::Option::Some(mixed) => { #with }
             }
         }
     });

@@ -77,9 +77,11 @@ impl Leaf {
 
     /// The leaf as a value of its own.
     pub(super) fn copy(&self) -> TokenStream {
-        let place = &self.place;
         match self.kind {
-            LeafKind::Array { .. } => quote!(#place.clone()),
+            LeafKind::Array { .. } => {
+                let array = self.reference();
+                quote!(::core::clone::Clone::clone(#array))
+            }
             LeafKind::Number | LeafKind::Fixed(_) => self.number(),
         }
     }

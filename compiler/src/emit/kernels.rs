@@ -315,9 +315,9 @@ impl Kernels {
         let field = ident("failed_check");
         if self.methods.iter().any(|method| mentions(method, &field)) {
             self.fields.push(quote!(#field: rt::FailedCheck));
-            self.initial.push(quote!(#field: rt::FailedCheck::default()));
+            self.initial.push(quote!(#field: <rt::FailedCheck as ::core::default::Default>::default()));
             self.methods.push(quote! {
-                fn take_failed_check(workspace: &mut Self::Workspace) -> Option<rt::Error> {
+                fn take_failed_check(workspace: &mut Self::Workspace) -> ::core::option::Option<rt::Error> {
                     workspace.failed_check.take()
                 }
             });
@@ -342,11 +342,11 @@ impl Kernels {
         let doc = format!(" What `{name}` keeps.");
         self.structs.push(quote! {
             #[doc = #doc]
-            #[derive(Default)]
+            #[derive(::core::default::Default)]
             struct #ty { #(#buffers,)* #(#scalars,)* }
         });
         self.fields.push(quote!(#field: #ty));
-        self.initial.push(quote!(#field: #ty::default()));
+        self.initial.push(quote!(#field: <#ty as ::core::default::Default>::default()));
     }
 }
 

@@ -52,13 +52,13 @@ fn declaration(problem: &ProblemIr) -> TokenStream {
     });
     let fields: Vec<TokenStream> = fields.collect();
     // Structs of the user's need not be printable.
-    let debug = (!problem.data.iter().any(|v| v.param.form.has_struct())).then(|| quote!(, Debug));
+    let debug = (!problem.data.iter().any(|v| v.param.form.has_struct())).then(|| quote!(, ::core::fmt::Debug));
     let doc = format!(" The data of the problem `{}`.", problem.name);
     let name = Ident::new("Problem", Span::call_site());
     let generics = has_lifetime(problem).then(|| quote!(<'a>));
     quote! {
         #[doc = #doc]
-        #[derive(Clone, Copy #debug)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy #debug)]
         pub struct #name #generics { #(#fields),* }
     }
 }
@@ -93,7 +93,7 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
             use #crate_path::rt;
 
             /// The lengths of all axes.
-            #[derive(Clone, Copy)]
+            #[derive(::core::clone::Clone, ::core::marker::Copy)]
             struct Dims { #(#dims: usize),* }
 
             #(#structs)*
@@ -172,12 +172,12 @@ fn workspace(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let inner = if uses(Role::Inner) { quote!(inner) } else { quote!(_) };
     let outer = if uses(Role::Outer) { quote!(outer) } else { quote!(_) };
     quote! {
-        fn workspace(&self, #inner: &Self::Inner, #outer: &Self::Outer) -> Result<Self::Workspace, rt::Error> {
+        fn workspace(&self, #inner: &Self::Inner, #outer: &Self::Outer) -> ::core::result::Result<Self::Workspace, rt::Error> {
             #unify
             #checks
             #contiguous
             #positions
-            Ok(Workspace { dims: Dims { #(#dims),* }, #(#fields,)* #(#buffers,)* })
+            ::core::result::Result::Ok(Workspace { dims: Dims { #(#dims),* }, #(#fields,)* #(#buffers,)* })
         }
     }
 }

@@ -4,6 +4,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 
 use super::places::Place;
+use super::places_table::CHANGES;
 use super::value::{Value, describe_rank, describe_type};
 use super::{Closure, Lowering, text};
 use crate::diagnostics::messages;
@@ -343,8 +344,8 @@ pub(super) fn name_of(pat: &syn::Pat) -> Option<&syn::Ident> {
 /// Whether a method changes its receiver.
 pub(super) fn changes_receiver(method: &syn::Ident) -> bool {
     let name = method.to_string();
-    let changing = ["assign", "fill", "scaled_add", "mapv_inplace", "map_inplace", "zip_mut_with", "swap"];
-    changing.contains(&name.as_str()) || name.ends_with("_mut")
+    // `for_each` says nothing by itself: it changes what goes through it by `iter_mut`.
+    name != "for_each" && CHANGES.iter().any(|(change, _)| *change == name) || name.ends_with("_mut")
 }
 
 /// The variables whose elements `azip!` changes.

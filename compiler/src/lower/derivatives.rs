@@ -17,7 +17,7 @@ use crate::ir::{Dim, Func, ValueId};
 use crate::syntax::derivative::{Derivative, DerivativeCall};
 use crate::syntax::items::{Found, path_key};
 use crate::syntax::signature::{Use, parse_signature, parse_signature_with};
-use crate::syntax::{Form, Signature, TypeNames};
+use crate::syntax::{Assumed, Form, Origin, Signature, TypeNames};
 
 impl Lowering<'_> {
     /// A macro that stands for a derivative of a function.
@@ -28,6 +28,10 @@ impl Lowering<'_> {
                 return self.fail(&mac.path, messages::DERIVATIVE_SYNTAX, &[kind.name(), &error.to_string(), kind.example()]);
             }
         };
+        // A macro of the user's that has this name is another one.
+        if let Some(name) = mac.path.get_ident() {
+            self.assumed.push(Assumed { name: name.clone(), origin: Origin::OwnModule });
+        }
         if self.closure.is_some() {
             let help = "take it outside of the closure, of a function of the whole array";
             return self.fail(&mac.path, messages::UNSUPPORTED_MACRO, &[kind.name(), help]);

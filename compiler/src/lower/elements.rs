@@ -19,7 +19,7 @@ impl Lowering<'_> {
         let fits = match method.on {
             On::Arrays => !is_number,
             On::Numbers => is_number,
-            On::Both | On::Anything | On::Iterators | On::Nothing => true,
+            On::Both | On::Anything | On::Iterators | On::Places | On::Nothing => true,
         };
         let integer_abs = method.name == "abs" && ty.elem == Elem::I64;
         if !fits || !(ty.elem.is_float() || integer_abs) {

@@ -10,9 +10,15 @@ use crate::ir::{Dim, Linalg, Op, Shape, Triangle, Type, ValueId};
 use crate::ops::linalg::identity;
 use crate::syntax::{Assumed, Origin};
 
-/// The functions, with how many arguments each takes.
-pub(super) const FUNCTIONS: &[(&str, usize)] =
-    &[("solve", 2), ("inverse", 1), ("log_det", 1), ("cholesky", 1), ("solve_triangular", 3), ("eigh", 1)];
+/// The functions, with how many arguments each takes and what it lowers to.
+pub(super) const FUNCTIONS: &[(&str, usize, &str)] = &[
+    ("solve", 2, "`lu` and `lu_solve`"),
+    ("inverse", 1, "`lu`, and `lu_solve` of the identity"),
+    ("log_det", 1, "`lu` and `log_det`: the logarithm of the absolute value of the determinant"),
+    ("cholesky", 1, "`cholesky` of the symmetric part, the lower factor"),
+    ("solve_triangular", 3, "`solve_triangular`"),
+    ("eigh", 1, "`eigh` of the symmetric part: eigenvalues, ascending, and eigenvectors"),
+];
 
 impl Lowering<'_> {
     /// A call of a function of the module, by a path that says so: `None` for any other path.
@@ -24,7 +30,7 @@ impl Lowering<'_> {
             ["bilevel", "linalg", name] => (false, name),
             _ => return None,
         };
-        let &(name, n_args) = FUNCTIONS.iter().find(|f| f.0 == name)?;
+        let &(name, n_args, _) = FUNCTIONS.iter().find(|f| f.0 == name)?;
         if is_bare {
             self.assumed.push(Assumed { name: path.segments[0].ident.clone(), origin: Origin::OwnModule });
         }

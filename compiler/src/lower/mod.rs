@@ -40,6 +40,7 @@ mod networks;
 mod operators;
 mod own_functions;
 mod places;
+mod places_table;
 mod reductions;
 mod rules;
 mod scope;

@@ -6,6 +6,7 @@
 
 use syn::ext::IdentExt;
 
+use super::places_table::VIEWS;
 use super::structs::FieldPlace;
 use super::value::{Number, Value, describe_rank};
 use super::{Lowering, text};
@@ -355,7 +356,7 @@ impl Place {
 
 /// Methods that give a view through which an array is changed.
 pub(super) fn is_mutable_view(name: &syn::Ident) -> bool {
-    ["view_mut", "row_mut", "column_mut", "index_axis_mut", "slice_mut"].iter().any(|view| name == view)
+    VIEWS.iter().any(|(view, _)| name == view)
 }
 
 /// One entry of `s![..]`: a position, or a range with a step after a semicolon.

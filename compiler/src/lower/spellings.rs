@@ -3,11 +3,13 @@
 //! Adding a spelling is one line in `methods_table` if it is one operation or a composition of elements, and a function in the file of its subject if it
 //! is more. Every line says what it lowers to, in the words of the language page, which is made from this table.
 
+use std::collections::HashSet;
+
 use super::compositions::Composer;
 use super::iterators::Iter;
 use super::methods::Call;
 use super::value::Value;
-use super::{Lowering, constructors, functions, generics, instead, macros, own_functions};
+use super::{Lowering, constructors, functions, generics, instead, linalg, macros, own_functions, places_table};
 use crate::ir::{Elementwise as E, ValueId};
 
 pub(super) use super::methods_table::METHODS;
@@ -41,8 +43,14 @@ pub enum Category {
     Constructors,
     /// The functions of this crate and of `ndarray`.
     Functions,
+    /// Linear algebra.
+    Linalg,
     /// Macros.
     Macros,
+    /// Methods that change `let mut` arrays, and views through which they are changed.
+    Changes,
+    /// What only `for` loops go through.
+    Loops,
 }
 
 impl Category {
@@ -61,7 +69,10 @@ impl Category {
         Category::Copies,
         Category::Constructors,
         Category::Functions,
+        Category::Linalg,
         Category::Macros,
+        Category::Changes,
+        Category::Loops,
     ];
 
     /// The heading of its section.
@@ -80,7 +91,10 @@ impl Category {
             Category::Copies => "Copies, views and conversions",
             Category::Constructors => "Constructors",
             Category::Functions => "Functions",
+            Category::Linalg => "Linear algebra",
             Category::Macros => "Macros",
+            Category::Changes => "Changes of `let mut` arrays",
+            Category::Loops => "What only `for` goes through",
         }
     }
 }
@@ -98,6 +112,8 @@ pub enum On {
     Iterators,
     /// Anything.
     Anything,
+    /// A `let mut` array, or a part of one.
+    Places,
     /// Nothing: it is a function, a constructor or a macro.
     Nothing,
 }
@@ -119,13 +135,22 @@ pub struct Spelling {
 pub fn spellings() -> Vec<Spelling> {
     let methods = METHODS.iter().map(|m| Spelling { name: m.name, on: m.on, category: m.category, lowers_to: m.lowers_to() });
     let others = [
-        (Category::Constructors, constructors::NAMES),
-        (Category::Functions, functions::NAMES),
-        (Category::Functions, generics::NAMES),
-        (Category::Macros, macros::NAMES),
+        (On::Nothing, Category::Constructors, constructors::NAMES),
+        (On::Nothing, Category::Functions, functions::NAMES),
+        (On::Nothing, Category::Functions, generics::NAMES),
+        (On::Nothing, Category::Macros, macros::NAMES),
+        (On::Places, Category::Changes, places_table::CHANGES),
+        (On::Places, Category::Changes, places_table::VIEWS),
+        (On::Iterators, Category::Loops, places_table::LOOPS),
     ];
-    let others = others.into_iter().flat_map(|(category, names)| {
-        names.iter().map(move |&(name, lowers_to)| Spelling { name, on: On::Nothing, category, lowers_to: lowers_to.to_owned() })
+    let others = others.into_iter().flat_map(|(on, category, names)| {
+        names.iter().map(move |&(name, lowers_to)| Spelling { name, on, category, lowers_to: lowers_to.to_owned() })
+    });
+    let linalg = linalg::FUNCTIONS.iter().map(|&(name, _, lowers_to)| Spelling {
+        name,
+        on: On::Nothing,
+        category: Category::Linalg,
+        lowers_to: lowers_to.to_owned(),
     });
     let own = own_functions::OWN.iter().map(|own| Spelling {
         name: own.name,
@@ -133,14 +158,15 @@ pub fn spellings() -> Vec<Spelling> {
         category: Category::Functions,
         lowers_to: own.words.to_owned(),
     });
-    let mut all: Vec<Spelling> = methods.chain(own).chain(others).collect();
+    let mut all: Vec<Spelling> = methods.chain(own).chain(others).chain(linalg).collect();
     all.sort_by_key(|s| s.category);
     all
 }
 
-/// Methods that do not lower, each with what to write instead.
-pub fn refused_spellings() -> &'static [(&'static str, &'static str)] {
-    instead::INSTEAD
+/// Methods that do not lower anywhere, each with what to write instead.
+pub fn refused_spellings() -> Vec<(&'static str, &'static str)> {
+    let lowers: HashSet<&str> = spellings().iter().filter(|s| s.on != On::Nothing).map(|s| s.name).collect();
+    instead::INSTEAD.iter().filter(|(name, _)| !lowers.contains(name)).copied().collect()
 }
 
 /// A method.
@@ -243,9 +269,9 @@ mod tests {
             seen.push(key);
             assert!(!spelling.lowers_to.is_empty(), "`{}` says what it lowers to", spelling.name);
         }
-        for (k, (name, help)) in refused_spellings().iter().enumerate() {
+        for (k, (name, help)) in instead::INSTEAD.iter().enumerate() {
             assert!(METHODS.iter().all(|m| m.name != *name || m.on == On::Iterators), "`{name}` is refused and lowers");
-            assert!(!refused_spellings()[..k].iter().any(|(other, _)| other == name), "`{name}` is refused twice");
+            assert!(!instead::INSTEAD[..k].iter().any(|(other, _)| other == name), "`{name}` is refused twice");
             assert!(!help.is_empty() && !help.ends_with('.'), "`{name}`: no full stop at the end");
         }
     }

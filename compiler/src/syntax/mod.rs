@@ -6,6 +6,7 @@ pub mod carrier;
 pub mod derivative;
 pub mod form;
 pub mod generics;
+pub mod helpers;
 pub mod items;
 pub mod params;
 pub mod problem;

@@ -62,7 +62,7 @@ pub struct Variable {
     pub in_outer: Option<usize>,
 }
 
-const ROLES: [&str; 2] = ["inner", "outer"];
+pub(super) const ROLES: [&str; 2] = ["inner", "outer"];
 
 /// Finds the functions with roles among the items of a module and strips the attributes.
 pub fn parse_module(mut item: syn::ItemMod, diags: &mut Diagnostics) -> Module {

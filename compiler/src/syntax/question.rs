@@ -145,8 +145,7 @@ impl Parse for Answered {
             return Err(input.error("an answer to no question"));
         }
         let name = question.pending[0].segments.last().map(|s| s.ident.clone());
-        // Who asks in vain is not told of the questions that have been answered.
-        let witness = quote!(#[diagnostic::do_not_recommend] impl #crate_path::rt::Carried for #marker::#name {});
+        let witness = quote!(impl #crate_path::rt::Answered for #marker::#name {});
         let path = question.pending.remove(0);
         let faulty = answer.is_empty();
         question.paths.push(path);

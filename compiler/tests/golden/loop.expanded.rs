@@ -234,7 +234,7 @@ pub mod recurrent {
         let chosen_part_rows = &buffers.chosen_part_rows[..];
         rt::fill(buffers.h_bar.fit(w_rows), 0f32);
         rt::fill(buffers.w_bar_2.fit(w_rows * w_rows), 0f32);
-        for t_2 in (0..turns).rev() {
+        for t_2 in ::core::iter::Iterator::rev(0..turns) {
             let h_bar = &buffers.h_bar[..];
             let w_bar_2 = &buffers.w_bar_2[..];
             let h_5 = rt::row(h_2, t_2, w_rows);
@@ -499,7 +499,7 @@ pub mod recurrent {
         let chosen_part_rows = &buffers.chosen_part_rows[..];
         rt::fill(buffers.h_bar.fit(w_rows), 0f32);
         rt::fill(buffers.w_bar_2.fit(w_rows * w_rows), 0f32);
-        for t_2 in (0..turns).rev() {
+        for t_2 in ::core::iter::Iterator::rev(0..turns) {
             let h_bar = &buffers.h_bar[..];
             let w_bar_2 = &buffers.w_bar_2[..];
             let h_5 = rt::row(h_2, t_2, w_rows);
@@ -622,7 +622,7 @@ pub mod recurrent {
         let chosen_part_rows = &buffers.chosen_part_rows[..];
         rt::fill(buffers.h_bar.fit(w_rows), 0f32);
         rt::fill(buffers.w_bar_2.fit(w_rows * w_rows), 0f32);
-        for t_2 in (0..turns).rev() {
+        for t_2 in ::core::iter::Iterator::rev(0..turns) {
             let h_bar = &buffers.h_bar[..];
             let w_bar_2 = &buffers.w_bar_2[..];
             let h_5 = rt::row(h_2, t_2, w_rows);
@@ -803,7 +803,7 @@ pub mod recurrent {
         rt::fill(buffers.w_bar_dot_2.fit(w_rows * w_rows), 0f32);
         rt::copy(buffers.h_bar.fit(w_rows), repeated);
         rt::copy(buffers.h_bar_dot.fit(w_rows), repeated);
-        for t_2 in (0..turns).rev() {
+        for t_2 in ::core::iter::Iterator::rev(0..turns) {
             let h_bar = &buffers.h_bar[..];
             let h_bar_dot = &buffers.h_bar_dot[..];
             let w_bar_dot_2 = &buffers.w_bar_dot_2[..];

@@ -102,7 +102,7 @@ pub mod weight_decay {
         let _ = validate;
     };
     /// The data of the problem `weight_decay`.
-    #[derive(Clone, Copy, Debug)]
+    #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     pub struct Problem<'a> {
         /// The parameter `x` of `train`.
         pub x: &'a ::bilevel::rt::Array2<f64>,
@@ -117,7 +117,7 @@ pub mod weight_decay {
     const _: () = {
         use ::bilevel::rt;
         /// The lengths of all axes.
-        #[derive(Clone, Copy)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy)]
         struct Dims {
             w_rows: usize,
             w_cols: usize,
@@ -125,7 +125,7 @@ pub mod weight_decay {
             x_val_rows: usize,
         }
         /// What `inner_value_and_grad` keeps.
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct InnerValueAndGrad {
             scaled_bar: rt::Buffer<f64>,
             product: rt::Buffer<f64>,
@@ -135,7 +135,7 @@ pub mod weight_decay {
             w_bar_2: rt::Buffer<f64>,
         }
         /// What `inner_curvature` keeps.
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct InnerCurvature {
             exp: rt::Buffer<f64>,
             product: rt::Buffer<f64>,
@@ -145,7 +145,7 @@ pub mod weight_decay {
             reciprocal: f64,
         }
         /// What `hessian_product` keeps.
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct HessianProduct {
             product_dot: rt::Buffer<f64>,
             total: rt::Buffer<f64>,
@@ -153,7 +153,7 @@ pub mod weight_decay {
             w_bar_dot_2: rt::Buffer<f64>,
         }
         /// What `both_products` keeps.
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct BothProducts {
             product_dot: rt::Buffer<f64>,
             total: rt::Buffer<f64>,
@@ -161,7 +161,7 @@ pub mod weight_decay {
             w_bar_dot_2: rt::Buffer<f64>,
         }
         /// What `inner_gradient_linearize` keeps.
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct InnerGradientLinearize {
             exp: rt::Buffer<f64>,
             product: rt::Buffer<f64>,
@@ -171,7 +171,7 @@ pub mod weight_decay {
             reciprocal: f64,
         }
         /// What `inner_gradient_jvp` keeps.
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct InnerGradientJvp {
             product_dot: rt::Buffer<f64>,
             total: rt::Buffer<f64>,
@@ -179,7 +179,7 @@ pub mod weight_decay {
             w_bar_dot_2: rt::Buffer<f64>,
         }
         /// What `inner_gradient_vjp` keeps.
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct InnerGradientVjp {
             exp: rt::Buffer<f64>,
             product: rt::Buffer<f64>,
@@ -192,7 +192,7 @@ pub mod weight_decay {
             w_bar_2: rt::Buffer<f64>,
         }
         /// What `outer_value_and_grad` keeps.
-        #[derive(Default)]
+        #[derive(::core::default::Default)]
         struct OuterValueAndGrad {
             product: rt::Buffer<f64>,
             log_sum_exp: rt::Buffer<f64>,
@@ -227,7 +227,7 @@ pub mod weight_decay {
                 &self,
                 inner: &Self::Inner,
                 outer: &Self::Outer,
-            ) -> Result<Self::Workspace, rt::Error> {
+            ) -> ::core::result::Result<Self::Workspace, rt::Error> {
                 let [w_rows, w_cols, x_rows, x_val_rows] = rt::dims(
                     "weight_decay",
                     [rt::ANY; 4],
@@ -254,7 +254,7 @@ pub mod weight_decay {
                 let y_val = rt::elements(self.y_val);
                 rt::check_indices("y", &y, w_cols)?;
                 rt::check_indices("y_val", &y_val, w_cols)?;
-                Ok(Workspace {
+                ::core::result::Result::Ok(Workspace {
                     dims: Dims {
                         w_rows,
                         w_cols,
@@ -265,14 +265,14 @@ pub mod weight_decay {
                     y,
                     x_val,
                     y_val,
-                    inner_value_and_grad: InnerValueAndGrad::default(),
-                    inner_curvature: InnerCurvature::default(),
-                    hessian_product: HessianProduct::default(),
-                    both_products: BothProducts::default(),
-                    inner_gradient_linearize: InnerGradientLinearize::default(),
-                    inner_gradient_jvp: InnerGradientJvp::default(),
-                    inner_gradient_vjp: InnerGradientVjp::default(),
-                    outer_value_and_grad: OuterValueAndGrad::default(),
+                    inner_value_and_grad: <InnerValueAndGrad as ::core::default::Default>::default(),
+                    inner_curvature: <InnerCurvature as ::core::default::Default>::default(),
+                    hessian_product: <HessianProduct as ::core::default::Default>::default(),
+                    both_products: <BothProducts as ::core::default::Default>::default(),
+                    inner_gradient_linearize: <InnerGradientLinearize as ::core::default::Default>::default(),
+                    inner_gradient_jvp: <InnerGradientJvp as ::core::default::Default>::default(),
+                    inner_gradient_vjp: <InnerGradientVjp as ::core::default::Default>::default(),
+                    outer_value_and_grad: <OuterValueAndGrad as ::core::default::Default>::default(),
                 })
             }
             fn inner_value_and_grad(
@@ -415,10 +415,10 @@ pub mod weight_decay {
                 workspace: &mut Self::Workspace,
                 direction: &[Self::Float],
                 hessian_product: &mut [Self::Float],
-                mixed: Option<&mut [Self::Float]>,
+                mixed: ::core::option::Option<&mut [Self::Float]>,
             ) {
                 match mixed {
-                    None => {
+                    ::core::option::Option::None => {
                         let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
                         let residuals = &workspace.inner_curvature;
                         let x = &workspace.x[..];
@@ -472,7 +472,7 @@ pub mod weight_decay {
                             |(w_bar_dot_2, exp, w_dot)| w_bar_dot_2 + exp * w_dot,
                         );
                     }
-                    Some(mixed) => {
+                    ::core::option::Option::Some(mixed) => {
                         let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
                         let residuals = &workspace.inner_curvature;
                         let x = &workspace.x[..];

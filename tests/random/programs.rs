@@ -1,30 +1,22 @@
-//! Random programs of the IR, loops and branches among them, emitted with their derivatives, compiled, and run against the reference evaluator.
-//!
-//! The programs go into one file, which `trybuild` compiles and runs. `BILEVEL_EMITTED_PROGRAMS=100..200` says which seeds there are; a failure names
-//! the seed.
+//! Random programs of the IR, loops and branches among them, emitted with their derivatives.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::ops::Range;
 
-use bilevel_compiler::ir::eval::{Data, Tensor, eval};
+use bilevel_compiler::ir::eval::{Tensor, eval};
 use bilevel_compiler::ir::{Elem, Func, Type};
-use bilevel_compiler::syntax::{Differentiable, Lowered};
-use bilevel_compiler::syntax::{Form, Param, Signature};
+use bilevel_compiler::syntax::{Differentiable, Form, Lowered, Param, Signature};
 use bilevel_compiler::testing::{Limits, Program, Random, program};
 use bilevel_compiler::{derive, emit};
 use syn::parse_quote;
 
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(range) = std::env::var("BILEVEL_EMITTED_PROGRAMS") else { return 0..16 };
-    let (first, end) = range.split_once("..").expect("a range of seeds");
-    first.parse().expect("the first seed")..end.parse().expect("the end of the seeds")
-}
+use crate::written::{PRELUDE, argument, owned};
 
-#[test]
-fn emitted_programs_agree_with_the_evaluator() {
+/// The file for the programs of these seeds.
+pub(crate) fn file(seeds: Range<u64>) -> String {
     let mut file = String::from(PRELUDE);
     let mut calls = String::new();
-    for seed in seeds() {
+    for seed in seeds {
         let elem = if seed % 4 == 3 { Elem::F32 } else { Elem::F64 };
         let limits = Limits { n_draws: 6 + seed as usize % 8, elem, control: seed % 2 == 0, scalar: seed % 3 == 0, empty: false };
         if let Some(text) = test_of(seed, &program(seed, &limits)) {
@@ -33,9 +25,7 @@ fn emitted_programs_agree_with_the_evaluator() {
         }
     }
     write!(file, "\nfn main() {{\n{calls}}}\n").expect("a string");
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("random_programs.rs");
-    std::fs::write(&path, file).expect("a writable directory");
-    trybuild::TestCases::new().pass(path);
+    file
 }
 
 /// The module of one program; `None` if it does not give finite numbers throughout, or has no exact derivative.
@@ -95,83 +85,3 @@ fn differentiable(name: &str, p: &Program) -> Differentiable {
     let lowered = Lowered { func: p.func.clone(), signature, assumed: Vec::new() };
     Differentiable { lowered, wrt: p.wrt.clone(), requests: Vec::new(), batched: Vec::new(), crate_path: parse_quote!(::bilevel) }
 }
-
-/// A tensor as an argument: numbers by value, arrays by reference.
-fn argument(t: &Tensor) -> String {
-    if t.shape.is_empty() { owned(t) } else { format!("&{}", owned(t)) }
-}
-
-fn owned(t: &Tensor) -> String {
-    let elements: Vec<String> = match &t.data {
-        Data::F64(x) => x.iter().map(|x| format!("{x:?}_f64")).collect(),
-        Data::F32(x) => x.iter().map(|x| format!("{x:?}_f32")).collect(),
-        Data::Int(elem, x) => x.iter().map(|x| format!("{x}_{elem}")).collect(),
-        Data::Bool(x) => x.iter().map(|x| x.to_string()).collect(),
-    };
-    match &t.shape[..] {
-        [] => elements[0].clone(),
-        [n] => format!("array::<_, 1>([{n}], vec![{}])", elements.join(", ")),
-        shape => format!("array::<_, {}>({shape:?}, vec![{}])", shape.len(), elements.join(", ")),
-    }
-}
-
-/// What every generated file starts with.
-const PRELUDE: &str = "\
-//! Random programs with their derivatives; see the test that writes this.
-#![allow(warnings)]
-
-use bilevel::ndarray::{Array, Dim, Dimension, IntoDimension};
-
-fn array<T, const R: usize>(shape: [usize; R], elements: Vec<T>) -> Array<T, Dim<[usize; R]>>
-where
-    [usize; R]: IntoDimension<Dim = Dim<[usize; R]>>,
-    Dim<[usize; R]>: Dimension,
-{
-    Array::from_shape_vec(shape, elements).unwrap()
-}
-
-trait Numbers {
-    fn numbers(&self) -> Vec<f64>;
-}
-
-macro_rules! numbers {
-    ($($T:ident)*) => { $( impl Numbers for $T { fn numbers(&self) -> Vec<f64> { vec![*self as f64] } } )* };
-}
-numbers!(f64 f32 usize i64);
-
-impl Numbers for bool {
-    fn numbers(&self) -> Vec<f64> {
-        vec![f64::from(*self)]
-    }
-}
-
-impl<T: Numbers, D: Dimension> Numbers for Array<T, D> {
-    fn numbers(&self) -> Vec<f64> {
-        self.iter().flat_map(T::numbers).collect()
-    }
-}
-
-macro_rules! tuples {
-    ($($A:ident $k:tt),*) => {
-        impl<$($A: Numbers),*> Numbers for ($($A,)*) {
-            fn numbers(&self) -> Vec<f64> {
-                [$(self.$k.numbers()),*].concat()
-            }
-        }
-    };
-}
-tuples!(A 0);
-tuples!(A 0, B 1);
-tuples!(A 0, B 1, C 2);
-tuples!(A 0, B 1, C 2, D 3);
-tuples!(A 0, B 1, C 2, D 3, E 4);
-tuples!(A 0, B 1, C 2, D 3, E 4, F 5);
-
-fn check(what: &str, found: &impl Numbers, expected: &[f64], tolerance: f64) {
-    let found = found.numbers();
-    assert_eq!(found.len(), expected.len(), \"{what}\");
-    let largest = expected.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
-    let fine = found.iter().zip(expected).all(|(f, e)| (f - e).abs() <= tolerance * largest);
-    assert!(fine, \"{what}: found {found:?}, expected {expected:?}\");
-}
-";
