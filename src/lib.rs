@@ -58,6 +58,7 @@
 
 pub use bilevel_macros::{Params, bilevel, derivative, differentiable, grad, hvp, jvp, value_and_grad};
 pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
+pub use bilevel_runtime::{Compared, Comparison, Reference, Row, compare};
 pub use bilevel_runtime::{functions, linalg, linear, methods, ndarray, params, report, solve, solver, updates, vector};
 
 pub use bilevel_runtime::functions::{
@@ -83,7 +84,7 @@ pub mod prelude {
     };
     pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
     pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, max_pool2d};
-    pub use bilevel_runtime::methods::{Checkpoints, Differences, Implicit, Unrolled};
+    pub use bilevel_runtime::methods::{Checkpoints, Differences, EvoGrad, FiniteDifferences, Implicit, Unrolled};
     pub use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, RmsProp};
     pub use bilevel_runtime::{BilevelProblem, Float, Params, ProblemExt, Report, linalg};
 

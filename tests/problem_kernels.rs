@@ -31,6 +31,11 @@ fn check<P: BilevelProblem<Float = f64>>(
         close(&[value], &[f(&w, &lambda)], 1e-13, "inner loss");
         close(&w_bar, &differences(&w, |w| f(w, &lambda)), 1e-8, "inner gradient");
 
+        let mut lambda_bar = vec![f64::NAN; m];
+        let value = problem.inner_value_and_outer_grad(&mut workspace, &w, &lambda, &mut lambda_bar);
+        close(&[value], &[f(&w, &lambda)], 1e-13, "inner loss");
+        close(&lambda_bar, &differences(&lambda, |l| f(&w, l)), 1e-8, "inner gradient in the outer variable");
+
         let (mut outer_w, mut outer_l) = (vec![f64::NAN; n], vec![f64::NAN; m]);
         let value = problem.outer_value_and_grad(&mut workspace, &w, &lambda, &mut outer_w, &mut outer_l);
         close(&[value], &[g(&w, &lambda)], 1e-13, "outer loss");

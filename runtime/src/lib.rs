@@ -1,5 +1,6 @@
 //! Kernels, solvers and hypergradient methods that generated code runs on.
 
+mod compare;
 pub mod error;
 mod float;
 pub mod functions;
@@ -18,6 +19,7 @@ pub mod solver;
 pub mod updates;
 pub mod vector;
 
+pub use compare::{Compared, Comparison, Reference, Row, compare};
 pub use error::Error;
 pub use float::Float;
 pub use params::Params;

@@ -50,6 +50,15 @@ pub trait BilevelProblem {
         inner_bar: &mut [Self::Float],
     ) -> Self::Float;
 
+    /// The inner loss `f(w, λ)` and its gradient `∇_λ f` in the outer variable.
+    fn inner_value_and_outer_grad(
+        &self,
+        workspace: &mut Self::Workspace,
+        inner: &[Self::Float],
+        outer: &[Self::Float],
+        outer_bar: &mut [Self::Float],
+    ) -> Self::Float;
+
     /// Linearizes `(∇_w f, ∇_λ f)` at `(w, λ)` for [`curvature_apply`](Self::curvature_apply): all that does not depend on the direction is
     /// computed here, once.
     fn inner_curvature(&self, workspace: &mut Self::Workspace, inner: &[Self::Float], outer: &[Self::Float]);

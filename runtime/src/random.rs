@@ -13,6 +13,13 @@ impl SplitMix {
         SplitMix { state: seed }
     }
 
+    /// A stream of its own for each pair of a seed and a number.
+    pub(crate) fn stream(seed: u64, number: u64) -> Self {
+        let mut own = SplitMix::new(SplitMix::new(seed).bits() ^ number.wrapping_mul(0xd134_2543_de82_ef95));
+        own.bits();
+        own
+    }
+
     pub(crate) fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;

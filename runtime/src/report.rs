@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::linear::LinearOutcome;
-use crate::methods::UnrolledOutcome;
+use crate::methods::{EvoGradOutcome, UnrolledOutcome};
 use crate::solve::InnerOutcome;
 
 /// How well the inner problem and the linear system behind a hypergradient were solved, how far the result is from the exact one, and what it
@@ -17,6 +17,8 @@ pub struct Report {
     pub linear: Option<LinearOutcome>,
     /// The way through the steps of the inner run, for unrolled methods.
     pub unrolled: Option<UnrolledOutcome>,
+    /// How the copies compared, for [`EvoGrad`](crate::methods::EvoGrad).
+    pub evograd: Option<EvoGradOutcome>,
     /// What was added to the diagonal of the Hessian on purpose.
     pub damping: f64,
     /// How far the hypergradient is from the exact one, for methods that can say it.
@@ -31,7 +33,17 @@ pub struct Report {
 
 impl Report {
     pub(crate) fn new(inner: InnerOutcome, n_gradients: usize, n_products: usize) -> Self {
-        Report { inner, linear: None, unrolled: None, damping: 0.0, error_bound: None, peak_bytes: 0, n_gradients, n_products }
+        Report {
+            inner,
+            linear: None,
+            unrolled: None,
+            evograd: None,
+            damping: 0.0,
+            error_bound: None,
+            peak_bytes: 0,
+            n_gradients,
+            n_products,
+        }
     }
 
     /// Whether the linear solver has seen a direction of negative curvature: the inner variable is a stationary point, but no minimum.
@@ -94,7 +106,7 @@ impl fmt::Display for ErrorBound {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { inner, linear, unrolled, damping, error_bound, peak_bytes, n_gradients, n_products } = self;
+        let Report { inner, linear, unrolled, evograd, damping, error_bound, peak_bytes, n_gradients, n_products } = self;
         writeln!(f, "inner problem: {}, gradient norm {:.1e} after {} iterations", inner.stop, inner.gradient_norm, inner.n_iterations)?;
         if let Some(linear) = linear {
             write!(
@@ -118,6 +130,9 @@ impl fmt::Display for Report {
         }
         if let Some(unrolled) = unrolled {
             writeln!(f, "{unrolled}")?;
+        }
+        if let Some(evograd) = evograd {
+            writeln!(f, "virtual evolutionary step: {evograd}")?;
         }
         if let Some(error_bound) = error_bound {
             writeln!(f, "error bound: {error_bound}")?;

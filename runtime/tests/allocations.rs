@@ -57,6 +57,13 @@ impl BilevelProblem for Quartic {
         value
     }
 
+    fn inner_value_and_outer_grad(&self, at: &mut [[f64; N]; 2], w: &[f64], lambda: &[f64], lambda_bar: &mut [f64]) -> f64 {
+        for i in 0..N {
+            lambda_bar[i] = 0.5 * lambda[i].exp() * w[i] * w[i];
+        }
+        self.inner_value_and_grad(at, w, lambda, &mut [0.0; N])
+    }
+
     fn inner_curvature(&self, at: &mut [[f64; N]; 2], w: &[f64], lambda: &[f64]) {
         for i in 0..N {
             at[0][i] = weight(i) * (1.0 + 3.0 * w[i] * w[i]) + lambda[i].exp();

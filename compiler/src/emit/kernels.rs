@@ -3,6 +3,7 @@
 //! | kernel | function |
 //! | --- | --- |
 //! | `inner_value_and_grad` | `grad` of the inner loss in the inner variable |
+//! | `inner_value_and_outer_grad` | `grad` of the inner loss in the outer variable |
 //! | `inner_curvature` | the part of the linearized gradient of the inner loss that does not depend on the direction |
 //! | `curvature_apply` | the part that does, for the Hessian alone and for both rows |
 //! | `inner_gradient_linearize`, `inner_gradient_jvp` | the same split of the gradient in the inner variable along directions of both variables |
@@ -39,6 +40,8 @@ pub(super) fn kernels(layout: &Layout) -> Result<Kernels, DeriveError> {
     let outer = optimize(&layout.problem.outer.func);
     let method = inner_value_and_grad(layout, &mut kernels, &inner)?;
     kernels.methods.push(method);
+    let method = inner_value_and_outer_grad(layout, &mut kernels, &inner)?;
+    kernels.methods.push(method);
     curvature(layout, &mut kernels, &inner)?;
     gradient_jvp(layout, &mut kernels, &inner)?;
     let method = gradient_vjp(layout, &mut kernels, &inner)?;
@@ -58,6 +61,21 @@ fn inner_value_and_grad(layout: &Layout, kernels: &mut Kernels, inner: &Func) ->
             inner: &[Self::Float],
             outer: &[Self::Float],
             inner_bar: &mut [Self::Float],
+        ) -> Self::Float {
+            #body
+        }
+    })
+}
+
+fn inner_value_and_outer_grad(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<TokenStream, DeriveError> {
+    let body = value_and_grad(layout, kernels, inner, Loss::Inner, "inner_value_and_outer_grad", &[(Role::Outer, "outer_bar")])?;
+    Ok(quote! {
+        fn inner_value_and_outer_grad(
+            &self,
+            workspace: &mut Self::Workspace,
+            inner: &[Self::Float],
+            outer: &[Self::Float],
+            outer_bar: &mut [Self::Float],
         ) -> Self::Float {
             #body
         }

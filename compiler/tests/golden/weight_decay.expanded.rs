@@ -134,6 +134,14 @@ pub mod weight_decay {
             product_bar: rt::Buffer<f64>,
             w_bar_2: rt::Buffer<f64>,
         }
+        /// What `inner_value_and_outer_grad` keeps.
+        #[derive(::core::default::Default)]
+        struct InnerValueAndOuterGrad {
+            exp: rt::Buffer<f64>,
+            product: rt::Buffer<f64>,
+            log_sum_exp: rt::Buffer<f64>,
+            taken: rt::Buffer<f64>,
+        }
         /// What `inner_curvature` keeps.
         #[derive(::core::default::Default)]
         struct InnerCurvature {
@@ -207,6 +215,7 @@ pub mod weight_decay {
             x_val: rt::Cow<'a, [f64]>,
             y_val: rt::Cow<'a, [usize]>,
             inner_value_and_grad: InnerValueAndGrad,
+            inner_value_and_outer_grad: InnerValueAndOuterGrad,
             inner_curvature: InnerCurvature,
             hessian_product: HessianProduct,
             both_products: BothProducts,
@@ -266,6 +275,7 @@ pub mod weight_decay {
                     x_val,
                     y_val,
                     inner_value_and_grad: <InnerValueAndGrad as ::core::default::Default>::default(),
+                    inner_value_and_outer_grad: <InnerValueAndOuterGrad as ::core::default::Default>::default(),
                     inner_curvature: <InnerCurvature as ::core::default::Default>::default(),
                     hessian_product: <HessianProduct as ::core::default::Default>::default(),
                     both_products: <BothProducts as ::core::default::Default>::default(),
@@ -363,6 +373,73 @@ pub mod weight_decay {
                     [w_rows * w_cols],
                     (w_bar_2, scaled_bar),
                     |(w_bar_2, scaled_bar)| w_bar_2 + scaled_bar,
+                );
+                sum
+            }
+            fn inner_value_and_outer_grad(
+                &self,
+                workspace: &mut Self::Workspace,
+                inner: &[Self::Float],
+                outer: &[Self::Float],
+                outer_bar: &mut [Self::Float],
+            ) -> Self::Float {
+                let Dims { w_rows, w_cols, x_rows, .. } = workspace.dims;
+                let w = inner;
+                let log_l2 = outer;
+                let x = &workspace.x[..];
+                let y = &workspace.y[..];
+                let buffers = &mut workspace.inner_value_and_outer_grad;
+                /// `log_l2.exp()`
+                let exp = rt::map(
+                    buffers.exp.fit(w_rows * w_cols),
+                    [w_rows * w_cols],
+                    log_l2,
+                    #[inline(always)]
+                    |log_l2| rt::exp(log_l2),
+                );
+                /// `(log_l2.exp() * w * w).sum()`
+                let total = rt::reduce_all(
+                    rt::Sum,
+                    [w_rows * w_cols],
+                    (exp, w),
+                    |(exp, w)| exp * w * w,
+                );
+                /// `0.5 * (log_l2.exp() * w * w).sum()`
+                let penalty = 0.5 * total;
+                /// `x.dot(w)`
+                let product = rt::product(
+                    buffers.product.fit(x_rows * w_cols),
+                    rt::matrix(x, [x_rows, w_rows]),
+                    rt::matrix(w, [w_rows, w_cols]),
+                );
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let log_sum_exp = rt::log_sum_exp(
+                    buffers.log_sum_exp.fit(x_rows),
+                    product,
+                    [x_rows, w_cols, 1],
+                );
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let taken = rt::take_along(
+                    buffers.taken.fit(x_rows),
+                    product,
+                    y,
+                    [x_rows, w_cols, 1],
+                );
+                /// a part of `cross_entropy(&x.dot(w), y)`
+                let total_2 = rt::reduce_all(
+                    rt::Sum,
+                    [x_rows],
+                    (log_sum_exp, taken),
+                    |(log_sum_exp, taken)| log_sum_exp - taken,
+                );
+                /// `cross_entropy(&x.dot(w), y) + penalty`
+                let sum = total_2 * (1.0 / (x_rows as f64)) + penalty;
+                /// adjoint of `log_l2`
+                let log_l2_bar = rt::map(
+                    outer_bar,
+                    [w_rows * w_cols],
+                    (exp, w),
+                    |(exp, w)| 0.5 * (exp * (w * w)),
                 );
                 sum
             }

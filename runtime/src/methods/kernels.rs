@@ -50,6 +50,13 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         InnerLoss { kernels: self, outer }
     }
 
+    /// `f(w, λ)` and `∇_λ f`, counted as a gradient.
+    pub(super) fn inner_value_and_outer_grad(&mut self, inner: &[P::Float], outer: &[P::Float], outer_bar: &mut [P::Float]) -> P::Float {
+        self.n_gradients += 1;
+        let value = self.problem.inner_value_and_outer_grad(&mut self.workspace, inner, outer, outer_bar);
+        if self.has_failed() { P::Float::from_f64(f64::NAN) } else { value }
+    }
+
     /// `g(w, λ)`, and its gradients `∂_w g` and `∂_λ g`.
     pub fn outer_value_and_grad(
         &mut self,

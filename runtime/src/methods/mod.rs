@@ -1,11 +1,15 @@
 //! Ways to a hypergradient, on the kernels of a problem.
 
 mod differences;
+mod evograd;
+mod finite_differences;
 mod implicit;
 mod kernels;
 mod unrolled;
 
 pub use differences::{Check, CheckedDirection, Differences};
+pub use evograd::{EvoGrad, EvoGradMemory, EvoGradOutcome, Noise};
+pub use finite_differences::{FiniteDifferences, FiniteDifferencesMemory};
 pub use implicit::{Implicit, ImplicitMemory};
 pub use kernels::{InnerLoss, Kernels};
 pub use unrolled::{Checkpoints, Dynamics, Unrolled, UnrolledMemory, UnrolledOutcome};

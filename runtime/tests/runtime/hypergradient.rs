@@ -187,7 +187,12 @@ fn stationary_points_that_are_no_minima_are_refused() {
     let error = error_of(&problem, array![0.0, 0.0], Array1::zeros(3));
     assert!(matches!(error, Error::NotPositiveDefinite { curvature, .. } if curvature < 0.0), "{error}");
     // A singular Hessian: w⁴ at 0.
-    let quartic = Scalar { inner: |w, _| (w.powi(4), 4.0 * w.powi(3)), curvature: |w, _| (12.0 * w * w, 0.0), outer: |w, _| (w, 1.0, 0.0) };
+    let quartic = Scalar {
+        inner: |w, _| (w.powi(4), 4.0 * w.powi(3)),
+        curvature: |w, _| (12.0 * w * w, 0.0),
+        outer_slope: |_, _| 0.0,
+        outer: |w, _| (w, 1.0, 0.0),
+    };
     let error = error_of(&quartic, 0.0, 0.0);
     assert!(matches!(error, Error::NotPositiveDefinite { curvature: 0.0, iteration: 0 }), "{error}");
 }

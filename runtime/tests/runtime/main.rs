@@ -1,6 +1,8 @@
 //! The runtime as generated code and users see it, on problems written by hand.
 
 mod certificate;
+mod compare;
+mod first_order;
 mod hypergradient;
 mod implicit;
 mod minimize;

@@ -67,6 +67,11 @@ impl<T: Float> BilevelProblem for Quadratic<T> {
         value
     }
 
+    fn inner_value_and_outer_grad(&self, (): &mut (), z: &[T], x: &[T], x_bar: &mut [T]) -> T {
+        x_bar.copy_from_slice((-transposed_times(&self.b, z)).as_slice().unwrap());
+        self.inner_value_and_grad(&mut (), z, x, &mut vec![T::zero(); z.len()])
+    }
+
     fn inner_curvature(&self, (): &mut (), _: &[T], _: &[T]) {}
 
     fn curvature_apply(&self, (): &mut (), v: &[T], product: &mut [T], mixed: Option<&mut [T]>) {
@@ -134,6 +139,13 @@ impl<T: Float> Ridge<T> {
     }
 }
 
+/// The slopes of `½Σ e^λᵢ wᵢ²` in `λ`.
+fn penalty_slopes<T: Float>(w: &[T], lambda: &[T], lambda_bar: &mut [T]) {
+    for (lambda_bar, (&w, &lambda)) in lambda_bar.iter_mut().zip(w.iter().zip(lambda)) {
+        *lambda_bar = from::<T>(0.5) * lambda.exp() * w * w;
+    }
+}
+
 impl<T: Float> BilevelProblem for Ridge<T> {
     type Float = T;
     type Inner = Array1<T>;
@@ -154,6 +166,11 @@ impl<T: Float> BilevelProblem for Ridge<T> {
             value += from::<T>(0.5) * lambda[i].exp() * w[i] * w[i];
         }
         value
+    }
+
+    fn inner_value_and_outer_grad(&self, at: &mut At<T>, w: &[T], lambda: &[T], lambda_bar: &mut [T]) -> T {
+        penalty_slopes(w, lambda, lambda_bar);
+        self.inner_value_and_grad(at, w, lambda, &mut vec![T::zero(); w.len()])
     }
 
     fn inner_curvature(&self, at: &mut At<T>, w: &[T], lambda: &[T]) {
@@ -248,6 +265,11 @@ impl<T: Float> BilevelProblem for Logistic<T> {
         value
     }
 
+    fn inner_value_and_outer_grad(&self, at: &mut At<T>, w: &[T], lambda: &[T], lambda_bar: &mut [T]) -> T {
+        penalty_slopes(w, lambda, lambda_bar);
+        self.inner_value_and_grad(at, w, lambda, &mut vec![T::zero(); w.len()])
+    }
+
     fn inner_curvature(&self, at: &mut At<T>, w: &[T], lambda: &[T]) {
         *at = At { w: w.to_vec(), lambda: lambda.to_vec() };
     }
@@ -298,6 +320,8 @@ pub(crate) struct Scalar {
     pub(crate) inner: fn(f64, f64) -> (f64, f64),
     /// `f_ww` and `f_λw`
     pub(crate) curvature: fn(f64, f64) -> (f64, f64),
+    /// `f_λ`
+    pub(crate) outer_slope: fn(f64, f64) -> f64,
     /// `g`, `g_w` and `g_λ`
     pub(crate) outer: fn(f64, f64) -> (f64, f64, f64),
 }
@@ -307,6 +331,7 @@ impl Scalar {
     pub(crate) const T1: Scalar = Scalar {
         inner: |w, lambda| ((w - 1.0).powi(2) + lambda * w * w, 2.0 * (w - 1.0) + 2.0 * lambda * w),
         curvature: |w, lambda| (2.0 + 2.0 * lambda, 2.0 * w),
+        outer_slope: |w, _| w * w,
         outer: |w, _| ((w - 0.5).powi(2), 2.0 * (w - 0.5), 0.0),
     };
 }
@@ -326,6 +351,11 @@ impl BilevelProblem for Scalar {
         let (value, slope) = (self.inner)(w[0], lambda[0]);
         w_bar[0] = slope;
         value
+    }
+
+    fn inner_value_and_outer_grad(&self, _: &mut (f64, f64), w: &[f64], lambda: &[f64], lambda_bar: &mut [f64]) -> f64 {
+        lambda_bar[0] = (self.outer_slope)(w[0], lambda[0]);
+        (self.inner)(w[0], lambda[0]).0
     }
 
     fn inner_curvature(&self, at: &mut (f64, f64), w: &[f64], lambda: &[f64]) {

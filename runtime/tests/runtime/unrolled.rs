@@ -93,6 +93,12 @@ impl BilevelProblem for Quartic {
         value
     }
 
+    fn inner_value_and_outer_grad(&self, at: &mut Vec<f64>, z: &[f64], outer: &[f64], outer_bar: &mut [f64]) -> f64 {
+        outer_bar.fill(0.0);
+        self.quadratic.inner_value_and_outer_grad(&mut (), z, &outer[..N_X], &mut outer_bar[..N_X]);
+        self.inner_value_and_grad(at, z, outer, &mut vec![0.0; z.len()])
+    }
+
     fn inner_curvature(&self, at: &mut Vec<f64>, z: &[f64], _: &[f64]) {
         *at = z.to_vec();
     }

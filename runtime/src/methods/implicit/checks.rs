@@ -7,12 +7,12 @@ use crate::{Error, Float, vector};
 /// No hypergradient is given where `‖∇_w f‖` exceeds this times `1 + ‖w‖` and the tolerance of the inner solver.
 pub(super) const STATIONARITY_LIMIT: f64 = 1e-3;
 /// No hypergradient is given where `w` is certainly farther from the minimum than this times `1 + ‖w‖`.
-pub(super) const DISTANCE_LIMIT: f64 = 1e-2;
+pub(in crate::methods) const DISTANCE_LIMIT: f64 = 1e-2;
 /// No hypergradient is given where the linear solver ends by itself with a larger relative residual.
 const RESIDUAL_LIMIT: f64 = 1e-3;
 
 /// Fails where the gradient at the inner solution exceeds the limit times `1 + ‖w‖`.
-pub(super) fn check_stationary<T: Float>(outcome: &InnerOutcome, relative_limit: f64, inner: &[T]) -> Result<(), Error> {
+pub(in crate::methods) fn check_stationary<T: Float>(outcome: &InnerOutcome, relative_limit: f64, inner: &[T]) -> Result<(), Error> {
     let limit = relative_limit * (1.0 + vector::norm(inner).to_f64());
     if outcome.gradient_norm <= limit {
         return Ok(());
@@ -22,7 +22,7 @@ pub(super) fn check_stationary<T: Float>(outcome: &InnerOutcome, relative_limit:
 }
 
 /// Fails where the linear system has no solution that is worth its name.
-pub(super) fn check_linear(outcome: &LinearOutcome) -> Result<(), Error> {
+pub(in crate::methods) fn check_linear(outcome: &LinearOutcome) -> Result<(), Error> {
     match outcome.stop {
         LinearStop::Converged | LinearStop::Truncated => Ok(()),
         LinearStop::MaxIterations | LinearStop::Stagnated if outcome.relative_residual <= RESIDUAL_LIMIT => Ok(()),

@@ -13,8 +13,8 @@ use crate::linear::{Cg, Damped, LinearSolver};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
 use crate::{BilevelProblem, Error, Float, Report, vector};
 use certificate::{CertificateMemory, Made, error_bound};
-pub(super) use checks::check_finite;
-use checks::{DISTANCE_LIMIT, STATIONARITY_LIMIT, check_convexity, check_linear, check_stationary};
+pub(super) use checks::{DISTANCE_LIMIT, check_finite, check_linear, check_stationary};
+use checks::{STATIONARITY_LIMIT, check_convexity};
 
 /// The implicit hypergradient `∂_λ g − Mᵀ H⁻¹ ∂_w g` at the inner solution.
 ///
@@ -204,7 +204,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
 }
 
 /// Solves the inner problem well enough for a hypergradient, or fails.
-fn solve_inner<P: BilevelProblem, I: InnerSolver<P::Float>>(
+pub(super) fn solve_inner<P: BilevelProblem, I: InnerSolver<P::Float>>(
     kernels: &mut Kernels<'_, P>,
     inner_solver: &I,
     inner_memory: &mut I::Memory,
