@@ -50,7 +50,7 @@ pub mod messages {
         REQUEST_NEEDS_NUMBER = "B0112", "`{0}` is for functions that give one number, and `{1}` gives `{2}`", "give back an `f64`, for example with `.sum()`, or remove `{0}`";
         REQUEST_NEEDS_ARRAY = "B0113", "`{0}` is for functions that give one number or one array, and `{1}` gives `{2}`", "give back an array that holds all of it, or remove `{0}`";
         TOO_MANY_AXES = "B0114", "`{0}` of `{1}` would have {2} axes, and arrays of `ndarray` have types up to {3}", "take or give back arrays with fewer axes, or remove `{0}`";
-        REQUEST_OF_STRUCT = "B0115", "`{0}` of `{1}` would be several values of a struct, which no struct is", "take and give back the arrays themselves, or remove `{0}`";
+        REQUEST_OF_STRUCT = "B0115", "`{0}` of `{1}` is not available in this version for {2}", "pass structs, and give them back, by themselves and not in tuples, or remove `{0}`";
 
         // Signatures.
         UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";

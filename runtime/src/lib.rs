@@ -14,6 +14,7 @@ mod random;
 pub mod report;
 #[doc(hidden)]
 pub mod rt;
+mod several;
 pub mod solve;
 pub mod solver;
 pub mod updates;

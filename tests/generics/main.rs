@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "the functions of a problem are public, as users write them")]
 
 mod calls;
+mod requests;
 mod structs;
 
 use bilevel::prelude::*;

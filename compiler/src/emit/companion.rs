@@ -7,6 +7,7 @@ use super::call::{adaptors_of, has_forward_mode};
 use super::emitter::{Checks, Emitter, declare_buffers, ident, type_params};
 use super::forms::{Dims, Leaf, Source, assemble, bare_or_tuple, leaf_forms, leaves, needs_glob, owned_results, type_of, within_submodule};
 use super::names::Names;
+use super::several::{Pack, leaves_of_each};
 use crate::derive::{self, DeriveError, Reason};
 use crate::dump;
 use crate::ir::{DimId, Func, ValueId};
@@ -131,6 +132,7 @@ enum Missing {
 pub(super) struct Output<'a> {
     pub(super) form: Form,
     pub(super) rest: Rest<'a>,
+    pub(super) pack: Pack,
 }
 
 /// Where leaves that are no floats come from, which only structs have in derivatives.
@@ -150,6 +152,8 @@ pub(super) struct Param {
     pub(super) by_ref: bool,
     /// Whether it is a tangent or cotangent, of which only the floats are read.
     pub(super) is_derivative: bool,
+    /// Whether it is a slice of values of the form, a struct.
+    pub(super) is_several: bool,
 }
 
 pub(super) struct Companion<'a> {
@@ -172,7 +176,7 @@ impl<'a> Companion<'a> {
             .iter()
             .map(|p| {
                 let name = names.unique(&p.name.to_string());
-                Param { name, form: within_submodule(&p.form), by_ref: p.by_ref, is_derivative: false }
+                Param { name, form: within_submodule(&p.form), by_ref: p.by_ref, is_derivative: false, is_several: false }
             })
             .collect();
         let output = within_submodule(&signature.output.owned());
@@ -207,12 +211,12 @@ impl<'a> Companion<'a> {
 
     /// The value of the function.
     pub(super) fn value(&self) -> Vec<Output<'_>> {
-        vec![Output { form: self.output.clone(), rest: Rest::Computed }]
+        vec![Output { form: self.output.clone(), rest: Rest::Computed, pack: Pack::AsIs }]
     }
 
     /// The tangent of the value.
     fn dot(&self) -> Vec<Output<'_>> {
-        vec![Output { form: self.output.tangent().expect("the output has floats"), rest: Rest::Value(&self.output) }]
+        vec![Output { form: self.output.tangent().expect("the output has floats"), rest: Rest::Value(&self.output), pack: Pack::AsIs }]
     }
 
     fn function_name(&self) -> String {
@@ -229,7 +233,7 @@ impl<'a> Companion<'a> {
         let tangent = |&k: &usize| {
             let p = &self.primals[k];
             let form = p.form.tangent().expect("a differentiated parameter has floats");
-            Param { name: names.unique(&format!("{}_dot", p.name)), form, by_ref: p.by_ref, is_derivative: true }
+            Param { name: names.unique(&format!("{}_dot", p.name)), form, by_ref: p.by_ref, is_derivative: true, is_several: false }
         };
         self.wrt.iter().map(tangent).collect()
     }
@@ -238,7 +242,11 @@ impl<'a> Companion<'a> {
     pub(super) fn cotangents(&self) -> Vec<Output<'_>> {
         let cotangent = |&k: &usize| {
             let p = &self.primals[k];
-            Output { form: p.form.tangent().expect("a differentiated parameter has floats").owned(), rest: Rest::Param(p) }
+            Output {
+                form: p.form.tangent().expect("a differentiated parameter has floats").owned(),
+                rest: Rest::Param(p),
+                pack: Pack::AsIs,
+            }
         };
         self.wrt.iter().map(cotangent).collect()
     }
@@ -288,7 +296,7 @@ impl<'a> Companion<'a> {
         let mut names = self.names.clone();
         let form = self.output.tangent().expect("the output has floats");
         let by_ref = !matches!(form, Form::Scalar(_));
-        let cotangent = Param { name: names.unique("y_bar"), form, by_ref, is_derivative: true };
+        let cotangent = Param { name: names.unique("y_bar"), form, by_ref, is_derivative: true, is_several: false };
         let doc = " Reverse mode: the value, and the cotangents of the arguments for the given cotangent of the value.";
         self.item("vjp", doc, vec![cotangent], names, f, &[self.value(), self.cotangents()])
     }
@@ -324,10 +332,10 @@ impl<'a> Companion<'a> {
         let entry = self.entry(&mut emitter, &params, f.params(), &[]);
         let statements = emitter.statements();
         let mut values = owned_results(&emitter, &sources(results.iter().flatten(), f.results())).into_iter();
-        let mut assembled = |output: &Output| assemble(&output.form, rt, &mut values);
+        let mut assembled = |output: &Output| output.pack.value(&assemble(&output.form, rt, &mut values));
         let groups: Vec<TokenStream> =
             results.iter().map(|group| bare_or_tuple(&group.iter().map(&mut assembled).collect::<Vec<_>>())).collect();
-        let ty_of = |output: &Output| type_of(&output.form, rt, &quote!('_));
+        let ty_of = |output: &Output| output.pack.ty(rt).unwrap_or_else(|| type_of(&output.form, rt, &quote!('_)));
         let types: Vec<TokenStream> = results.iter().map(|group| bare_or_tuple(&group.iter().map(ty_of).collect::<Vec<_>>())).collect();
         let (value, ty) = (bare_or_tuple(&groups), bare_or_tuple(&types));
         let buffers = buffers_of(emitter, "Buffers", rt);
@@ -357,7 +365,10 @@ impl<'a> Companion<'a> {
             .iter()
             .flat_map(|p| {
                 let name = &p.name;
-                let leaves = leaves(&p.form, &name.to_string(), &quote!(#name), p.by_ref);
+                let leaves = match p.is_several {
+                    true => leaves_of_each(&p.form, &name.to_string(), &quote!(#name)),
+                    false => leaves(&p.form, &name.to_string(), &quote!(#name), p.by_ref),
+                };
                 leaves.into_iter().filter(|leaf| !p.is_derivative || leaf.elem.is_float())
             })
             .collect();
@@ -572,5 +583,8 @@ fn declaration(param: &Param, rt: &TokenStream) -> TokenStream {
 
 fn param_type(param: &Param, rt: &TokenStream) -> TokenStream {
     let ty = type_of(&param.form, rt, &quote!('_));
+    if param.is_several {
+        return quote!(&[#ty]);
+    }
     if param.by_ref { quote!(&#ty) } else { ty }
 }

@@ -19,6 +19,8 @@ pub(super) struct Leaf {
     place: TokenStream,
     /// Whether the place is itself a reference.
     by_ref: bool,
+    /// The slice of the values of which it is a part, if there are several.
+    values: TokenStream,
     pub(super) elem: Elem,
     kind: LeafKind,
 }
@@ -27,13 +29,20 @@ pub(super) struct Leaf {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum LeafKind {
     Number,
-    Array { rank: usize, view: bool },
+    Array {
+        rank: usize,
+        view: bool,
+    },
     Fixed(Vec<Length>),
+    /// Several of them, each in one of the values in a slice, which is called `value`.
+    Each(Box<LeafKind>),
 }
 
 /// The leaves of a value of the given form that stands at `place`.
 pub(super) fn leaves(form: &Form, label: &str, place: &TokenStream, by_ref: bool) -> Vec<Leaf> {
-    let leaf = |elem: Elem, kind: LeafKind| vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, elem, kind }];
+    let leaf = |elem: Elem, kind: LeafKind| {
+        vec![Leaf { label: label.to_owned(), place: place.clone(), by_ref, values: TokenStream::new(), elem, kind }]
+    };
     match form {
         Form::Scalar(elem) => leaf(*elem, LeafKind::Number),
         Form::Array { elem, rank, view } => leaf(*elem, LeafKind::Array { rank: *rank, view: *view }),
@@ -60,10 +69,21 @@ impl Leaf {
         matches!(self.kind, LeafKind::Number | LeafKind::Array { rank: 0, .. })
     }
 
+    /// Several of this leaf, each in one of the values in the slice at `values`.
+    pub(super) fn of_each(self, values: &TokenStream) -> Leaf {
+        Leaf { kind: LeafKind::Each(Box::new(self.kind.clone())), values: values.clone(), ..self }
+    }
+
+    /// The leaf of one value, where this is several.
+    fn of_one(&self, kind: &LeafKind) -> Leaf {
+        Leaf { kind: kind.clone(), ..self.clone() }
+    }
+
     /// The number, where the leaf is one.
     pub(super) fn number(&self) -> TokenStream {
         let place = &self.place;
         match self.kind {
+            LeafKind::Each(_) => unreachable!("several numbers are an array"),
             LeafKind::Array { .. } => quote!(#place[()]),
             LeafKind::Number | LeafKind::Fixed(_) if self.by_ref => quote!(*#place),
             LeafKind::Number | LeafKind::Fixed(_) => quote!(#place),
@@ -78,7 +98,7 @@ impl Leaf {
     /// The leaf as a value of its own.
     pub(super) fn copy(&self) -> TokenStream {
         match self.kind {
-            LeafKind::Array { .. } => {
+            LeafKind::Array { .. } | LeafKind::Each(_) => {
                 let array = self.reference();
                 quote!(::core::clone::Clone::clone(#array))
             }
@@ -90,6 +110,17 @@ impl Leaf {
     pub(super) fn shape(&self) -> TokenStream {
         let place = &self.place;
         match &self.kind {
+            LeafKind::Each(kind) => {
+                let (label, values) = (&self.label, &self.values);
+                let shape = match &**kind {
+                    LeafKind::Number => quote!(rt::Vec::new()),
+                    kind => {
+                        let shape = self.of_one(kind).shape();
+                        quote!((#shape).to_vec())
+                    }
+                };
+                quote!(&rt::stacked_shape(#label, #values, |value| #shape)[..])
+            }
             LeafKind::Number | LeafKind::Array { .. } => quote!(#place.shape()),
             LeafKind::Fixed(lengths) => {
                 let lengths = lengths.iter().map(length_tokens);
@@ -101,6 +132,17 @@ impl Leaf {
     /// The elements as a slice.
     pub(super) fn slice(&self, rt: &TokenStream) -> TokenStream {
         match &self.kind {
+            LeafKind::Each(kind) => {
+                let (one, values) = (self.of_one(kind), &self.values);
+                let elements = match &**kind {
+                    LeafKind::Number => {
+                        let number = one.number();
+                        quote!(#rt::Cow::Owned([#number].to_vec()))
+                    }
+                    LeafKind::Array { .. } | LeafKind::Fixed(_) | LeafKind::Each(_) => one.elements(rt),
+                };
+                quote!(&#rt::stacked(#values, |value| #elements)[..])
+            }
             LeafKind::Number | LeafKind::Array { .. } => {
                 let array = self.reference();
                 quote!(&#rt::elements(#array)[..])
@@ -117,7 +159,7 @@ impl Leaf {
                 let place = &self.place;
                 quote!(#rt::view_elements(#place))
             }
-            LeafKind::Number | LeafKind::Array { .. } => {
+            LeafKind::Number | LeafKind::Array { .. } | LeafKind::Each(_) => {
                 let array = self.reference();
                 quote!(#rt::elements(#array))
             }

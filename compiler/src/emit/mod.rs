@@ -26,6 +26,7 @@ mod positions;
 mod problem;
 mod requests;
 mod rust;
+mod several;
 
 pub use call::adaptor;
 pub use companion::{companion, derivative};

@@ -16,16 +16,31 @@ pub fn check_requests(args: &DifferentiableArgs, signature: &Signature, wrt: &[u
             diags.error(name, messages::TOO_MANY_AXES, &[&name.to_string(), &function, &axes.to_string(), &MAX_AXES.to_string()]);
         }
     };
-    let structs = wrt.iter().chain(batched).map(|&k| &signature.params[k].form).chain([&signature.output]).any(Form::has_struct);
-    if let (true, Some(name)) = (structs, args.requests.iter().map(|(_, name)| name).chain(&args.batched).next()) {
-        diags.error(name, messages::REQUEST_OF_STRUCT, &[&name.to_string(), &function]);
+    let of_struct = |name: &syn::Ident, what: &str, diags: &mut Diagnostics| {
+        diags.error(name, messages::REQUEST_OF_STRUCT, &[&name.to_string(), &function, what]);
+    };
+    let forms = || wrt.iter().chain(batched).map(|&k| &signature.params[k].form).chain([&signature.output]);
+    let in_a_tuple = |form: &Form| matches!(form, Form::Tuple(_)) && form.has_struct();
+    let requested = args.requests.iter().map(|(_, name)| name).chain(&args.batched).next();
+    if let (true, Some(name)) = (forms().any(in_a_tuple), requested) {
+        of_struct(name, "structs in tuples", diags);
     }
+    let has_tuple = wrt.iter().any(|&k| matches!(signature.params[k].form, Form::Tuple(_)));
+    let has_struct = wrt.iter().any(|&k| signature.params[k].form.has_struct());
+    let is_struct = signature.output.has_struct();
     for (request, name) in &args.requests {
+        match request {
+            Request::Hessian if has_struct && has_tuple => of_struct(name, "structs beside tuples", diags),
+            Request::JvpMany if is_struct && !signature.output.leaves().iter().all(|(elem, _)| elem.is_float()) => {
+                of_struct(name, "a result that is a struct with other parts than floats", diags);
+            }
+            Request::JvpMany | Request::HvpMany | Request::Jacobian | Request::Hessian => {}
+        }
         match request {
             Request::HvpMany | Request::Hessian if !matches!(signature.output, Form::Scalar(elem) if elem.is_float()) => {
                 diags.error(name, messages::REQUEST_NEEDS_NUMBER, &[request.name(), &function, &output]);
             }
-            Request::Jacobian if signature.output.leaves().len() != 1 => {
+            Request::Jacobian if signature.output.leaves().len() != 1 || is_struct => {
                 diags.error(name, messages::REQUEST_NEEDS_ARRAY, &[request.name(), &function, &output]);
             }
             Request::JvpMany => too_many(name, 1 + of_wrt.max(most(&signature.output)), diags),

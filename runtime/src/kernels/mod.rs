@@ -30,6 +30,7 @@ mod variant;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
+pub(crate) use buffer::FromElements;
 pub use buffer::{Buffer, copy, elements, fill, to_array, to_fixed, view_elements};
 pub use contract::{contract, contract_windows};
 pub use entry::{ANY, FailedCheck, check_index, check_indices, check_nonempty, check_or_panic, check_turns, dims, dims_or_panic, fixed};
