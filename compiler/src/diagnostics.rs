@@ -52,6 +52,8 @@ pub mod messages {
         TOO_MANY_AXES = "B0114", "`{0}` of `{1}` would have {2} axes, and arrays of `ndarray` have types up to {3}", "take or give back arrays with fewer axes, or remove `{0}`";
         REQUEST_OF_STRUCT = "B0115", "`{0}` of `{1}` is not available in this version for {2}", "pass structs, and give them back, by themselves and not in tuples, or remove `{0}`";
 
+        WRT_PART = "B0116", "`{0}` {1}", "{2}";
+
         // Signatures.
         UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";
         DYNAMIC_RANK = "B0202", "`{0}` has a rank that is only known at run time", "write a type of fixed rank, such as `Array2<f64>`, and convert with `into_dimensionality`";

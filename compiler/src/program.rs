@@ -14,14 +14,15 @@ use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module}
 use crate::syntax::requests::check_requests;
 use crate::syntax::rule::Rules;
 use crate::syntax::signature::{Use, parse_signature};
+use crate::syntax::wrt::{Wrt, read_wrt};
 use crate::syntax::{Differentiable, Items, Lowered, Place, ProblemIr, Signature, TypeNames, source_text};
 
 /// The function under `#[differentiable(args)]`, which sees `items`; `None` if there was an error or if an item is missing, which is then in `diags`.
 pub fn read_function(args: DifferentiableArgs, item: &syn::ItemFn, items: &Items, diags: &mut Diagnostics) -> Option<Differentiable> {
     let signature = parse_signature(item, Use::Differentiated, &TypeNames::new(items, Place::HERE), diags)?;
     let wrt = match &args.wrt {
-        Some(names) => names.iter().filter_map(|name| wrt_position(name, &signature, diags)).collect(),
-        None => (0..signature.params.len()).filter(|&k| signature.params[k].form.is_differentiable()).collect::<Vec<_>>(),
+        Some(places) => read_wrt(places, &signature, diags),
+        None => Wrt::all(&signature),
     };
     if wrt.is_empty() && !diags.has_errors() {
         diags.error(&signature.name, messages::NOTHING_TO_DIFFERENTIATE, &[&signature.name.to_string()]);
@@ -32,8 +33,7 @@ pub fn read_function(args: DifferentiableArgs, item: &syn::ItemFn, items: &Items
     if diags.has_errors() {
         return None;
     }
-    let (mut wrt, mut batched) = (wrt, batched);
-    wrt.sort_unstable();
+    let mut batched = batched;
     batched.sort_unstable();
     let requests = args.requests.into_iter().map(|(request, _)| request).collect();
     Some(Differentiable { lowered, wrt, requests, batched, crate_path: args.crate_path.unwrap_or_else(default_crate_path) })
@@ -64,8 +64,9 @@ pub fn read_derivative(
     };
     let signature = parse_signature(found.item, Use::Differentiated, &TypeNames::new(items, found.place), diags)?;
     let wrt: Vec<Option<usize>> = call.wrt.iter().map(|name| wrt_position(name, &signature, diags)).collect();
+    let wrt = wrt.into_iter().map(|k| k.map(|k| Wrt::whole(&signature, k))).collect::<Option<Vec<Wrt>>>();
     let lowered = lower_found(found, signature, items, diags)?;
-    let wrt = wrt.into_iter().collect::<Option<Vec<usize>>>()?;
+    let wrt = wrt?;
     Some((
         Differentiable { lowered, wrt, requests: Vec::new(), batched: Vec::new(), crate_path: crate_path.clone() },
         found.place.is_here(),
@@ -77,7 +78,7 @@ pub fn read_rule(of: &syn::Ident, items: &Items, crate_path: &syn::Path, diags: 
     let found = items.rules(Place::HERE, &of.unraw().to_string())?;
     let OpaqueState::Ready(opaque, rules) = read_rules(found, items, diags, of) else { return None };
     let signature = rules.signature()?;
-    let wrt: Vec<usize> = (0..signature.params.len()).filter(|&k| signature.params[k].form.is_differentiable()).collect();
+    let wrt = Wrt::all(&signature);
     if wrt.is_empty() {
         diags.error(of, messages::NOTHING_TO_DIFFERENTIATE, &[&of.to_string()]);
         return None;

@@ -33,8 +33,11 @@ use proc_macro::TokenStream;
 /// condition differs between examples computes each side for the examples that take it. Parameters that are numbers become `&Array1`. Jacobians are made forwards or
 /// backwards, whichever is shorter for the shapes at hand.
 ///
-/// All parameters of floating-point type are differentiated, or those in `#[differentiable(wrt(a, b))]`; with one, its derivative comes
-/// bare and not as a tuple. Integers, truth values and arrays of them are data.
+/// Several values of a struct are a slice `&[Net]`, and as results a `Vec<Net>`; in Jacobians and Hessians a struct has one axis, along which its elements stand
+/// in the order of `flat`.
+///
+/// All parameters of floating-point type are differentiated, or those in `#[differentiable(wrt(a, b))]`, which may be parts of structs and tuples, `wrt(net.w, pair.0)`; with one,
+/// its derivative comes bare and not as a tuple. Integers, truth values and arrays of them are data.
 ///
 /// # What the function may be made of
 ///

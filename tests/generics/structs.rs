@@ -130,3 +130,31 @@ fn a_generic_struct_is_a_variable_of_a_problem() -> Result<(), bilevel::Error> {
     assert!((difference - squared).abs() < 0.02 * squared, "{difference} {squared}");
     Ok(())
 }
+
+/// Parts of structs and tuples are differentiated by themselves.
+#[differentiable(wrt(pair.1, net.hidden.w, net.last), jacobian, hvp_many)]
+fn of_parts<F: Float>(net: &Net<F>, x: &Array2<F>, pair: &(F, F)) -> F {
+    loss(net, x) * pair.1 * pair.1 + pair.0 * net.hidden.w.sum()
+}
+
+#[test]
+fn parts_of_structs_and_tuples_are_differentiated_by_themselves() {
+    let (net, x, pair) = (net(), features(), (0.5, -1.5));
+    let whole = loss::grad(&net, &x).0;
+    // In the order of the parameters, whatever that in the attribute.
+    let (w_bar, last_bar, pair_bar): (Array2<f64>, (Array1<f64>, f64), f64) = of_parts::grad(&net, &x, &pair);
+    assert!(distance(&w_bar, &(&whole.hidden.w * 2.25 + 0.5)) < 1e-14);
+    assert!(distance(&last_bar, &(&whole.last.0 * 2.25, whole.last.1 * 2.25)) < 1e-14);
+    assert!((pair_bar + 3.0 * loss(&net, &x)).abs() < 1e-14);
+    let w_dot = Array2::from_elem((3, 2), 0.25);
+    let last_dot = (array![1.0, -1.0], 0.5);
+    let (_, slope) = of_parts::jvp(&net, &x, &pair, &w_dot, &last_dot, 2.0);
+    let expected = (&w_bar * &w_dot).sum() + last_bar.0.dot(&last_dot.0) + last_bar.1 * last_dot.1 + 2.0 * pair_bar;
+    assert!((slope - expected).abs() < 1e-13, "{slope} {expected}");
+    let (by_w, by_last, by_pair) = of_parts::jacobian(&net, &x, &pair);
+    assert!(distance(&((by_w, by_last), by_pair), &((w_bar, last_bar), pair_bar)) < 1e-14);
+    let dots = (Array3::from_elem((2, 3, 2), 0.25), (array![[1.0, -1.0], [0.0, 0.0]], array![0.5, 0.0]), array![2.0, 0.0]);
+    let (w_hvps, _, pair_hvps) = of_parts::hvp_many(&net, &x, &pair, &dots.0, &dots.1, &dots.2);
+    let (w_hvp, _, pair_hvp) = of_parts::hvp(&net, &x, &pair, &w_dot, &last_dot, 2.0);
+    assert!(distance(&(w_hvps.index_axis(Axis(0), 0).to_owned(), pair_hvps[0]), &(w_hvp, pair_hvp)) < 1e-13);
+}

@@ -5,7 +5,13 @@ use std::ops::Range;
 
 use bilevel_compiler::ir::eval::{Tensor, eval};
 use bilevel_compiler::ir::{Elem, Func, Type};
+<<<<<<< HEAD:tests/random/programs.rs
 use bilevel_compiler::syntax::{Differentiable, Form, Lowered, Param, Signature};
+=======
+use bilevel_compiler::syntax::wrt::Wrt;
+use bilevel_compiler::syntax::{Differentiable, Lowered};
+use bilevel_compiler::syntax::{Form, Param, Signature};
+>>>>>>> 8d3df3c (wrt names parts of structs and tuples; requests of structs: pages and refusals):tests/random_programs.rs
 use bilevel_compiler::testing::{Limits, Program, Random, program};
 use bilevel_compiler::{derive, emit};
 use syn::parse_quote;
@@ -82,6 +88,7 @@ fn differentiable(name: &str, p: &Program) -> Differentiable {
     let output = if results.len() == 1 { results.remove(0) } else { Form::Tuple(results) };
     let (name, generics) = (quote::format_ident!("{name}"), syn::Generics::default());
     let signature = Signature { name, vis: parse_quote!(pub), generics, types: Default::default(), params: params.collect(), output };
+    let wrt = p.wrt.iter().map(|&k| Wrt::whole(&signature, k)).collect();
     let lowered = Lowered { func: p.func.clone(), signature, assumed: Vec::new() };
-    Differentiable { lowered, wrt: p.wrt.clone(), requests: Vec::new(), batched: Vec::new(), crate_path: parse_quote!(::bilevel) }
+    Differentiable { lowered, wrt, requests: Vec::new(), batched: Vec::new(), crate_path: parse_quote!(::bilevel) }
 }

@@ -15,6 +15,7 @@ use crate::optimize::optimize;
 use crate::syntax::Differentiable;
 use crate::syntax::derivative::Derivative;
 use crate::syntax::form::Form;
+use crate::syntax::wrt::Wrt;
 
 /// The module of the function's name with `jvp`, `vjp` and `linearize`, and for a scalar function `grad`, `value_and_grad` and `hvp`; and what the attribute
 /// asks for.
@@ -162,8 +163,8 @@ pub(super) struct Companion<'a> {
     pub(super) names: Names,
     /// The primal parameters.
     pub(super) primals: Vec<Param>,
-    /// Positions of the differentiated ones.
-    pub(super) wrt: Vec<usize>,
+    /// Which of them are differentiated, or what parts of them.
+    pub(super) wrt: Vec<Wrt>,
     pub(super) output: Form,
 }
 
@@ -230,23 +231,24 @@ impl<'a> Companion<'a> {
 
     /// One tangent for each differentiated parameter, passed as that is.
     pub(super) fn tangents(&self, names: &mut Names) -> Vec<Param> {
-        let tangent = |&k: &usize| {
-            let p = &self.primals[k];
-            let form = p.form.tangent().expect("a differentiated parameter has floats");
-            Param { name: names.unique(&format!("{}_dot", p.name)), form, by_ref: p.by_ref, is_derivative: true, is_several: false }
+        let tangent = |wrt: &Wrt| {
+            let p = &self.primals[wrt.param];
+            let name = names.unique(&format!("{}_dot", wrt.name(&p.name.to_string())));
+            let is_whole = wrt.path.is_empty();
+            let form = if is_whole { &p.form } else { &wrt.form }.tangent().expect("what is differentiated has floats");
+            let by_ref = if is_whole { p.by_ref } else { !matches!(form, Form::Scalar(_)) };
+            Param { name, form, by_ref, is_derivative: true, is_several: false }
         };
         self.wrt.iter().map(tangent).collect()
     }
 
     /// The cotangents of the differentiated parameters.
     pub(super) fn cotangents(&self) -> Vec<Output<'_>> {
-        let cotangent = |&k: &usize| {
-            let p = &self.primals[k];
-            Output {
-                form: p.form.tangent().expect("a differentiated parameter has floats").owned(),
-                rest: Rest::Param(p),
-                pack: Pack::AsIs,
-            }
+        let cotangent = |wrt: &Wrt| {
+            let p = &self.primals[wrt.param];
+            let (form, rest) = if wrt.path.is_empty() { (&p.form, Rest::Param(p)) } else { (&wrt.form, Rest::Computed) };
+            let form = form.tangent().expect("what is differentiated has floats").owned();
+            Output { form, rest, pack: Pack::AsIs }
         };
         self.wrt.iter().map(cotangent).collect()
     }

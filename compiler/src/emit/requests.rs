@@ -12,6 +12,7 @@ use crate::ir::Func;
 use crate::optimize::optimize;
 use crate::syntax::attributes::Request;
 use crate::syntax::form::Form;
+use crate::syntax::wrt::Wrt;
 
 impl Companion<'_> {
     /// The items that are requested. `f` is the function, `wrt` the positions of its differentiated leaves.
@@ -70,9 +71,9 @@ impl Companion<'_> {
 
     /// Several cotangents of each differentiated parameter. What is no float comes from the parameter; where `is_several` holds, from that value of it.
     fn many_cotangents(&self, is_several: impl Fn(usize) -> bool) -> Vec<Output<'_>> {
-        let cotangent = |(output, &k): (Output<'_>, &usize)| {
-            let name = &self.primals[k].name;
-            many(&output.form, if is_several(k) { Others::OfEach(quote!(#name)) } else { Others::Of(quote!(#name)) })
+        let cotangent = |(output, wrt): (Output<'_>, &Wrt)| {
+            let name = &self.primals[wrt.param].name;
+            many(&output.form, if is_several(wrt.param) { Others::OfEach(quote!(#name)) } else { Others::Of(quote!(#name)) })
         };
         self.cotangents().into_iter().zip(&self.wrt).map(cotangent).collect()
     }

@@ -7,13 +7,14 @@ use syn::punctuated::Punctuated;
 use syn::{Meta, Token};
 
 use super::source_text;
+use super::wrt::is_place;
 use crate::diagnostics::{Diagnostics, messages};
 
 /// What `#[differentiable(..)]` says.
 #[derive(Clone, Debug, Default)]
 pub struct DifferentiableArgs {
-    /// The parameters to differentiate; all of floating-point type where it is `None`.
-    pub wrt: Option<Vec<Ident>>,
+    /// The parameters to differentiate, or parts of them, such as `net.w`; all of floating-point type where it is `None`.
+    pub wrt: Option<Vec<syn::Expr>>,
     /// What is generated only because it is named here, and where it is named.
     pub requests: Vec<(Request, Ident)>,
     /// The parameters that `batched` has for each example; `batched` is requested if there are any.
@@ -93,7 +94,7 @@ pub fn parse_differentiable(tokens: TokenStream, diags: &mut Diagnostics) -> Dif
     let mut args = DifferentiableArgs::default();
     for meta in parse_metas(tokens, diags) {
         if meta.path().is_ident("wrt") {
-            args.wrt = Some(parse_names(&meta, diags));
+            args.wrt = Some(parse_places(&meta, diags));
         } else if meta.path().is_ident("batched") {
             args.batched = parse_names(&meta, diags);
         } else if let Some(request) = request(&meta) {
@@ -180,8 +181,8 @@ fn parse_metas(tokens: TokenStream, diags: &mut Diagnostics) -> Vec<Meta> {
     }
 }
 
-/// The names in `key = a` or `key(a, b)`, each once.
-fn parse_names(meta: &Meta, diags: &mut Diagnostics) -> Vec<Ident> {
+/// The expressions in `key = a` or `key(a, b)`; there is at least one, or an error.
+fn parse_exprs(meta: &Meta, diags: &mut Diagnostics) -> Vec<syn::Expr> {
     let exprs: Vec<syn::Expr> = match meta {
         Meta::Path(_) => Vec::new(),
         Meta::NameValue(pair) => match &pair.value {
@@ -199,8 +200,22 @@ fn parse_names(meta: &Meta, diags: &mut Diagnostics) -> Vec<Ident> {
     if exprs.is_empty() {
         diags.error(meta, messages::NOT_A_NAME, &[&source_text(meta)]);
     }
+    exprs
+}
+
+/// The names of parameters and their parts in `key = a` or `key(a, b.c)`.
+fn parse_places(meta: &Meta, diags: &mut Diagnostics) -> Vec<syn::Expr> {
+    let (places, others): (Vec<syn::Expr>, Vec<syn::Expr>) = parse_exprs(meta, diags).into_iter().partition(is_place);
+    for other in others {
+        diags.error(&other, messages::NOT_A_NAME, &[&source_text(&other)]);
+    }
+    places
+}
+
+/// The names in `key = a` or `key(a, b)`, each once.
+fn parse_names(meta: &Meta, diags: &mut Diagnostics) -> Vec<Ident> {
     let mut names: Vec<Ident> = Vec::new();
-    for expr in exprs {
+    for expr in parse_exprs(meta, diags) {
         match &expr {
             syn::Expr::Path(path) if path.path.get_ident().is_some() => {
                 let name = path.path.require_ident().expect("checked by the guard").clone();

@@ -18,6 +18,7 @@ pub mod signature;
 mod source;
 pub mod structs;
 pub mod witness;
+pub mod wrt;
 
 pub use form::{Form, StructForm};
 pub use items::{Items, Place};

@@ -1,16 +1,17 @@
 //! Whether what `#[differentiable(..)]` requests exists for the function.
 
 use super::attributes::{DifferentiableArgs, Request};
+use super::wrt::Wrt;
 use super::{Form, Signature};
 use crate::diagnostics::{Diagnostics, messages};
 
-/// Checks each request against the signature; `wrt` and `batched` are the positions of the differentiated and of the batched parameters.
-pub fn check_requests(args: &DifferentiableArgs, signature: &Signature, wrt: &[usize], batched: &[usize], diags: &mut Diagnostics) {
+/// Checks each request against the signature; `wrt` is what is differentiated, and `batched` are the positions of the batched parameters.
+pub fn check_requests(args: &DifferentiableArgs, signature: &Signature, wrt: &[Wrt], batched: &[usize], diags: &mut Diagnostics) {
     /// `ndarray` has types for arrays of up to so many axes.
     const MAX_AXES: usize = 6;
     let (function, output) = (signature.name.to_string(), signature.output.to_string());
     let most = |form: &Form| form.leaves().iter().map(|(_, rank)| *rank).max().unwrap_or(0);
-    let of_wrt = wrt.iter().map(|&k| most(&signature.params[k].form)).max().unwrap_or(0);
+    let of_wrt = wrt.iter().map(|w| most(&w.form)).max().unwrap_or(0);
     let too_many = |name: &syn::Ident, axes: usize, diags: &mut Diagnostics| {
         if axes > MAX_AXES {
             diags.error(name, messages::TOO_MANY_AXES, &[&name.to_string(), &function, &axes.to_string(), &MAX_AXES.to_string()]);
@@ -19,14 +20,15 @@ pub fn check_requests(args: &DifferentiableArgs, signature: &Signature, wrt: &[u
     let of_struct = |name: &syn::Ident, what: &str, diags: &mut Diagnostics| {
         diags.error(name, messages::REQUEST_OF_STRUCT, &[&name.to_string(), &function, what]);
     };
-    let forms = || wrt.iter().chain(batched).map(|&k| &signature.params[k].form).chain([&signature.output]);
+    let batched_forms = || batched.iter().map(|&k| &signature.params[k].form);
+    let forms = || wrt.iter().map(|w| &w.form).chain(batched_forms()).chain([&signature.output]);
     let in_a_tuple = |form: &Form| matches!(form, Form::Tuple(_)) && form.has_struct();
     let requested = args.requests.iter().map(|(_, name)| name).chain(&args.batched).next();
     if let (true, Some(name)) = (forms().any(in_a_tuple), requested) {
         of_struct(name, "structs in tuples", diags);
     }
-    let has_tuple = wrt.iter().any(|&k| matches!(signature.params[k].form, Form::Tuple(_)));
-    let has_struct = wrt.iter().any(|&k| signature.params[k].form.has_struct());
+    let has_tuple = wrt.iter().any(|w| matches!(w.form, Form::Tuple(_)) && !w.form.has_struct());
+    let has_struct = wrt.iter().any(|w| matches!(w.form, Form::Struct(_)));
     let is_struct = signature.output.has_struct();
     for (request, name) in &args.requests {
         match request {

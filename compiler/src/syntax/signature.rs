@@ -7,6 +7,7 @@ use super::form::{Form, parse_form, peel, strip_reference};
 use super::generics::{TypeArguments, open_parameters, unbounded};
 use super::source_text;
 use super::structs::TypeNames;
+use super::wrt::Wrt;
 use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::{Elem, Func};
 
@@ -57,8 +58,8 @@ pub enum Origin {
 pub struct Differentiable {
     /// The function.
     pub lowered: Lowered,
-    /// Positions of the parameters to differentiate, ascending; there is at least one.
-    pub wrt: Vec<usize>,
+    /// What is differentiated, in the order of the leaves; there is at least one.
+    pub wrt: Vec<Wrt>,
     /// What is generated on request.
     pub requests: Vec<Request>,
     /// Positions of the parameters that `batched` has for each example, ascending; none if it is not requested.
@@ -70,19 +71,14 @@ pub struct Differentiable {
 impl Differentiable {
     /// Positions in `lowered.func` of the leaves of the parameters to differentiate, ascending. Leaves that are not floats are left out.
     pub fn wrt_leaves(&self) -> Vec<usize> {
-        self.leaves_where(|k, elem| self.wrt.contains(&k) && elem.is_float())
+        self.wrt.iter().flat_map(Wrt::float_leaves).collect()
     }
 
     /// Positions in `lowered.func` of the leaves of the parameters that `batched` has for each example, ascending.
     pub fn batched_leaves(&self) -> Vec<usize> {
-        self.leaves_where(|k, _| self.batched.contains(&k))
-    }
-
-    /// Positions in `lowered.func` of the leaves for which `is_meant` holds, given the position of their parameter and their element type.
-    fn leaves_where(&self, is_meant: impl Fn(usize, Elem) -> bool) -> Vec<usize> {
         let params = self.lowered.signature.params.iter().enumerate();
-        let leaves = params.flat_map(|(k, param)| param.form.leaves().into_iter().map(move |(elem, _)| (k, elem)));
-        leaves.enumerate().filter(|(_, (k, elem))| is_meant(*k, *elem)).map(|(at, _)| at).collect()
+        let leaves = params.flat_map(|(k, param)| std::iter::repeat_n(k, param.form.leaves().len()));
+        leaves.enumerate().filter(|(_, k)| self.batched.contains(k)).map(|(at, _)| at).collect()
     }
 }
 
