@@ -20,7 +20,7 @@ pub use crate::float::{as_float, is_float, widths};
 pub use crate::functions::witness::{
     Answered, Carried, CotangentRule, HasBound, HasTangents, OwnMethods, Same, Unavailable, UnboundedLoop, same_function,
 };
-pub use crate::several::{array_at, columns, fixed_at, rows, stacked, stacked_shape};
+pub use crate::several::{array_at, columns, fixed_at, rows, stacked, stacked_shape, values};
 pub use ndarray::{Ix1, Ix2, Ix3, Ix4, Ix5, Ix6};
 
 pub use crate::params::{Struct, check_finite, from_fields, take_leaf, write_leaf};

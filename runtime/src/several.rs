@@ -26,6 +26,11 @@ pub fn stacked_shape<S>(name: &'static str, values: &[S], shape: impl Fn(&S) -> 
     [&[values.len()], &first[..]].concat()
 }
 
+/// `n` values.
+pub fn values<S>(n: usize, value: impl Fn(usize) -> S) -> Vec<S> {
+    (0..n).map(value).collect()
+}
+
 /// Of arrays along a leading axis, the one at `k`.
 pub fn array_at<T: Clone, D: RemoveAxis>(arrays: &ArrayRef<T, D>, k: usize) -> Array<T, D::Smaller> {
     arrays.index_axis(Axis(0), k).to_owned()

@@ -5,13 +5,8 @@ use std::ops::Range;
 
 use bilevel_compiler::ir::eval::{Tensor, eval};
 use bilevel_compiler::ir::{Elem, Func, Type};
-<<<<<<< HEAD:tests/random/programs.rs
-use bilevel_compiler::syntax::{Differentiable, Form, Lowered, Param, Signature};
-=======
 use bilevel_compiler::syntax::wrt::Wrt;
-use bilevel_compiler::syntax::{Differentiable, Lowered};
-use bilevel_compiler::syntax::{Form, Param, Signature};
->>>>>>> 8d3df3c (wrt names parts of structs and tuples; requests of structs: pages and refusals):tests/random_programs.rs
+use bilevel_compiler::syntax::{Differentiable, Form, Lowered, Param, Signature};
 use bilevel_compiler::testing::{Limits, Program, Random, program};
 use bilevel_compiler::{derive, emit};
 use syn::parse_quote;

@@ -58,7 +58,7 @@ impl Pack {
                     Others::OfEach(place) => quote!(#place[k]),
                 };
                 let value = value_at(form, floats_only, &quote!(parts), &place);
-                quote!((0..#first.shape()[0]).map(|k| #value).collect::<rt::Vec<_>>())
+                quote!(rt::values(#first.shape()[0], |k| #value))
             }
             Pack::Columns(n_axes, form) => columns(*n_axes, form, &quote!(parts)),
             Pack::Row(rank, blocks) => {
