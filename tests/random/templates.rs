@@ -1,0 +1,283 @@
+//! The surface of random functions: a way to write every spelling of the table, with the types that it takes and gives.
+//!
+//! In a type, `N` is a number, `v` and `w` are vectors of two lengths, `M` is a matrix of these, `T` a matrix with its axes exchanged, `S` a square one; `X` and `Y` are vectors of the
+//! lengths of the parameters `x` and `y`, `W` a matrix of these. In a text, `{0}` is the first operand as a receiver, `{0&}` borrowed, `{0*}` as an operand; `{n}` and `{m}` are the
+//! two lengths, `{i}` and `{j}` positions on them; `{t}` and `{u}` are fresh names, `{e}` is an arithmetic expression of `{t}`, and `{c}` is a condition on it.
+
+/// A way to write an expression.
+pub(super) struct Template {
+    pub(super) gives: char,
+    pub(super) takes: &'static str,
+    pub(super) text: &'static str,
+    /// A bound on its absolute value, given those of its operands.
+    pub(super) bound: fn(&[f64]) -> f64,
+}
+
+type Bound = fn(&[f64]) -> f64;
+
+const fn t(gives: char, takes: &'static str, text: &'static str, bound: Bound) -> Template {
+    Template { gives, takes, text, bound }
+}
+
+const ONE: Bound = |_| 1.0;
+const SMALL: Bound = |_| 4.0;
+const SAME: Bound = |b| b[0];
+const SUM: Bound = |b| 3.0 * b[0];
+const ALL: Bound = |b| 6.0 * b[0];
+const BOTH: Bound = |b| b[0] + b[1];
+const TIMES: Bound = |b| b[0] * b[1];
+const DOT: Bound = |b| 3.0 * b[0] * b[1];
+/// For closures over elements.
+const MAPPED: Bound = |b| 40.0 * b[0].max(1.0);
+const MAPPED_SUM: Bound = |b| 240.0 * b[0].max(1.0);
+
+/// Functions of one number, which are functions of each element of an array as well, with their bound for operands up to 5.
+pub(super) const UNARY: &[(&str, f64)] = &[
+    ("{0}.tanh().exp()", 2.8),
+    ("{0}.tanh().exp_m1()", 1.8),
+    ("({0*} * {0*} + 0.4).ln()", 3.3),
+    ("({0*} * {0*}).ln_1p()", 3.3),
+    ("({0*} * {0*} + 0.4).sqrt()", 5.1),
+    ("{0}.sin()", 1.0),
+    ("{0}.cos()", 1.0),
+    ("{0}.sin().tan()", 1.6),
+    ("({0}.sin() * 0.9).asin()", 1.2),
+    ("({0}.cos() * 0.9).acos()", 2.8),
+    ("{0}.atan()", 1.6),
+    ("{0}.tanh().sinh()", 1.2),
+    ("{0}.tanh().cosh()", 1.6),
+    ("{0}.tanh()", 1.0),
+    ("{0}.sigmoid()", 1.0),
+    ("{0}.softplus()", 5.1),
+    ("{0}.relu()", 5.0),
+    ("{0}.abs()", 5.0),
+    ("{0}.floor()", 6.0),
+    ("{0}.ceil()", 6.0),
+    ("{0}.trunc()", 5.0),
+    ("{0}.round()", 6.0),
+    ("{0}.fract()", 1.0),
+    ("{0}.sin().exp2()", 2.0),
+    ("({0*} * {0*} + 0.4).log2()", 4.7),
+    ("({0*} * {0*} + 0.4).log10()", 1.5),
+    ("({0*} * {0*} + 0.4).recip()", 2.5),
+    ("({0*} * {0*} + 0.4).cbrt()", 3.0),
+    ("{0}.asinh()", 2.4),
+    ("({0*} * {0*} + 1.2).acosh()", 4.0),
+    ("({0}.sin() * 0.9).atanh()", 1.5),
+    ("{0}.signum()", 1.0),
+    ("{0}.to_radians()", 0.1),
+    ("({0}.sin() * 0.05).to_degrees()", 2.9),
+    ("{0}.powi(3)", 125.0),
+    ("({0*} * {0*} + 0.4).powi(-2)", 6.3),
+    ("({0*} * {0*} + 0.3).powf(1.3)", 70.0),
+    ("({0*} * {0*} + 0.4).log(3.0)", 3.0),
+    ("{0}.hypot(0.7)", 5.1),
+    ("{0}.abs_sub(0.3)", 5.0),
+    ("{0}.clamp(-1.1, 0.9)", 1.1),
+    ("-{0*}", 5.0),
+    ("{0*} % 1.7", 1.7),
+    ("1.5 / ({0*} * {0*} + 1.0)", 1.5),
+];
+
+/// Everything else.
+pub(super) const TEMPLATES: &[Template] = &[
+    // Numbers.
+    t('N', "N N", "{0}.atan2({1}.powi(2) + 0.5)", |_| 1.6),
+    t('N', "N N", "{0}.copysign({1*})", SAME),
+    t('N', "N N", "{0}.max({1*})", BOTH),
+    t('N', "N N", "f64::min({0*}, {1*})", BOTH),
+    t('N', "N", "{0}.rem_euclid(1.7)", |_| 1.7),
+    t('N', "N N", "{0}.mul_add({1*}, 0.3)", |b| b[0] * b[1] + 0.3),
+    t('N', "N", "if {0}.is_finite() && !{0}.is_nan() && !{0}.is_infinite() { {0*} } else { 0.5 }", SAME),
+    t('N', "N", "f64::from({0*})", SAME),
+    t('N', "N", "(k.saturating_sub(1) + k.abs_diff(2)) as f64 * {0*}", |b| 4.0 * b[0]),
+    t('N', "N", "stop_gradient({0*})", SAME),
+    t('N', "N N", "array![{0*}, {1*}, {0*}].sum()", |b| 2.0 * b[0] + b[1]),
+    t('N', "N N", "arr1(&[{0*}, {1*}]).sum()", BOTH),
+    t('N', "N N", "arr2(&[[{0*}, {1*}], [{1*}, 0.5]]).sum()", |b| b[0] + 2.0 * b[1] + 0.5),
+    t('N', "N N", "Array1::from_vec(vec![{0*}, {1*}]).sum()", BOTH),
+    // Reductions.
+    t('N', "v", "{0}.sum()", SUM),
+    t('N', "M", "{0}.sum()", ALL),
+    t('N', "v", "{0}.tanh().product()", ONE),
+    t('N', "v", "{0}.mean().unwrap()", SAME),
+    t('N', "M", "{0}.mean().expect(\"elements\")", SAME),
+    t('N', "v", "{0}.var(0.0)", |b| b[0] * b[0]),
+    t('N', "v", "({0}.sin() * 0.2 + Array1::linspace(0.0, 1.0, {n})).std(0.0)", ONE),
+    t('w', "M", "{0}.sum_axis(Axis(0))", SUM),
+    t('v', "M", "{0}.sum_axis(Axis(1))", SUM),
+    t('w', "M", "{0}.tanh().product_axis(Axis(0))", ONE),
+    t('v', "M", "{0}.mean_axis(Axis(1)).unwrap()", SAME),
+    t('w', "M", "{0}.var_axis(Axis(0), 0.0)", |b| b[0] * b[0]),
+    t('v', "M", "({0}.sin() * 0.2 + Array1::linspace(0.0, 1.0, {m})).std_axis(Axis(1), 0.0)", ONE),
+    t('N', "v", "{0}.fold(0.0, |{t}, &{u}| {t} * 0.5 + {u}.sin())", |_| 2.0),
+    t('N', "v", "{0}.fold(f64::NEG_INFINITY, |{t}, &{u}| {t}.max({u}))", SAME),
+    t('w', "M", "{0}.fold_axis(Axis(0), 0.0, |&{t}, &{u}| {t} + {u} * {u})", |b| 3.0 * b[0] * b[0]),
+    t('v', "M", "max_axis({0&}, Axis(1))", SAME),
+    t('w', "M", "min_axis({0&}, Axis(0))", SAME),
+    t('N', "v", "argmax({0&}) as f64", |_| 2.0),
+    t('N', "v", "argmin({0&}) as f64", |_| 2.0),
+    t('v', "M", "argmax_axis({0&}, Axis(1)).mapv(|{t}| {t} as f64)", |_| 2.0),
+    t('w', "M", "argmin_axis({0&}, Axis(0)).mapv(|{t}| {t} as f64)", |_| 2.0),
+    t('N', "v", "norm({0&})", SUM),
+    t('N', "v", "if {0}.is_any_nan() || {0}.is_any_infinite() { 1.0 } else { {0}[0] }", SAME),
+    t('N', "v", "if {0}.is_all_nan() && {0}.is_all_infinite() { 1.0 } else { {0}[1] }", |b| b[0].max(1.0)),
+    t('v', "v v", "select(&{0}.mapv(|{t}| {t} > 0.1), {0&}, {1&})", BOTH),
+    t('v', "v", "select(&{0}.is_nan(), &({0*} * 2.0), {0&})", |b| 2.0 * b[0]),
+    t('v', "v", "select(&{0}.is_infinite(), &({0*} * 2.0), {0&})", |b| 2.0 * b[0]),
+    // Products.
+    t('N', "v v", "{0}.dot({1&})", DOT),
+    t('v', "M w", "{0}.dot({1&})", DOT),
+    t('w', "v M", "{0}.dot({1&})", DOT),
+    t('M', "S M", "{0}.dot({1&})", DOT),
+    t('S', "M T", "{0}.dot({1&})", DOT),
+    t('S', "M", "{0}.dot(&{0}.t())", |b| 3.0 * b[0] * b[0]),
+    t('M', "v w", "outer({0&}, {1&})", TIMES),
+    t(
+        'M',
+        "S M",
+        "batched_dot(&{0}.to_owned().insert_axis(Axis(0)), &{1}.to_owned().insert_axis(Axis(0))).index_axis_move(Axis(0), 0)",
+        DOT,
+    ),
+    // Axes, and broadcasting along them.
+    t('M', "T", "{0}.t().to_owned()", SAME),
+    t('M', "T", "{0}.to_owned().reversed_axes()", SAME),
+    t('M', "T", "{0}.to_owned().permuted_axes([1, 0])", SAME),
+    t('v', "v", "{0}.to_owned().insert_axis(Axis(0)).remove_axis(Axis(0))", SAME),
+    t('M', "v M", "&{0}.view().insert_axis(Axis(1)) * {1*}", TIMES),
+    t('M', "v w", "&{0}.view().insert_axis(Axis(1)) + &{1}.view().insert_axis(Axis(0))", BOTH),
+    t('M', "M w", "{0*} + {1*}", BOTH),
+    t('M', "w M", "{0*} * {1*}", TIMES),
+    t('M', "M w", "{0*} / ({1*} * {1*} + 0.7)", |b| 1.5 * b[0]),
+    t('M', "w", "{0}.broadcast(({n}, {m})).unwrap().to_owned()", SAME),
+    t('T', "M", "{0}.to_shape(({m}, {n})).unwrap().to_owned()", SAME),
+    t('T', "M", "{0}.as_standard_layout().into_owned().into_shape_with_order(({m}, {n})).unwrap()", SAME),
+    t('T', "M", "{0}.to_owned().into_shape_clone(({m}, {n})).unwrap()", SAME),
+    t('N', "M", "{0}.flatten().slice(s![1..]).sum()", ALL),
+    t('N', "M", "{0}.to_owned().into_flat().tanh().product()", ONE),
+    // Parts.
+    t('N', "v", "{0}[{i}]", SAME),
+    t('N', "M", "{0}[[{i}, {j}]]", SAME),
+    t('v', "v", "{0}.slice(s![..;-1]).to_owned()", SAME),
+    t('N', "v", "{0}.slice(s![1..]).sum()", SUM),
+    t('N', "v", "{0}.slice(s![..-1]).dot(&{0}.slice(s![1..]))", |b| 3.0 * b[0] * b[0]),
+    t('N', "M", "{0}.slice(s![..;2, -1..]).sum()", ALL),
+    t('v', "M", "{0}.slice(s![.., {j}]).to_owned()", SAME),
+    t('w', "M", "{0}.to_owned().slice_move(s![{i}, ..])", SAME),
+    t('N', "v", "{0}.slice(s![.., NewAxis]).sum()", SUM),
+    t('N', "v", "{0}.select(Axis(0), &[0, 1, 1]).sum()", SUM),
+    t('v', "M", "{0}.index_axis(Axis(1), {j}).to_owned()", SAME),
+    t('w', "M", "{0}.to_owned().index_axis_move(Axis(0), {i})", SAME),
+    t('w', "M", "{0}.row({i}).to_owned()", SAME),
+    t('v', "M", "{0}.column({j}).to_owned()", SAME),
+    t('v', "S", "{0}.diag().to_owned()", SAME),
+    t('v', "S", "{0}.to_owned().into_diag()", SAME),
+    t('X', "Y", "gather({0&}, Axis(0), l)", SAME),
+    t('Y', "Y X", "scatter_add({0&}, Axis(0), l, {1&})", |b| b[0] + 3.0 * b[1]),
+    t('N', "v v", "concatenate![Axis(0), {0}.to_owned(), {1}.to_owned()].sum()", |b| 3.0 * (b[0] + b[1])),
+    t('N', "M M", "concatenate(Axis(1), &[{0}.view(), {1}.view()]).unwrap().sum()", |b| 6.0 * (b[0] + b[1])),
+    t('N', "v v", "stack![Axis(0), {0}.to_owned(), {1}.to_owned()].dot({0&}).sum()", |b| 3.0 * b[0] * (b[0] + b[1])),
+    t('N', "v v", "stack(Axis(1), &[{0}.view(), {1}.view()]).unwrap().sum()", |b| 3.0 * (b[0] + b[1])),
+    // Lengths.
+    t('N', "v", "{0}.len() as f64", |_| 3.0),
+    t('N', "M", "({0}.nrows() + {0}.ncols() * {0}.ndim()) as f64", |_| 9.0),
+    t('N', "M", "({0}.len_of(Axis(0)) + {0}.shape()[1]) as f64", |_| 6.0),
+    t('v', "v", "{0*} + Array1::<f64>::ones({0}.raw_dim())", |b| b[0] + 1.0),
+    t('N', "M", "{ let ({t}, {u}) = {0}.dim(); ({t} * {u}) as f64 }", |_| 9.0),
+    // Closures over elements and lanes.
+    t('v', "v", "{0}.mapv(|{t}| {e})", MAPPED),
+    t('v', "v", "{0}.mapv(|{t}| if {c} { {e} } else { {t} })", MAPPED),
+    t('v', "v", "{0}.mapv(|{t}| { let mut {u} = {e}; {u} *= 0.1 * {t}; if {c} { {u} += 1.0; } {u} })", MAPPED),
+    t('M', "M", "{0}.mapv(|{t}| match {t} { {u} if {u} > 0.4 => {u} * 0.5, _ => {e} })", MAPPED),
+    t('M', "M", "{0}.to_owned().mapv_into(|{t}| {e})", MAPPED),
+    t('M', "M", "{0}.map(|&{t}| {e})", MAPPED),
+    t('v', "v", "{0}.pow2()", |b| b[0] * b[0]),
+    t('v', "v", "{0}.mapv(f64::tanh)", ONE),
+    t('v', "M", "{0}.map_axis(Axis(1), |{t}| {t}.sum())", SUM),
+    t('w', "M", "{0}.map_axis(Axis(0), |{t}| {t}[0] * {t}[1])", |b| b[0] * b[0]),
+    // Iterators.
+    t('N', "v", "{0}.iter().map(|&{t}| {e}).sum::<f64>()", MAPPED_SUM),
+    t('N', "v v", "{0}.iter().zip({1}.iter()).map(|(&{t}, &{u})| {t} * {u}).sum::<f64>()", DOT),
+    t('N', "v", "{0}.iter().enumerate().map(|({u}, &{t})| {u} as f64 * {t}).sum::<f64>()", |b| 6.0 * b[0]),
+    t('N', "v", "{0}.iter().map(|{t}| {t}.tanh()).product::<f64>()", ONE),
+    t('N', "v", "{0}.iter().copied().fold(0.5, |{t}, {u}| {t} * 0.5 + {u}.cos())", |_| 2.5),
+    t('N', "v", "{0}.iter().cloned().by_ref().sum::<f64>()", SUM),
+    t('N', "M", "({0}.iter().count() + {0}.iter().len()) as f64", |_| 18.0),
+    t('N', "v", "if {0}.iter().all(|&{t}| {t} < 0.7) { {0}[0] } else { 0.3 }", |b| b[0].max(0.3)),
+    t('N', "v", "if {0}.iter().any(|&{t}| {t} > 0.2) { {0}[1] } else { 0.3 }", |b| b[0].max(0.3)),
+    t('v', "v", "{0}.iter().map(|&{t}| {e}).collect::<Array1<f64>>()", MAPPED),
+    t('v', "v", "Array1::from_iter({0}.iter().map(|&{t}| {t} * {t}))", |b| b[0] * b[0]),
+    t('N', "v", "{0}.to_owned().into_iter().map(|{t}| {t} * {t}).sum::<f64>()", |b| 3.0 * b[0] * b[0]),
+    t('N', "M", "{0}.indexed_iter().map(|(({t}, {u}), &e)| ({t} + 2 * {u}) as f64 * e).sum::<f64>()", |b| 24.0 * b[0]),
+    t('N', "M", "{0}.rows().into_iter().map(|{t}| {t}.sum() * {t}[0]).sum::<f64>()", |b| 9.0 * b[0] * b[0]),
+    t('N', "M", "{0}.columns().into_iter().map(|{t}| {t}.dot(&{t})).sum::<f64>()", |b| 9.0 * b[0] * b[0]),
+    t('N', "M", "{0}.lanes(Axis(0)).into_iter().map(|{t}| {t}[1].sin()).sum::<f64>()", |_| 3.0),
+    t('N', "M", "{0}.outer_iter().map(|{t}| {t}.product()).sum::<f64>()", |b| 3.0 * b[0].max(1.0).powi(3)),
+    t('N', "M", "{0}.axis_iter(Axis(1)).map(|{t}| {t}[0] * {t}[1]).sum::<f64>()", |b| 3.0 * b[0] * b[0]),
+    t('v', "v v", "Zip::from({0&}).and({1&}).map_collect(|&{t}, &{u}| {t} * {u}.sin())", SAME),
+    t('M', "M w", "Zip::from({0&}).and_broadcast({1&}).map_collect(|&{t}, &{u}| {t}.max({u}))", BOTH),
+    t('v', "v", "Zip::indexed({0&}).map_collect(|{u}, &{t}| {t} * {u} as f64)", |b| 2.0 * b[0]),
+    // Copies.
+    t('v', "v", "{0}.to_owned().clone()", SAME),
+    t('v', "v", "{0}.view().into_owned()", SAME),
+    t('v', "v", "{0}.view().reborrow().to_owned()", SAME),
+    t('v', "v", "{0}.to_owned().into_shared().to_owned()", SAME),
+    t('v', "v", "{0}.to_owned().to_shared().to_owned()", SAME),
+    t('M', "M", "{0}.as_standard_layout().to_owned()", SAME),
+    t('N', "v", "{0}.sum_axis(Axis(0)).into_scalar()", SUM),
+    // Constructors.
+    t('v', "v", "Array1::<f64>::zeros({n}) + {0*}", SAME),
+    t('v', "N", "Array1::from_elem({n}, {0*})", SAME),
+    t('S', "N", "Array2::<f64>::eye({n}) * {0*}", SAME),
+    t('S', "v", "Array2::from_diag({0&})", SAME),
+    t('S', "N", "Array2::from_diag_elem({n}, {0*})", SAME),
+    t('v', "N N", "Array1::linspace({0*}, {1*}, {n})", BOTH),
+    t('v', "N", "Array1::from_shape_fn({n}, |{t}| {t} as f64 * {0*})", |b| 2.0 * b[0]),
+    t('M', "v w", "Array2::from_shape_fn(({n}, {m}), |({t}, {u})| {0}[{t}] - {1}[{u}])", BOTH),
+    // This crate's functions.
+    t('N', "v", "log_sum_exp({0&})", |b| b[0] + 1.5),
+    t('v', "M", "log_sum_exp({0&})", |b| b[0] + 1.5),
+    t('M', "M", "softmax({0&})", ONE),
+    t('v', "v", "softmax({0&})", ONE),
+    t('N', "W", "cross_entropy({0&}, l)", |b| 2.0 * b[0] + 1.0),
+    t('N', "M M", "mse({0&}, {1&})", |b| (b[0] + b[1]).powi(2)),
+    t('M', "M", "log_softmax({0&})", |b| 2.0 * b[0] + 1.5),
+    t('M', "M w", "layer_norm({0&}, {1&}, {1&}, 0.1)", |b| 3.0 * b[1]),
+    t('M', "M w", "batch_norm({0&}, {1&}, {1&}, 0.1)", |b| 3.0 * b[1]),
+    t('N', "T", "embedding({0&}, &l.mapv(|{t}| {t} / 2)).sum()", ALL),
+    t('M', "M S T", "attention({0&}, &{1}.dot({0&}), {0&})", SAME),
+    t('M', "M", "causal_attention({0&}, {0&}, {0&})", SAME),
+    t(
+        'N',
+        "M T",
+        "conv2d(&{0}.to_owned().insert_axis(Axis(0)).insert_axis(Axis(0)), &{1}.slice(s![..2, ..2]).to_owned().insert_axis(Axis(0)).insert_axis(Axis(0)), 1, 1).sum()",
+        |b| 50.0 * b[0] * b[1],
+    ),
+    t(
+        'N',
+        "M T",
+        "dilated_conv2d(&{0}.to_owned().insert_axis(Axis(0)).insert_axis(Axis(0)), &{1}.slice(s![..2, ..2]).to_owned().insert_axis(Axis(0)).insert_axis(Axis(0)), 1, 1, 2).tanh().sum()",
+        |_| 20.0,
+    ),
+    t('N', "M", "max_pool2d(&{0}.to_owned().insert_axis(Axis(0)).insert_axis(Axis(0)), [1, 2]).sum()", ALL),
+    t('N', "M", "avg_pool2d(&{0}.to_owned().insert_axis(Axis(0)).insert_axis(Axis(0)), 2).sum()", ALL),
+    t('v', "v", "cumsum({0&}, Axis(0))", SUM),
+    t('M', "M", "cumsum({0&}, Axis(1))", SUM),
+    // Factorisations, of matrices that are far from singular.
+    t('N', "S", "linalg::log_det(&({0*} * 0.1 + Array2::<f64>::eye({n}) * 3.0))", SMALL),
+    t('v', "S v", "linalg::solve(&({0*} * 0.1 + Array2::<f64>::eye({n}) * 3.0), {1&})", |b| b[1]),
+    t('S', "S", "linalg::inverse(&({0*} * 0.1 + Array2::<f64>::eye({n}) * 3.0))", ONE),
+    t('S', "S", "linalg::cholesky(&({0*} * 0.1 + Array2::<f64>::eye({n}) * 3.0))", SMALL),
+    t('v', "S v", "linalg::solve_triangular(&({0*} * 0.1 + Array2::<f64>::eye({n}) * 3.0), {1&}, linalg::Triangle::Lower)", |b| b[1]),
+    t('v', "S", "linalg::eigh(&({0*} * 0.05 + Array2::from_diag(&Array1::linspace(0.0, 4.0, {n})))).0", |_| 5.0),
+];
+
+/// Ways to use a helper function `{h}` of a vector `x` and a number `a`, and its derivatives.
+pub(super) const HELPER: &[Template] = &[
+    t('N', "X N", "{h}(&{0}.to_owned(), {1*}).tanh()", ONE),
+    t('X', "X N", "grad!({h}(&{0}.to_owned(), {1*}), x).tanh()", ONE),
+    t('N', "X N", "grad!({h}(&{0}.to_owned(), {1*}), a).sin()", ONE),
+    t('N', "X N", "value_and_grad!({h}(&{0}.to_owned(), {1*}), a).0.sin()", ONE),
+    t('N', "X N X", "jvp!({h}(&{0}.to_owned(), {1*}), x; &{2}.to_owned()).1.tanh()", ONE),
+    t('X', "X N X", "hvp!({h}(&{0}.to_owned(), {1*}), x; &{2}.to_owned()).tanh()", ONE),
+];
