@@ -59,7 +59,7 @@
 pub use bilevel_macros::{Params, bilevel, derivative, differentiable, grad, hvp, jvp, value_and_grad};
 pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
 pub use bilevel_runtime::{Compared, Comparison, Reference, Row, compare};
-pub use bilevel_runtime::{functions, linalg, linear, methods, ndarray, params, report, solve, solver, updates, vector};
+pub use bilevel_runtime::{functions, linalg, linear, meta, methods, ndarray, params, report, solve, solver, updates, vector};
 
 pub use bilevel_runtime::functions::{
     argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, gather, log_sum_exp, max_axis, min_axis, mse, norm,

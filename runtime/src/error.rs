@@ -157,6 +157,22 @@ pub enum Error {
         /// The names of the leaves of the outer variable.
         known: &'static [&'static str],
     },
+    /// The inner variable has no leaf of a name.
+    UnknownLeaf {
+        /// The setting, for example `Anil::new`.
+        setting: &'static str,
+        /// The name given.
+        name: String,
+        /// The names of the leaves of the inner variable.
+        known: &'static [&'static str],
+    },
+    /// One of several tasks failed.
+    Task {
+        /// Its position.
+        task: usize,
+        /// What failed.
+        source: Box<Error>,
+    },
     /// The leaf of the outer variable behind a hyperparameter has the wrong number of elements.
     HyperparameterLength {
         /// The setting, for example `Adam::new`.
@@ -263,12 +279,12 @@ impl fmt::Display for Error {
             }
             Error::MissingSetting { setting, reason } => write!(f, "{reason}: give it with `{setting}`"),
             Error::UnknownHyperparameter { setting, name, known } => {
-                write!(f, "`{setting}` is `{name}` of the outer variable, which has no leaf of that name; it has ")?;
-                for (k, known) in known.iter().enumerate() {
-                    write!(f, "{}`{known}`", if k == 0 { "" } else { ", " })?;
-                }
-                Ok(())
+                write!(f, "`{setting}` is `{name}` of the outer variable, which has no leaf of that name; it has {}", Names(known))
             }
+            Error::UnknownLeaf { setting, name, known } => {
+                write!(f, "`{setting}` names `{name}`, which is no leaf of the inner variable; it has {}", Names(known))
+            }
+            Error::Task { task, source } => write!(f, "in task {task}: {source}"),
             Error::HyperparameterLength { setting, name, found, expected, what } => {
                 write!(f, "`{setting}` is `{name}` of the outer variable, which has {found} elements, but must have {expected}, {what}")
             }
@@ -291,9 +307,21 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::OuterStep { source, .. } => Some(source),
+            Error::OuterStep { source, .. } | Error::Task { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+/// Names in a sentence.
+struct Names(&'static [&'static str]);
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (k, name) in self.0.iter().enumerate() {
+            write!(f, "{}`{name}`", if k == 0 { "" } else { ", " })?;
+        }
+        Ok(())
     }
 }
 

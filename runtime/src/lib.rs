@@ -7,6 +7,7 @@ pub mod functions;
 mod kernels;
 pub mod linalg;
 pub mod linear;
+pub mod meta;
 pub mod methods;
 pub mod params;
 pub mod problem;

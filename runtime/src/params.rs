@@ -98,6 +98,28 @@ impl<T: Float> Params for T {
     }
 }
 
+/// The outer variable of a problem that has none: of `#[outer]` without `minimize`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NoOuter<T>(std::marker::PhantomData<T>);
+
+impl<T: Float> Params for NoOuter<T> {
+    type Float = T;
+
+    fn n_elements(&self) -> usize {
+        0
+    }
+
+    fn shapes(&self) -> Vec<Vec<usize>> {
+        vec![]
+    }
+
+    fn write_to(&self, _: &mut [T]) {}
+
+    fn with_elements(&self, _: &[T]) -> Self {
+        *self
+    }
+}
+
 impl<T: Float, D: Dimension> Params for Array<T, D> {
     type Float = T;
 

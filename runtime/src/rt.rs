@@ -12,6 +12,7 @@ pub use crate::kernels::{
     to_array, to_fixed, view_elements, windows, write,
 };
 pub use crate::kernels::{Triangle, cholesky, eigh, log_det, lu, lu_solve, solve_triangular};
+pub use crate::params::NoOuter;
 pub use std::borrow::Cow;
 pub use std::mem::swap;
 pub use std::vec::Vec;

@@ -70,8 +70,11 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let generics = has_lifetime(problem).then(|| quote!(<'a>));
     let anonymous = has_lifetime(problem).then(|| quote!(<'_>));
     let float = super::expr::primitive(problem.float);
-    let (inner_type, outer_type) =
-        (variable_type(&problem.inner_variables, &layout.rt), variable_type(&problem.outer_variables, &layout.rt));
+    let inner_type = variable_type(&problem.inner_variables, &layout.rt);
+    let outer_type = match &problem.outer_variables[..] {
+        [] => quote!(rt::NoOuter<#float>),
+        variables => variable_type(variables, &layout.rt),
+    };
     let (inner_names, outer_names) = (leaf_names(layout, Role::Inner), leaf_names(layout, Role::Outer));
     let dims: Vec<&Ident> = layout.dims.iter().map(|(name, _)| name).collect();
     let arrays: Vec<TokenStream> = data_arrays(layout)

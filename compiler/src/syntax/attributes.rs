@@ -146,6 +146,7 @@ pub fn parse_params(attrs: &[syn::Attribute], diags: &mut Diagnostics) -> Option
 }
 
 /// Reads the arguments of `#[inner(minimize = w)]` or `#[outer(minimize = w)]`: the names of the variables. `example` is a parameter that could be meant.
+/// `#[outer]` alone is a problem without an outer variable.
 pub fn parse_minimize(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> Vec<Ident> {
     let before = diags.n_errors();
     let tokens = match &attr.meta {
@@ -165,7 +166,7 @@ pub fn parse_minimize(attr: &syn::Attribute, role: &str, example: &str, diags: &
             diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &[role, &source_text(&meta), &understood]);
         }
     }
-    if names.is_empty() && diags.n_errors() == before {
+    if names.is_empty() && role != "outer" && diags.n_errors() == before {
         diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
     }
     names

@@ -78,7 +78,7 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
     }
 
     /// `∇_w f`, counted; the value is not.
-    pub(super) fn inner_gradient(&mut self, inner: &[P::Float], outer: &[P::Float], gradient: &mut [P::Float]) -> P::Float {
+    pub(crate) fn inner_gradient(&mut self, inner: &[P::Float], outer: &[P::Float], gradient: &mut [P::Float]) -> P::Float {
         self.inner_loss(outer).value_and_grad(inner, gradient)
     }
 
@@ -131,12 +131,12 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         Hessian { kernels: self, mixed }
     }
 
-    fn inner_curvature(&mut self, inner: &[P::Float], outer: &[P::Float]) {
+    pub(crate) fn inner_curvature(&mut self, inner: &[P::Float], outer: &[P::Float]) {
         self.problem.inner_curvature(&mut self.workspace, inner, outer);
         self.has_failed();
     }
 
-    fn curvature_apply(&mut self, v: &[P::Float], product: &mut [P::Float], mixed: Option<&mut [P::Float]>) {
+    pub(crate) fn curvature_apply(&mut self, v: &[P::Float], product: &mut [P::Float], mixed: Option<&mut [P::Float]>) {
         self.n_products += 1;
         self.problem.curvature_apply(&mut self.workspace, v, product, mixed);
         if self.has_failed() || self.failed_check.is_some() {

@@ -10,9 +10,11 @@ mod unrolled;
 pub use differences::{Check, CheckedDirection, Differences};
 pub use evograd::{EvoGrad, EvoGradMemory, EvoGradOutcome, Noise};
 pub use finite_differences::{FiniteDifferences, FiniteDifferencesMemory};
+pub(crate) use implicit::check_finite;
 pub use implicit::{Implicit, ImplicitMemory};
 pub use kernels::{InnerLoss, Kernels};
 pub use unrolled::{Checkpoints, Dynamics, Unrolled, UnrolledMemory, UnrolledOutcome};
+pub(crate) use unrolled::{Start, check_finite_at};
 
 use crate::solve::InnerOutcome;
 use crate::{BilevelProblem, Error, Report};

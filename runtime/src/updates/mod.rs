@@ -105,15 +105,7 @@ impl<T: Float, U: Update> OuterOptimizer<T> for U {
     type State = UpdateState<T>;
 
     fn state(&self, n: usize) -> Result<UpdateState<T>, Error> {
-        let settings = self.settings()?;
-        let mut hypers = Vec::with_capacity(settings.len());
-        for setting in &settings {
-            setting.check()?;
-            match setting.hyper.constant() {
-                Some(value) => hypers.push(Bound::Constant(value)),
-                None => return Err(Error::HyperparameterNotConstant { setting: setting.name, what: "an outer optimiser" }),
-            }
-        }
+        let hypers = constants(&self.settings()?, "an outer optimiser")?;
         Ok(UpdateState { hypers, state: vector::zeros((1 + U::N_STATE) * n), step: 0 })
     }
 
@@ -126,6 +118,15 @@ impl<T: Float, U: Update> OuterOptimizer<T> for U {
         variable.copy_from_slice(&state[..n]);
         *step += 1;
     }
+}
+
+/// Hyperparameters where only constants make sense.
+pub(crate) fn constants(settings: &[Setting], what: &'static str) -> Result<Vec<Bound>, Error> {
+    let constant = |setting: &Setting| {
+        setting.check()?;
+        setting.hyper.constant().map(Bound::Constant).ok_or(Error::HyperparameterNotConstant { setting: setting.name, what })
+    };
+    settings.iter().map(constant).collect()
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub(super) fn check_convexity(mu: Option<f64>, outcome: &LinearOutcome, damping:
     }
 }
 
-pub(in crate::methods) fn check_finite<T: Float>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
+pub(crate) fn check_finite<T: Float>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
     match values.iter().find(|value| !value.is_finite()) {
         None => Ok(()),
         Some(&value) => Err(Error::NonFinite { quantity, step: None, value: value.to_f64() }),

@@ -13,7 +13,8 @@ use crate::linear::{Cg, Damped, LinearSolver};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
 use crate::{BilevelProblem, Error, Float, Report, vector};
 use certificate::{CertificateMemory, Made, error_bound};
-pub(super) use checks::{DISTANCE_LIMIT, check_finite, check_linear, check_stationary};
+pub(crate) use checks::check_finite;
+pub(super) use checks::{DISTANCE_LIMIT, check_linear, check_stationary};
 use checks::{STATIONARITY_LIMIT, check_convexity};
 
 /// The implicit hypergradient `∂_λ g − Mᵀ H⁻¹ ∂_w g` at the inner solution.

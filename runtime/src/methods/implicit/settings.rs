@@ -49,11 +49,7 @@ macro_rules! krylov {
                 self
             }
 
-            #[doc = concat!(
-                                                        "The most iterations; a solve that ends there gives its iterate. Default: see [`",
-                                                        stringify!($Solver),
-                                                        "::max_iterations`]."
-                                                    )]
+            /// The most iterations; a solve that ends there gives its iterate. Default: that of the linear solver.
             pub fn max_iterations(mut self, max_iterations: usize) -> Self {
                 self.linear = self.linear.max_iterations(max_iterations);
                 self

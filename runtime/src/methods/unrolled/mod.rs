@@ -8,11 +8,13 @@ mod dynamics;
 mod forward;
 mod reverse;
 mod schedule;
+mod start;
 
 use std::fmt;
 
 pub use dynamics::Dynamics;
 pub use schedule::Checkpoints;
+pub(crate) use start::Start;
 
 use super::implicit::{check_finite, outer_loss};
 use super::{DefaultInner, Kernels, Method, Point, Sizes};
@@ -20,7 +22,7 @@ use crate::solve::{GradientDescent, InnerOutcome, InnerStop};
 use crate::{BilevelProblem, Error, Float, Report, vector};
 use dynamics::Work;
 use forward::ForwardMemory;
-use reverse::ReverseMemory;
+use reverse::{How, ReverseMemory};
 
 /// How an unrolled method differentiates a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,7 +339,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
             Way::Reverse(memory) => {
                 let before = Length { n_steps: length.n_steps - n_last, until: None };
                 advance(kernels, dynamics, bound, work, outer, state, before)?;
-                let how = reverse::How { mode: self.mode, checkpoints: *checkpoints, length, n_last };
+                let how = How { mode: self.mode, checkpoints: *checkpoints, length, n_last };
                 reverse::run(kernels, (dynamics, bound), (memory, work, state), how, Point { outer, inner }, gradient)?
             }
             Way::Forward(memory) => {
@@ -393,7 +395,7 @@ fn end_of_run<P: BilevelProblem>(
 }
 
 /// Fails where a vector that a step has made is not finite.
-fn check_finite_at<T: Float>(quantity: &'static str, step: usize, values: &[T]) -> Result<(), Error> {
+pub(crate) fn check_finite_at<T: Float>(quantity: &'static str, step: usize, values: &[T]) -> Result<(), Error> {
     match values.iter().find(|value| !value.is_finite()) {
         None => Ok(()),
         Some(&value) => Err(Error::NonFinite { quantity, step: Some(step), value: value.to_f64() }),

@@ -42,6 +42,11 @@ impl<T: Float> ReverseMemory<T> {
         }
     }
 
+    /// The cotangent of the start of the run, after the way back.
+    pub(super) fn start_bar(&self, n_inner: usize) -> &[T] {
+        &self.bar[..n_inner]
+    }
+
     fn push(&mut self, state: &[T]) {
         let n_gradient = if self.keeps_gradients { self.n_inner } else { 0 };
         match self.slots.get_mut(self.height) {
@@ -119,6 +124,8 @@ impl<P: BilevelProblem, D: Dynamics<P>> Unrolling<'_, '_, P, D> {
         let n = self.inner.len();
         self.inner.copy_from_slice(&end[..n]);
         let ReverseMemory { bar, outer_bar, inner_bar, .. } = &mut *self.memory;
+        // Hyperparameters need not be variables of the problem.
+        outer_bar.fill(P::Float::from_f64(0.0));
         let value = outer_loss(self.kernels, self.outer, self.inner, inner_bar, outer_bar)?;
         check_finite("the gradient of the outer loss", inner_bar)?;
         check_finite("the gradient of the outer loss", outer_bar)?;

@@ -1,0 +1,69 @@
+//! The derivative with respect to where an inner run starts: what meta-learning is made of.
+
+use super::{
+    Dynamics, How, Kernels, Length, Method, Point, Sizes, Unrolled, UnrolledMemory, Way, advance, begin, check_finite, outer_loss, reverse,
+};
+use crate::{BilevelProblem, Error, vector};
+
+/// An unrolled run whose start is differentiated. Its outer variable is that of the hyperparameters, and of the problem where that has one.
+pub(crate) struct Start<'a, P: BilevelProblem, D: Dynamics<P>> {
+    mode: super::Mode,
+    dynamics: &'a D,
+    memory: UnrolledMemory<P::Float, D::Bound>,
+}
+
+impl<'a, P: BilevelProblem, D: Dynamics<P>> Start<'a, P, D> {
+    /// Checks the settings and makes the memory.
+    pub(crate) fn new(method: &Unrolled, dynamics: &'a D, sizes: &Sizes<'_>) -> Result<Self, Error> {
+        Ok(Start { mode: method.mode, dynamics, memory: Method::<P, D>::memory(method, dynamics, sizes)? })
+    }
+
+    /// Makes the steps from `inner`, in its place.
+    pub(crate) fn run(&mut self, kernels: &mut Kernels<'_, P>, outer: &[P::Float], inner: &mut [P::Float]) -> Result<(), Error> {
+        let UnrolledMemory { length, dynamics: bound, state, work, .. } = &mut self.memory;
+        begin(state, inner);
+        advance(kernels, self.dynamics, bound, work, outer, state, *length)?;
+        inner.copy_from_slice(&state[..inner.len()]);
+        Ok(())
+    }
+
+    /// The outer loss at the end of the run from `start`, and its derivatives: with respect to the start, and to the outer variable.
+    pub(crate) fn gradient(
+        &mut self,
+        kernels: &mut Kernels<'_, P>,
+        outer: &[P::Float],
+        start: &[P::Float],
+        start_bar: &mut [P::Float],
+        outer_bar: &mut [P::Float],
+    ) -> Result<P::Float, Error> {
+        let UnrolledMemory { length, n_last, checkpoints, dynamics: bound, state, work, way } = &mut self.memory;
+        let Way::Reverse(memory) = way else {
+            let reason = "the derivative with respect to the start of a run needs a reverse mode";
+            return Err(Error::MissingSetting { setting: "Unrolled::mixed", reason });
+        };
+        let mut inner = start.to_vec();
+        begin(state, &inner);
+        let before = Length { n_steps: length.n_steps - *n_last, until: None };
+        advance(kernels, self.dynamics, bound, work, outer, state, before)?;
+        let how = How { mode: self.mode, checkpoints: *checkpoints, length: *length, n_last: *n_last };
+        let point = Point { outer, inner: &mut inner };
+        let (value, _) = reverse::run(kernels, (self.dynamics, bound), (memory, work, state), how, point, outer_bar)?;
+        start_bar.copy_from_slice(memory.start_bar(start.len()));
+        Ok(value)
+    }
+
+    /// The outer loss at the end of the run from `start`, and its gradient there.
+    pub(crate) fn gradient_at_end(
+        &mut self,
+        kernels: &mut Kernels<'_, P>,
+        outer: &[P::Float],
+        start: &[P::Float],
+        end_bar: &mut [P::Float],
+    ) -> Result<P::Float, Error> {
+        let mut inner = start.to_vec();
+        self.run(kernels, outer, &mut inner)?;
+        let mut outer_bar = vector::zeros(outer.len());
+        let value = outer_loss(kernels, outer, &inner, end_bar, &mut outer_bar)?;
+        check_finite("the gradient of the outer loss", end_bar).map(|()| value)
+    }
+}
