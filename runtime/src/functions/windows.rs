@@ -159,8 +159,8 @@ fn pooled<T: Float>(function: &str, x: &ArrayRef<T, Ix4>, [height, width]: [usiz
 
 /// How many windows there are on an axis of length `n`.
 fn count(function: &str, n: usize, len: usize, padding: usize, step: usize, dilation: usize) -> usize {
-    assert!(step > 0 && dilation > 0, "{function}: a stride or a dilation is zero");
     assert!(len > 0, "{function}: windows have no elements");
+    assert!(step > 0 && dilation > 0, "{function}: a stride or a dilation is zero");
     let (padded, reach) = (n + 2 * padding, dilation * (len - 1) + 1);
     assert!(reach <= padded, "{function}: windows that reach over {reach} positions do not fit on a padded axis of {padded}");
     (padded - reach) / step + 1
