@@ -64,6 +64,7 @@ pub(crate) fn expression(op: Elementwise, from: Elem, args: &[String], helpers: 
         // Written so that the exponential never overflows.
         E::Sigmoid => helper("sigmoid", "$T e = $exp(x < 0 ? x : -x); return (x < 0 ? e : 1) / (1 + e);"),
         E::Softplus => helper("softplus", "return x > 0 ? x + $log1p($exp(-x)) : $log1p($exp(x));"),
+        E::Erf => library("erf"),
         E::Abs if from.is_float() => library("fabs"),
         E::Abs => helper("abs", "return x < 0 ? -x : x;"),
         // A NaN stays one.

@@ -57,7 +57,7 @@ use proc_macro::TokenStream;
 /// - `+ - * / %` with `ndarray`'s broadcasting, also in compound assignment; unary minus, comparisons, `&& || !`, `as`; `x[i]`, `x[[i, j]]`.
 /// - Functions of numbers and of each element: `exp exp2 exp_m1 ln ln_1p log log2 log10 sqrt cbrt recip powi powf pow2 abs signum floor ceil round trunc
 ///   fract sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh to_radians to_degrees clamp hypot abs_sub is_nan is_infinite`, and this crate's `sigmoid
-///   softplus relu`; of numbers `max min mul_add atan2 copysign rem_euclid is_finite`.
+///   softplus relu gelu gelu_tanh`, of arrays `erf`; of numbers `max min mul_add atan2 copysign rem_euclid is_finite`.
 /// - Reductions: `sum`, `product`, `mean`, `var`, `std`, each also over an axis, `fold`, `fold_axis`, and `sum`, `product`, `fold`, `all`, `any` of iterators.
 /// - Closures, also bound by `let`, functions and paths such as `f64::tanh` in `mapv`, `map`, `map_axis`, `fold`, `from_shape_fn`, `Zip::from(..).and(..).map_collect(..)` and
 ///   in iterators: `iter`, `rows`, `columns`, `axis_iter`, `lanes`, `indexed_iter`, ranges, `map`, `zip`, `enumerate`, `collect`.

@@ -6,8 +6,8 @@ pub use ndarray::{ArrayView0, ArrayView1, ArrayView2, ArrayView3, ArrayView4, Ar
 pub use crate::kernels::{
     ANY, Buffer, FailedCheck, Largest, Matrix, Max, Min, Prod, Smallest, Stack, Sum, abs, acos, add, asin, at, atan, atan2, check_index,
     check_indices, check_nonempty, check_or_panic, check_reshape, check_turns, check_windows, column, concat, contract, contract_windows,
-    copy, cos, cosh, dims, dims_or_panic, elements, exp, exp_m1, extreme_positions, fill, first, fixed, floor, fold, from, gather, lane,
-    ln, ln_1p, log_sum_exp, map, matrix, max, min, part, position, powf, powi, product, products, read, reduce_all, reduce_first,
+    copy, cos, cosh, dims, dims_or_panic, elements, erf, exp, exp_m1, extreme_positions, fill, first, fixed, floor, fold, from, gather,
+    lane, ln, ln_1p, log_sum_exp, map, matrix, max, min, part, position, powf, powi, product, products, read, reduce_all, reduce_first,
     reduce_last, relu, row, row_mut, scatter_add, sigmoid, sign, sin, sinh, softplus, splat, sqrt, stack, strided, take_along, tan, tanh,
     to_array, to_fixed, view_elements, windows, write,
 };

@@ -14,7 +14,7 @@ agree! {
     functions_everywhere: (&generic(3, 4)), (&matrix(3, 4).cos()), &matrix(3, 4).sin(), 1e-13, {
         fn f(x: &Array2<f64>) -> Array2<f64> {
             let y = x.exp() + x.exp_m1() * x.sin() + x.cos() * x.tan() + x.atan() * x.sinh() + x.cosh() * x.tanh();
-            let z = x.sigmoid() * x.softplus() + x.relu() + x.pow2() * x.exp2() + x.to_radians() * x.to_degrees() + x.powi(3);
+            let z = x.sigmoid() * x.softplus() + x.relu() + x.erf() * x.gelu() + x.gelu_tanh() + x.pow2() * x.exp2() + x.to_radians() * x.to_degrees() + x.powi(3);
             y * z
         }
     }
@@ -60,7 +60,7 @@ agree! {
     numbers_alone: (0.37, 1.9), (0.3, -0.4), 0.9, 1e-13, {
         fn f(a: f64, b: f64) -> f64 {
             let y = a.exp() + a.ln() * a.sqrt() + a.sin() * b.cos() + a.tan() + a.asin() * a.acos() + b.atan() + a.sinh() * a.cosh() + b.tanh();
-            let z = a.exp_m1() * a.ln_1p() + a.sigmoid() * b.softplus() + b.relu() + b.abs() + b.cbrt() * b.asinh() + b.acosh() * a.atanh();
+            let z = a.exp_m1() * a.ln_1p() + a.sigmoid() * b.softplus() + b.relu() + a.gelu() * b.gelu_tanh() + b.abs() + b.cbrt() * b.asinh() + b.acosh() * a.atanh();
             let w = b.exp2() * a.log2() + a.log10() + a.recip() + a.to_radians() * b.to_degrees() + b.powi(3) + b.fract() * b.trunc();
             y * z + w * b.signum() + b.floor() * b.ceil() * b.round()
         }

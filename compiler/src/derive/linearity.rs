@@ -199,6 +199,7 @@ fn combine(op: &Op, kinds: &[Kind]) -> Result<Kind, &'static str> {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Abs
             | E::Sign
             | E::Relu

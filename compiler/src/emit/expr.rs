@@ -162,6 +162,7 @@ impl Expr {
             E::Tanh => call("tanh", None, true),
             E::Sigmoid => call("sigmoid", None, true),
             E::Softplus => call("softplus", None, true),
+            E::Erf => call("erf", None, true),
             E::Powf => call("powf", None, true),
             E::Atan2 => call("atan2", None, true),
             E::Sqrt => call("sqrt", None, false),

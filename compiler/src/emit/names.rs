@@ -107,6 +107,7 @@ fn describe_elementwise(op: Elementwise) -> &'static str {
         E::Tanh => "tanh",
         E::Sigmoid => "sigmoid",
         E::Softplus => "softplus",
+        E::Erf => "erf",
         E::Abs => "magnitude",
         E::Sign => "sign",
         E::Relu => "relu",

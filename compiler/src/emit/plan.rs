@@ -519,6 +519,7 @@ fn elementwise_cost(op: Elementwise) -> u32 {
         | E::Tanh
         | E::Sigmoid
         | E::Softplus
+        | E::Erf
         | E::Powf
         | E::Atan2 => 10,
     }

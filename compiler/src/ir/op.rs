@@ -72,6 +72,8 @@ pub enum Elementwise {
     Sigmoid,
     /// `ln(1 + exp(x))` without overflow
     Softplus,
+    /// the error function, `2/√π` times the integral of `exp(-t²)` from zero to `x`
+    Erf,
     /// `|x|`; the derivative at zero is zero
     Abs,
     /// `1`, `-1`, or `0` at zero (unlike `f64::signum`, which is `1` at `0.0`)
@@ -460,6 +462,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Abs
             | E::Sign
             | E::Relu

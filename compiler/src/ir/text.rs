@@ -327,7 +327,7 @@ macro_rules! elementwise_names {
 }
 elementwise_names! {
     Neg "neg", Exp "exp", ExpM1 "exp_m1", Ln "ln", Ln1p "ln_1p", Sqrt "sqrt", Sin "sin", Cos "cos", Tan "tan", Asin "asin", Acos "acos",
-    Atan "atan", Sinh "sinh", Cosh "cosh", Tanh "tanh", Sigmoid "sigmoid", Softplus "softplus", Abs "abs", Sign "sign", Relu "relu",
+    Atan "atan", Sinh "sinh", Cosh "cosh", Tanh "tanh", Sigmoid "sigmoid", Softplus "softplus", Erf "erf", Abs "abs", Sign "sign", Relu "relu",
     Floor "floor", StopGradient "stop_gradient", Add "add", Sub "sub", Mul "mul", Div "div", Rem "rem", Powf "powf", Atan2 "atan2", Max "max", Min "min",
     Lt "lt", Le "le", Eq "eq", Ne "ne", And "and", Or "or", Not "not", Select "select",
 }

@@ -71,6 +71,36 @@ pub(super) fn fract(c: &mut Composer<'_>, x: ValueId) -> ValueId {
     c.op(E::Sub, &[x, whole])
 }
 
+/// `x (1 + erf(x / √2)) / 2`
+pub(super) fn gelu(c: &mut Composer<'_>, x: ValueId) -> ValueId {
+    let scale = c.constant(x, std::f64::consts::FRAC_1_SQRT_2, std::f32::consts::FRAC_1_SQRT_2);
+    let scaled = c.op(E::Mul, &[x, scale]);
+    let erf = c.op(E::Erf, &[scaled]);
+    half_of_one_plus(c, x, erf)
+}
+
+/// `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`
+pub(super) fn gelu_tanh(c: &mut Composer<'_>, x: ValueId) -> ValueId {
+    let cube = c.op(E::Powi(3), &[x]);
+    let share = c.constant(x, 0.044715, 0.044715);
+    let bend = c.op(E::Mul, &[cube, share]);
+    let sum = c.op(E::Add, &[x, bend]);
+    let scale = c.constant(x, ROOT_2_OVER_PI, ROOT_2_OVER_PI as f32);
+    let scaled = c.op(E::Mul, &[sum, scale]);
+    let tanh = c.op(E::Tanh, &[scaled]);
+    half_of_one_plus(c, x, tanh)
+}
+
+const ROOT_2_OVER_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+
+/// `x (1 + y) / 2`
+fn half_of_one_plus(c: &mut Composer<'_>, x: ValueId, y: ValueId) -> ValueId {
+    let (one, half) = (c.exactly(x, 1.0), c.exactly(x, 0.5));
+    let sum = c.op(E::Add, &[y, one]);
+    let share = c.op(E::Mul, &[sum, half]);
+    c.op(E::Mul, &[x, share])
+}
+
 /// `exp(x ln 2)`
 pub(super) fn exp2(c: &mut Composer<'_>, x: ValueId) -> ValueId {
     let ln_2 = c.constant(x, std::f64::consts::LN_2, std::f32::consts::LN_2);

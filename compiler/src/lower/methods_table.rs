@@ -22,6 +22,12 @@ const fn own(name: &'static str, op: E) -> Method {
     Method { name, on: On::Both, category: Of::Elementwise, n_args: 0, meaning: Meaning::Unary(unary), words: "" }
 }
 
+/// A composition of operations on each element that is a method of this crate.
+const fn own_composed(name: &'static str, f: Composition, words: &'static str) -> Method {
+    let unary = Unary { compute: Compute::Composed(f), safe: None, is_own: true };
+    Method { name, on: On::Both, category: Of::Elementwise, n_args: 0, meaning: Meaning::Unary(unary), words }
+}
+
 /// A composition of operations on each element.
 const fn composed(name: &'static str, on: On, category: Of, f: Composition, safe: Option<f64>, words: &'static str) -> Method {
     let unary = Unary { compute: Compute::Composed(f), safe, is_own: false };
@@ -99,6 +105,9 @@ pub(super) const METHODS: &[Method] = &[
     own("sigmoid", E::Sigmoid),
     own("softplus", E::Softplus),
     own("relu", E::Relu),
+    Method { on: On::Arrays, ..own("erf", E::Erf) },
+    own_composed("gelu", c::gelu, "`x (1 + erf(x / √2)) / 2`"),
+    own_composed("gelu_tanh", c::gelu_tanh, "`x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`"),
     op("abs", E::Abs, None),
     op("floor", E::Floor, None),
     composed("ceil", On::Both, Of::Elementwise, c::ceil, None, "`-floor(-x)`, derivative zero"),

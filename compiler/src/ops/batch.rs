@@ -121,6 +121,7 @@ impl Op {
                 | E::Tanh
                 | E::Sigmoid
                 | E::Softplus
+                | E::Erf
                 | E::Sign
                 | E::Relu
                 | E::Floor

@@ -50,6 +50,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Relu
             | E::Floor
             | E::StopGradient
@@ -203,6 +204,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Abs
             | E::Powi(_) => {
                 let dot = dots[0]?;
@@ -235,6 +237,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Abs
             | E::Relu
             | E::Powi(_)
@@ -309,6 +312,12 @@ impl Elementwise {
                 b.mul(y, rest)
             }
             E::Softplus => b.map(E::Sigmoid, &[x]),
+            E::Erf => {
+                let square = b.mul(x, x);
+                let minus = b.neg(square);
+                let power = b.map(E::Exp, &[minus]);
+                b.scale(power, std::f64::consts::FRAC_2_SQRT_PI)
+            }
             E::Abs => b.map(E::Sign, &[x]),
             E::Powi(0) => return None,
             E::Powi(n) => {
@@ -383,6 +392,7 @@ impl Elementwise {
                 | E::Tanh
                 | E::Sigmoid
                 | E::Softplus
+                | E::Erf
                 | E::Abs
                 | E::Sign
                 | E::Relu

@@ -39,6 +39,7 @@ macro_rules! real {
                     E::Sigmoid => 1.0 / (1.0 + (-x).exp()),
                     E::Softplus if x > 0.0 => x + (-x).exp().ln_1p(),
                     E::Softplus => x.exp().ln_1p(),
+                    E::Erf => erf(f64::from(x)) as $float,
                     E::Abs => x.abs(),
                     E::Sign if x > 0.0 => 1.0,
                     E::Sign if x < 0.0 => -1.0,
@@ -100,6 +101,7 @@ macro_rules! real {
                     | E::Tanh
                     | E::Sigmoid
                     | E::Softplus
+                    | E::Erf
                     | E::Abs
                     | E::Sign
                     | E::Relu
@@ -216,6 +218,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Abs
             | E::Sign
             | E::Relu
@@ -263,6 +266,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Relu
             | E::Floor
             | E::StopGradient
@@ -316,6 +320,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Abs
             | E::Sign
             | E::Relu
@@ -360,6 +365,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Abs
             | E::Sign
             | E::Relu
@@ -441,4 +447,28 @@ fn float_to_int<T: Real>(x: &[T], to: Elem) -> Result<Data, EvalError> {
         Elem::I64 | Elem::F64 | Elem::F32 | Elem::Bool | Elem::Generic(_) => Ok(x as i64),
     };
     Ok(Data::Int(to, x.iter().map(|&x| convert(x.into())).collect::<Result<_, _>>()?))
+}
+
+/// The error function: near zero its series of positive terms, further out one minus a continued fraction.
+fn erf(x: f64) -> f64 {
+    use std::f64::consts::FRAC_2_SQRT_PI;
+    let z = x.abs();
+    let power = FRAC_2_SQRT_PI * (-z * z).exp();
+    let value = if z < 3.0 {
+        let (mut sum, mut term, mut n) = (z, z, 0.0);
+        while term > 1e-18 * sum {
+            n += 1.0;
+            term *= 2.0 * z * z / (2.0 * n + 1.0);
+            sum += term;
+        }
+        sum * power
+    } else if z < 30.0 {
+        // From the inside outwards: `1 / (z + (1/2) / (z + (2/2) / (z + …)))`.
+        let fraction = (1..=60).rev().fold(z, |below, k| z + 0.5 * f64::from(k) / below);
+        1.0 - 0.5 * power / fraction
+    } else {
+        // One, or a NaN as it came.
+        if z.is_nan() { z } else { 1.0 }
+    };
+    value.copysign(x)
 }

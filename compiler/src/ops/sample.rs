@@ -41,6 +41,7 @@ impl Elementwise {
             | E::Tanh
             | E::Sigmoid
             | E::Softplus
+            | E::Erf
             | E::Cast(_) => of(&[AROUND_ZERO], 0.0),
             E::Ln | E::Sqrt => of(&[POSITIVE], 0.0),
             E::Ln1p => of(&[&[(-0.6, 2.0)]], 0.0),

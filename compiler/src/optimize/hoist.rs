@@ -204,6 +204,7 @@ fn may_fail(func: &Func, stmt: &Stmt) -> bool {
             | Elementwise::Tanh
             | Elementwise::Sigmoid
             | Elementwise::Softplus
+            | Elementwise::Erf
             | Elementwise::Sign
             | Elementwise::Relu
             | Elementwise::Floor

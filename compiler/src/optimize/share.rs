@@ -127,6 +127,7 @@ fn commutes(op: Elementwise) -> bool {
         | E::Tanh
         | E::Sigmoid
         | E::Softplus
+        | E::Erf
         | E::Abs
         | E::Sign
         | E::Relu

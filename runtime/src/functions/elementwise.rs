@@ -3,6 +3,7 @@
 use ndarray::{Array, ArrayRef, Dimension};
 
 use crate::Float;
+use crate::kernels::erf;
 
 /// Methods on floats beside those of the standard library.
 pub trait ScalarFunctions: Float {
@@ -41,6 +42,32 @@ pub trait ScalarFunctions: Float {
     fn relu(self) -> Self {
         if self <= Self::zero() { Self::zero() } else { self }
     }
+
+    /// The Gaussian error linear unit `x Φ(x) = x (1 + erf(x / √2)) / 2` (Hendrycks and Gimpel, "Gaussian error linear units", 2016). Its error is a few units in the
+    /// last place of `x`.
+    ///
+    /// ```
+    /// use bilevel_runtime::functions::ScalarFunctions;
+    /// assert!((1.0_f64.gelu() - 0.8413447460685429).abs() < 1e-15);
+    /// ```
+    #[must_use]
+    fn gelu(self) -> Self {
+        let half = Self::from_f64(0.5);
+        self * (half * (erf(self * Self::from_f64(std::f64::consts::FRAC_1_SQRT_2)) + Self::one()))
+    }
+
+    /// The approximation `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2` of [`gelu`](ScalarFunctions::gelu), which many trained networks have; it is off by up to 5e-4.
+    ///
+    /// ```
+    /// use bilevel_runtime::functions::ScalarFunctions;
+    /// assert!((1.0_f64.gelu_tanh() - 1.0_f64.gelu()).abs() < 5e-4);
+    /// ```
+    #[must_use]
+    fn gelu_tanh(self) -> Self {
+        let scale = Self::from_f64(std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
+        let bent = self + Self::from_f64(0.044715) * self * self * self;
+        self * (Self::from_f64(0.5) * ((scale * bent).tanh() + Self::one()))
+    }
 }
 
 impl<T: Float> ScalarFunctions for T {}
@@ -63,6 +90,24 @@ pub trait ArrayFunctions<T, D> {
     /// `max(x, 0)` of each element, see [`ScalarFunctions::relu`].
     #[must_use]
     fn relu(&self) -> Array<T, D>;
+
+    /// The error function `2/√π ∫₀ˣ exp(−t²) dt` of each element, within 3 units in the last place.
+    ///
+    /// ```
+    /// use bilevel_runtime::functions::ArrayFunctions;
+    /// let y = ndarray::array![0.0_f64, 0.5, f64::INFINITY].erf();
+    /// assert!((y - ndarray::array![0.0, 0.5204998778130465, 1.0]).iter().all(|off| off.abs() < 1e-15));
+    /// ```
+    #[must_use]
+    fn erf(&self) -> Array<T, D>;
+
+    /// The Gaussian error linear unit of each element, see [`ScalarFunctions::gelu`].
+    #[must_use]
+    fn gelu(&self) -> Array<T, D>;
+
+    /// Its approximation by `tanh`, see [`ScalarFunctions::gelu_tanh`].
+    #[must_use]
+    fn gelu_tanh(&self) -> Array<T, D>;
 }
 
 impl<T: ScalarFunctions, D: Dimension> ArrayFunctions<T, D> for ArrayRef<T, D> {
@@ -76,6 +121,18 @@ impl<T: ScalarFunctions, D: Dimension> ArrayFunctions<T, D> for ArrayRef<T, D> {
 
     fn relu(&self) -> Array<T, D> {
         self.mapv(T::relu)
+    }
+
+    fn erf(&self) -> Array<T, D> {
+        self.mapv(erf)
+    }
+
+    fn gelu(&self) -> Array<T, D> {
+        self.mapv(T::gelu)
+    }
+
+    fn gelu_tanh(&self) -> Array<T, D> {
+        self.mapv(T::gelu_tanh)
     }
 }
 

@@ -14,6 +14,12 @@ pub trait OwnMethods {
     fn softplus(&self) {}
     /// As [`ScalarFunctions::relu`](super::ScalarFunctions::relu) is called.
     fn relu(&self) {}
+    /// As [`ArrayFunctions::erf`](super::ArrayFunctions::erf) is called.
+    fn erf(&self) {}
+    /// As [`ScalarFunctions::gelu`](super::ScalarFunctions::gelu) is called.
+    fn gelu(&self) {}
+    /// As [`ScalarFunctions::gelu_tanh`](super::ScalarFunctions::gelu_tanh) is called.
+    fn gelu_tanh(&self) {}
 }
 
 impl<T: Float> OwnMethods for T {}

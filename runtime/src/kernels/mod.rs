@@ -12,6 +12,7 @@
 mod buffer;
 mod contract;
 mod entry;
+mod erf;
 mod extremes;
 #[cfg(feature = "linalg")]
 mod factor;
@@ -34,6 +35,7 @@ pub(crate) use buffer::FromElements;
 pub use buffer::{Buffer, copy, elements, fill, to_array, to_fixed, view_elements};
 pub use contract::{contract, contract_windows};
 pub use entry::{ANY, FailedCheck, check_index, check_indices, check_nonempty, check_or_panic, check_turns, dims, dims_or_panic, fixed};
+pub use erf::erf;
 pub use extremes::{Largest, Smallest, extreme_positions};
 pub use index::{
     add, at, check_reshape, check_windows, concat, first, fold, from, gather, part, read, row, row_mut, scatter_add, take_along, windows,

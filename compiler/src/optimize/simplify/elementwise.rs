@@ -66,6 +66,7 @@ pub(super) fn rewrite(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Op
         | E::Tanh
         | E::Sigmoid
         | E::Softplus
+        | E::Erf
         | E::Abs
         | E::Sign
         | E::Relu

@@ -29,7 +29,7 @@ impl Draw {
         let y = self.b.map(op, &[x]);
         let bound = match op {
             E::Exp | E::ExpM1 | E::Sinh | E::Cosh => bound.exp(),
-            E::Sin | E::Cos | E::Tanh | E::Sigmoid | E::Sign => 1.0,
+            E::Sin | E::Cos | E::Tanh | E::Sigmoid | E::Erf | E::Sign => 1.0,
             E::Asin | E::Acos | E::Atan | E::Tan => 3.2,
             E::Ln | E::Ln1p | E::Sqrt | E::Softplus | E::Floor => bound + 1.0,
             E::Powi(n) if n < 0 => 0.4f64.powi(n),
