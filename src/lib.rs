@@ -67,7 +67,7 @@ pub use bilevel_runtime::functions::{
 };
 
 pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
-pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, max_pool2d};
+pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, masked_attention, max_pool2d, one_hot};
 
 #[doc(hidden)]
 pub use bilevel_macros::__resume;
@@ -83,7 +83,7 @@ pub mod prelude {
         max_axis, min_axis, mse, norm, outer, scatter_add, select, softmax, stop_gradient,
     };
     pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
-    pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, max_pool2d};
+    pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, masked_attention, max_pool2d, one_hot};
     pub use bilevel_runtime::methods::{Checkpoints, Differences, EvoGrad, FiniteDifferences, Implicit, Unrolled};
     pub use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, RmsProp};
     pub use bilevel_runtime::{BilevelProblem, Float, Params, ProblemExt, Report, linalg};

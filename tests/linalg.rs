@@ -136,6 +136,69 @@ fn repeated_eigenvalues() {
     close(&trace_of_eigenvalues::grad(&a), &(2.0 * &a), 1e-14);
 }
 
+/// The second derivative goes through the vectors, and so does anything that is computed from them.
+#[test]
+#[should_panic(expected = "eigenvectors in `linalg::eigh(a)` have no derivative, since two eigenvalues are equal")]
+fn second_derivatives_at_repeated_eigenvalues() {
+    let a = Array2::<f64>::eye(3) * 2.0;
+    let _ = trace_of_eigenvalues::hvp(&a, &matrix(3, 3));
+}
+
+#[differentiable]
+fn projection(a: &Array2<f64>, x: &Array1<f64>) -> f64 {
+    let (_, vectors) = linalg::eigh(a);
+    vectors.column(0).dot(x)
+}
+
+#[test]
+#[should_panic(expected = "`projection`: eigenvectors in `linalg::eigh(a)` have no derivative, since two eigenvalues are equal")]
+fn eigenvectors_of_values_that_are_equal_up_to_rounding() {
+    let q = linalg::eigh(&matrix(3, 3).sin()).1;
+    let a = q.dot(&Array2::from_diag(&array![1.0, 1.0, 3.0])).dot(&q.t());
+    let _ = projection::grad(&a, &vector(3));
+}
+
+#[test]
+fn eigenvectors_of_separate_values() {
+    let (a, x) = (Array2::from_diag(&array![1.0, 1.0 + 1e-9, 3.0]), array![0.5, -1.0, 2.0]);
+    let (a_bar, x_bar) = projection::grad(&a, &x);
+    assert!(a_bar.iter().all(|v| v.is_finite()) && (a_bar[[0, 1]] + a_bar[[1, 0]]).abs() > 1e8);
+    close(&x_bar, &array![1.0, 0.0, 0.0], 1e-15);
+}
+
+#[test]
+#[should_panic(expected = "`energy`: the matrix `a` in `linalg::solve(a, b)` is singular")]
+fn companions_refuse_singular_matrices() {
+    let _ = energy::grad(&array![[1.0, 2.0], [2.0, 4.0]], &array![1.0, 1.0]);
+}
+
+#[differentiable]
+fn whitened(a: &Array2<f64>, b: &Array1<f64>) -> Array1<f64> {
+    linalg::solve_triangular(&linalg::cholesky(a), b, linalg::Triangle::Lower)
+}
+
+#[test]
+#[should_panic(expected = "`whitened`: the symmetric part of the matrix `a` is not positive definite, as `linalg::cholesky(a)` needs it")]
+fn companions_refuse_matrices_that_are_not_positive_definite() {
+    let _ = whitened::vjp(&array![[1.0, 2.0], [2.0, 1.0]], &array![1.0, 1.0], &array![1.0, 1.0]);
+}
+
+#[test]
+#[should_panic(expected = "has elements that are infinite or NaN")]
+fn companions_refuse_what_has_no_eigenvalues() {
+    let _ = trace_of_eigenvalues::grad(&array![[f64::NAN]]);
+}
+
+/// A matrix without rows has the empty solution, the determinant one, and derivatives of its shape.
+#[test]
+fn nothing_to_solve() {
+    let (a, b) = (Array2::<f64>::zeros((0, 0)), Array1::<f64>::zeros(0));
+    let (value, (a_bar, b_bar)) = energy::value_and_grad(&a, &b);
+    assert_eq!((value, energy(&a, &b), a_bar.dim(), b_bar.len()), (0.0, 0.0, (0, 0), 0));
+    assert_eq!(whitened::vjp(&a, &b, &b), (b.clone(), (a.clone(), b.clone())));
+    assert_eq!(trace_of_eigenvalues::value_and_grad(&a), (0.0, a));
+}
+
 /// `w` at the minimum is `(k + s I) y`.
 #[bilevel]
 mod smoothing {
@@ -174,5 +237,6 @@ fn a_problem_with_a_singular_matrix() {
     let (y, t) = (vector(2), vector(2));
     let problem = smoothing::Problem { k: &k, y: &y, t: &t };
     let mut solver = problem.solver(Implicit::cg()).inner(Lbfgs::default());
-    assert!(solver.hypergradient(&0.0, &array![1.0, -1.0]).is_err());
+    let error = solver.hypergradient(&0.0, &array![1.0, -1.0]).unwrap_err().to_string();
+    assert!(error.contains("the matrix `&c` in `linalg::solve(&c, w)` is singular"), "{error}");
 }

@@ -66,7 +66,7 @@ use proc_macro::TokenStream;
 /// - Constructors: `zeros ones from_elem eye from_diag linspace from_shape_fn from_iter from_vec`.
 /// - This crate's functions: `softmax log_sum_exp cross_entropy mse argmax argmin argmax_axis argmin_axis max_axis min_axis cumsum select gather scatter_add outer
 ///   batched_dot norm`; layers of networks, `log_softmax layer_norm batch_norm embedding attention causal_attention
-///   conv2d dilated_conv2d max_pool2d avg_pool2d`.
+///   masked_attention one_hot conv2d dilated_conv2d max_pool2d avg_pool2d`.
 /// - Calls of functions with `#[differentiable]`, of this or any other module or crate: `use path::f` imports the body of `f` with it, and so does a path such as
 ///   `layers::dense(..)`. Recursion is refused. Functions with a [`#[derivative]`](macro@derivative) rule are called as they are. Constants of a module
 ///   need `#[differentiable]` as well, to be seen.

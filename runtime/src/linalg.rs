@@ -4,8 +4,8 @@
 //! and its adjoints. They run on `faer`, on one thread, and need the feature `linalg`, which is on by default. Matrices come by reference, in `f64` or
 //! `f32`, owned or as views.
 //!
-//! Like `ndarray`, the functions panic with a clear message on shapes that do not fit and on matrices that have no result. Derivatives computed by generated
-//! code do not panic on such matrices: they give infinities or NaN.
+//! Like `ndarray`, the functions panic with a clear message on shapes that do not fit and on matrices that have no result, and so do companion functions. The
+//! solvers of a problem give an error that names the matrix.
 
 use ndarray::{Array, Array1, Array2, ArrayRef, Dimension, Ix1, Ix2};
 
@@ -148,8 +148,9 @@ pub fn solve_triangular<T: Real, D: RightSide>(t: &ArrayRef<T, Ix2>, b: &ArrayRe
 /// the first element that is at least 0.6 times as large as the largest is positive.
 ///
 /// With `s` the symmetric part of `ȧ`, the derivatives are `ẇᵢ = vᵢᵀ s vᵢ` and `v̇ⱼ = Σᵢ vᵢ (vᵢᵀ s vⱼ) / (wⱼ − wᵢ)`. Where two eigenvalues are
-/// equal, the eigenvectors have no derivative; the quotient is then taken as zero, like other poles. The gradient of a function of the values that does not care
-/// about their order, such as the sum of the two, is right all the same; that of anything computed from those vectors is not. The cost is about `9 n³` operations.
+/// equal up to rounding (closer than `64 n ε` times the largest), the eigenvectors have no derivative: where it is asked for, companion functions panic and solvers
+/// give an error. The first derivative of a function that reads the values alone does not need it, and is right if the function does not care about their
+/// order. The cost is about `9 n³` operations.
 ///
 /// # Panics
 /// If `a` is not square, or has elements that are infinite or NaN.

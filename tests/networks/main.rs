@@ -55,6 +55,13 @@ agree! {
     attended_backwards_only: (&cube(2, 3, 4), &cube(2, 3, 4).sin(), &cube(2, 3, 4).cos()), (&cube(2, 3, 4).exp(), &cube(2, 3, 4), &cube(2, 3, 4)), 0.4, 1e-12, {
         fn f(q: &Array3<f64>, k: &Array3<f64>, v: &Array3<f64>) -> f64 { causal_attention(q, k, v).sin().sum() }
     }
+    attended_through_a_mask: (&cube(2, 3, 4), &cube(2, 2, 4).sin(), &cube(2, 2, 4).cos(), &array![[true, false], [true, true], [false, true]]), (&cube(2, 3, 4).exp(), &cube(2, 2, 4), &cube(2, 2, 4)), &cube(2, 3, 4), 1e-12, {
+        fn f(q: &Array3<f64>, k: &Array3<f64>, v: &Array3<f64>, mask: &Array2<bool>) -> Array3<f64> { masked_attention(q, k, v, mask) }
+    }
+    #[scalar]
+    classes_as_rows: (&matrix(4, 3), &array![2_usize, 0, 2, 1]), (&matrix(4, 3).cos()), 0.7, 1e-13, {
+        fn f(x: &Array2<f64>, y: &Array1<usize>) -> f64 { -(log_softmax(x) * one_hot(y, x.ncols())).sum() }
+    }
     single_precision: (&matrix(3, 4).mapv(|x| x as f32), &vector(4).mapv(|x| x as f32)), (&matrix(3, 4).mapv(|x| x as f32), &vector(4).mapv(|x| x as f32)), &matrix(3, 4).mapv(|x| x as f32), 2e-5, {
         fn f(x: &Array2<f32>, g: &Array1<f32>) -> Array2<f32> { attention(&layer_norm(x, g, g, 1e-3), x, x) }
     }
@@ -152,4 +159,24 @@ fn nothing_to_compute() {
 #[should_panic(expected = "`weighted`: axis 1 of `x` (shape [4, 3]) has length 3, but axis 0 of `gamma` (shape [2]) has length 2")]
 fn lengths_that_do_not_fit_are_named() {
     let _ = weighted::grad(&matrix(4, 3), &vector(2), &vector(3), &matrix(4, 3));
+}
+
+#[test]
+#[should_panic(expected = "a label in `one_hot(y, 3)` is not below the number of classes")]
+fn labels_are_checked() {
+    #[differentiable]
+    fn f(x: &Array2<f64>, y: &Array1<usize>) -> f64 {
+        (x * one_hot(y, 3)).sum()
+    }
+    let _ = f::grad(&matrix(2, 3), &array![0, 3]);
+}
+
+#[test]
+#[should_panic(expected = "the mask `mask` in `masked_attention(x, x, x, mask)` lets a query see nothing")]
+fn masks_are_checked() {
+    #[differentiable]
+    fn f(x: &Array2<f64>, mask: &Array2<bool>) -> f64 {
+        masked_attention(x, x, x, mask).sum()
+    }
+    let _ = f::grad(&matrix(2, 3), &array![[true, true], [false, false]]);
 }

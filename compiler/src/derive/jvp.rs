@@ -7,7 +7,8 @@ use super::call::{Mode, refuse_tangents_of_calls, tangents};
 use super::copy::{Env, copy, copy_params};
 use super::dependence::{Marks, spread};
 use super::{DeriveError, check_wrt, checked};
-use crate::ir::{Body, Builder, Control, Func, Note, Op, Stmt, ValueId};
+use crate::ir::{Body, Builder, Control, Func, Linalg, Note, Op, Stmt, ValueId};
+use crate::ops::linalg::eigenvalues_dot;
 
 /// Forward mode: the parameters of `f`, then one tangent for each parameter in `wrt`; gives the results of `f`, then the tangent of each float
 /// result, that is, the Jacobian applied to the given tangents.
@@ -92,6 +93,16 @@ impl Forward<'_> {
         let Some(&first) = stmt.outs.iter().find(|&&out| self.is_active(out)) else { return };
         let dots: Vec<Option<ValueId>> = stmt.args.iter().map(|&a| self.dots.find(a)).collect();
         let outer = self.b.set_default_note(self.f.note(first).derivative_part());
+        if let (Op::Linalg(Linalg::Eigh), Some(dot)) = (&stmt.op, dots[0])
+            && !self.is_read(stmt.outs[1])
+        {
+            // Eigenvectors that nobody reads need no derivative, which they might not have.
+            let (dot, _) = eigenvalues_dot(&mut self.b, outs[1], dot);
+            self.b.set_default_note(outer);
+            self.b.set_note(dot, (self.label)(self.f.note(first)));
+            self.dots.set(first, dot);
+            return;
+        }
         let out_dots = match &stmt.op {
             Op::Call(call) => tangents(&mut self.b, call, &args, &dots, self.mode),
             op => op.jvp(&mut self.b, &args, &outs, &dots),
@@ -105,6 +116,13 @@ impl Forward<'_> {
             }
             self.dots.set(out, dot);
         }
+    }
+
+    /// Whether anything reads a value.
+    fn is_read(&self, v: ValueId) -> bool {
+        let mut read = self.f.results().contains(&v);
+        self.f.body.walk(&mut |stmt| read |= stmt.args.contains(&v) || stmt.bodies.iter().any(|body| body.results.contains(&v)));
+        read
     }
 
     /// Whether a value has a tangent. A statement with a tangent may have results beside it that have none, such as positions.

@@ -375,8 +375,8 @@ impl Window {
 /// more of them before the others. A matrix that has no factorisation gives infinities or NaN.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Linalg {
-    /// `(a) -> (factors, pivots)`: Gaussian elimination with row exchanges. Only the operations below read the results, and take `a` beside them, of
-    /// which they have the derivative; this operation has none.
+    /// `(a) -> (factors, pivots)`: Gaussian elimination with row exchanges. The operations below read the results, and take `a` beside them, of
+    /// which they have the derivative; this operation has none. `a` is singular where a diagonal element of the factors is zero.
     Lu,
     /// `(a, factors, pivots, b) -> x` with `a x = b`, or `aᵀ x = b`; `b` and `x` are matrices.
     LuSolve {
@@ -390,7 +390,7 @@ pub enum Linalg {
     /// `(t, b) -> x` with `t x = b`, where `t` is the part of its operand that [`Triangle`] says; `b` and `x` are matrices.
     SolveTriangular(Triangle),
     /// `(a) -> (values, vectors)`: the eigenvalues of `(a + aᵀ) / 2`, ascending, and normalised eigenvectors as columns; in each of them the first
-    /// element at least 0.6 times as large as the largest is positive. Where two values are equal, the vectors' derivative takes `1 / (w_j - w_i)` as zero.
+    /// element at least 0.6 times as large as the largest is positive. The vectors' derivative checks that no two values are equal up to rounding.
     Eigh,
 }
 

@@ -6,7 +6,7 @@ use super::value::{Value, describe_rank};
 use super::{Lowering, Note, part_of, text};
 use crate::diagnostics::messages;
 use crate::ir::builder::TypeError;
-use crate::ir::{Dim, Linalg, Op, Shape, Triangle, Type, ValueId};
+use crate::ir::{Builder, Control, Dim, Elem, Elementwise, Index, Linalg, Op, Reduce, Shape, Triangle, Type, ValueId};
 use crate::ops::linalg::identity;
 use crate::syntax::{Assumed, Origin};
 
@@ -46,11 +46,11 @@ impl Lowering<'_> {
         let value = match name {
             "solve" => {
                 let (b, is_vector) = self.right_side(whole, a?, args[0], args[1])?;
-                let lu = self.factors(whole, a?)?;
+                let lu = self.regular_factors(whole, a?, args[0])?;
                 self.solution(whole, Linalg::LuSolve { transposed: false }, &[a?, lu[0], lu[1], b], is_vector)?
             }
             "inverse" => {
-                let lu = self.factors(whole, a?)?;
+                let lu = self.regular_factors(whole, a?, args[0])?;
                 let ty = self.b.ty(a?).clone();
                 self.b.set_default_note(part_of(whole));
                 let eye = identity(&mut self.b, &ty);
@@ -60,13 +60,33 @@ impl Lowering<'_> {
                 let lu = self.factors(whole, a?)?;
                 self.emit(whole, Linalg::LogDet, &[a?, lu[0], lu[1]])?
             }
-            "cholesky" => self.emit(whole, Linalg::Cholesky, &[a?])?,
+            "cholesky" => {
+                let l = self.emit(whole, Linalg::Cholesky, &[a?])?;
+                let message =
+                    format!("the symmetric part of the matrix `{}` is not positive definite, as `{}` needs it", text(args[0]), text(whole));
+                self.require_diagonal(whole, l, |b, zeros, x| b.map(Elementwise::Lt, &[zeros, x]), message);
+                l
+            }
             "solve_triangular" => {
                 let triangle = self.triangle(args[2])?;
                 let (b, is_vector) = self.right_side(whole, a?, args[0], args[1])?;
+                if !triangle.unit {
+                    let message =
+                        format!("the matrix `{}` in `{}` is singular: there is a zero on its diagonal", text(args[0]), text(whole));
+                    self.require_diagonal(whole, a?, |b, zeros, x| b.map(Elementwise::Ne, &[x, zeros]), message);
+                }
                 self.solution(whole, Linalg::SolveTriangular(triangle), &[a?, b], is_vector)?
             }
             _ => {
+                self.b.set_default_note(part_of(whole));
+                let sizes = self.b.map(Elementwise::Abs, &[a?]);
+                let ty = self.b.ty(sizes).clone();
+                let infinite = self.b.constant(&ty, f64::INFINITY);
+                let finite = self.b.map(Elementwise::Lt, &[sizes, infinite]);
+                self.require_all(
+                    finite,
+                    format!("the matrix `{}` in `{}` has elements that are infinite or NaN", text(args[0]), text(whole)),
+                );
                 let outs = self.several(Note::of_source(&text(whole), super::span_of(whole)), whole, Linalg::Eigh, &[a?])?;
                 return Some(Value::Tuple(outs.into_iter().map(Value::Tensor).collect()));
             }
@@ -150,6 +170,43 @@ impl Lowering<'_> {
     /// The factors and pivots of a matrix.
     fn factors(&mut self, at: &syn::Expr, a: ValueId) -> Option<Vec<ValueId>> {
         self.several(part_of(at), at, Linalg::Lu, &[a])
+    }
+
+    /// The same, with the check that the matrix is not singular.
+    fn regular_factors(&mut self, whole: &syn::Expr, a: ValueId, a_expr: &syn::Expr) -> Option<Vec<ValueId>> {
+        let lu = self.factors(whole, a)?;
+        let message = format!("the matrix `{}` in `{}` is singular", text(a_expr), text(whole));
+        self.require_diagonal(whole, lu[0], |b, zeros, x| b.map(Elementwise::Ne, &[x, zeros]), message);
+        Some(lu)
+    }
+
+    /// The check that all elements on the diagonal of a matrix hold a comparison with zeros.
+    fn require_diagonal(
+        &mut self,
+        whole: &syn::Expr,
+        matrix: ValueId,
+        compare: impl Fn(&mut Builder, ValueId, ValueId) -> ValueId,
+        message: String,
+    ) {
+        self.b.set_default_note(part_of(whole));
+        let n = self.b.ty(matrix).dims[0];
+        let positions = self.b.op(Shape::Iota { dim: n }, &[]);
+        let diagonal = self.b.op(Index::TakeAlong { axis: 1 }, &[matrix, positions]);
+        let ty = self.b.ty(diagonal).clone();
+        let zeros = self.b.constant(&ty, 0.0);
+        let holds = compare(&mut self.b, zeros, diagonal);
+        self.require_all(holds, message);
+    }
+
+    /// The check that truth values are all true.
+    pub(super) fn require_all(&mut self, holds: ValueId, message: String) {
+        let fails = self.b.map(Elementwise::Not, &[holds]);
+        let fails = self.b.map(Elementwise::Cast(Elem::Usize), &[fails]);
+        let axes: Vec<usize> = (0..self.b.ty(fails).rank()).collect();
+        let n_failed = self.b.op(Reduce::Sum { axes }, &[fails]);
+        let zero = self.b.index(0);
+        let none = self.b.map(Elementwise::Eq, &[n_failed, zero]);
+        self.b.stmt(Control::Check { message: message.into() }, &[none], Vec::new());
     }
 
     /// Appends a statement with several results.

@@ -4,7 +4,16 @@ use super::Lowering;
 use super::text;
 use super::value::{Value, describe_rank};
 use crate::diagnostics::messages;
-use crate::ir::{Elem, Elementwise, Index, Literal, Op, Reduce, Shape, Type, ValueId};
+use crate::ir::{Dim, Elem, Elementwise, Index, Literal, Op, Reduce, Shape, Type, ValueId};
+
+/// What queries do not see in attention.
+enum Hidden {
+    Nothing,
+    /// The positions behind the query's.
+    Later,
+    /// The positions where the mask is false.
+    Masked(ValueId),
+}
 
 impl Lowering<'_> {
     /// `x - log_sum_exp(x)` over the last axis.
@@ -99,6 +108,23 @@ impl Lowering<'_> {
 
     /// `softmax(q kᵀ / √d) v`, or with `causal` only of the positions up to the query's.
     pub(super) fn attention(&mut self, whole: &syn::Expr, args: &[&syn::Expr], causal: bool) -> Option<ValueId> {
+        self.attend(whole, args, if causal { Hidden::Later } else { Hidden::Nothing })
+    }
+
+    /// `attention` to the positions where the mask is true.
+    pub(super) fn masked_attention(&mut self, whole: &syn::Expr, args: &[&syn::Expr]) -> Option<ValueId> {
+        let mask = self.array_argument(args[3])?;
+        let ty = self.b.ty(mask);
+        if ty.rank() != 2 || ty.elem != Elem::Bool {
+            let found = self.describe(&Value::Tensor(mask));
+            let help = "a mask says of each query, a row, which positions it sees";
+            self.error(args[3], messages::EXPECTED_KIND, &["a matrix of `bool`", &found, help]);
+            return None;
+        }
+        self.attend(whole, args, Hidden::Masked(mask))
+    }
+
+    fn attend(&mut self, whole: &syn::Expr, args: &[&syn::Expr], hidden: Hidden) -> Option<ValueId> {
         let arrays = [0, 1, 2].map(|k| self.float_array(args[k], 2, "an array of floats with two or more axes"));
         let [q, k, v] = [arrays[0]?, arrays[1]?, arrays[2]?];
         let rank = self.b.ty(q).rank();
@@ -133,13 +159,7 @@ impl Lowering<'_> {
         let share = self.part(whole, Elementwise::Powi(-1), &[root])?;
         let share = self.stretch(share, &ty.dims, whole)?;
         let mut scores = self.part(whole, Elementwise::Mul, &[scores, share])?;
-        if causal {
-            let own = &ty.dims[rank - 2..];
-            let [i, j] = [0, 1].map(|axis| {
-                let numbers = self.part(whole, Shape::Iota { dim: own[axis] }, &[])?;
-                self.part(whole, Shape::Broadcast { axes: vec![axis], dims: own.to_vec() }, &[numbers])
-            });
-            let hidden = self.part(whole, Elementwise::Lt, &[i?, j?])?;
+        if let Some(hidden) = self.hidden(whole, args, hidden, &ty.dims[rank - 2..])? {
             let hidden = if rank == 2 {
                 hidden
             } else {
@@ -155,6 +175,60 @@ impl Lowering<'_> {
         let shifted = self.part(whole, Elementwise::Sub, &[scores, normalizer])?;
         let weights = self.part(whole, Elementwise::Exp, &[shifted])?;
         self.emit(whole, einsum([0, 1], [1, 2], [0, 2]), &[weights, v])
+    }
+
+    /// Where each query does not look.
+    fn hidden(&mut self, whole: &syn::Expr, args: &[&syn::Expr], hidden: Hidden, dims: &[Dim]) -> Option<Option<ValueId>> {
+        match hidden {
+            Hidden::Nothing => Some(None),
+            Hidden::Later => {
+                let [i, j] = [0, 1].map(|axis| {
+                    let numbers = self.part(whole, Shape::Iota { dim: dims[axis] }, &[])?;
+                    self.part(whole, Shape::Broadcast { axes: vec![axis], dims: dims.to_vec() }, &[numbers])
+                });
+                self.part(whole, Elementwise::Lt, &[i?, j?]).map(Some)
+            }
+            Hidden::Masked(mask) => {
+                for axis in 0..2 {
+                    let (own, dim) = (self.b.ty(mask).dims[axis], self.b.current_dim(dims[axis]));
+                    if !self.unify(own, dim, whole, args[3], args[axis]) {
+                        return None;
+                    }
+                }
+                self.b.set_default_note(super::part_of(whole));
+                let seen = self.b.map(Elementwise::Cast(Elem::Usize), &[mask]);
+                let n_seen = self.b.op(Reduce::Sum { axes: vec![1] }, &[seen]);
+                let zero = self.b.index(0);
+                let zeros = self.b.broadcast_scalar(zero, &self.b.ty(n_seen).dims.clone());
+                let some = self.b.map(Elementwise::Ne, &[n_seen, zeros]);
+                self.require_all(some, format!("the mask `{}` in `{}` lets a query see nothing", text(args[3]), text(whole)));
+                Some(Some(self.b.map(Elementwise::Not, &[mask])))
+            }
+        }
+    }
+
+    /// One where the last axis' position is the label, else zero.
+    pub(super) fn one_hot(&mut self, whole: &syn::Expr, args: &[&syn::Expr]) -> Option<ValueId> {
+        let (labels, length) = (self.array_argument(args[0])?, self.expr(args[1]));
+        let dim = self.dim_of_length(&length, "classes", args[1])?;
+        let ty = self.b.ty(labels).clone();
+        if ty.elem != Elem::Usize {
+            let found = self.describe(&Value::Tensor(labels));
+            let help = "convert them outside: `labels.mapv(|l| l as usize)`";
+            self.error(args[0], messages::EXPECTED_KIND, &["labels of type `usize`", &found, help]);
+            return None;
+        }
+        self.b.set_default_note(super::part_of(whole));
+        let n = self.b.dim_size(dim);
+        let n = self.b.broadcast_scalar(n, &ty.dims);
+        let inside = self.b.map(Elementwise::Lt, &[labels, n]);
+        self.require_all(inside, format!("a label in `{}` is not below the number of classes", text(whole)));
+        let dims = [&ty.dims[..], &[dim]].concat();
+        let positions = self.b.op(Shape::Iota { dim }, &[]);
+        let positions = self.b.broadcast(positions, &[ty.rank()], &dims);
+        let labels = self.b.broadcast(labels, &(0..ty.rank()).collect::<Vec<_>>(), &dims);
+        let here = self.b.map(Elementwise::Eq, &[positions, labels]);
+        self.emit(whole, Elementwise::Cast(self.default_float), &[here])
     }
 
     /// An argument that must be an array of floats with at least so many axes.

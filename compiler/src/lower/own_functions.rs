@@ -45,6 +45,8 @@ pub(super) const OWN: &[OwnFunction] = &[
     own("embedding", 2, |l, whole, args| l.embedding(whole, args), "`gather` of rows"),
     own("attention", 3, |l, whole, args| l.attention(whole, args, false), "`softmax(q kᵀ / √d) v`"),
     own("causal_attention", 3, |l, whole, args| l.attention(whole, args, true), "`attention` to positions up to the query's"),
+    own("masked_attention", 4, |l, whole, args| l.masked_attention(whole, args), "`attention` to the positions where the mask is true"),
+    own("one_hot", 2, |l, whole, args| l.one_hot(whole, args), "a comparison of positions, as ones and zeros"),
     own("conv2d", 4, |l, whole, args| l.conv2d(whole, args), "`unfold` of both axes of the padded images, `einsum` with the kernels"),
     own("dilated_conv2d", 5, |l, whole, args| l.conv2d(whole, args), "`conv2d` with distances in the windows"),
     own(

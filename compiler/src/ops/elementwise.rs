@@ -316,7 +316,8 @@ impl Elementwise {
                 let square = b.mul(x, x);
                 let minus = b.neg(square);
                 let power = b.map(E::Exp, &[minus]);
-                b.scale(power, std::f64::consts::FRAC_2_SQRT_PI)
+                let share = std::f64::consts::FRAC_2_SQRT_PI;
+                b.scale(power, if b.ty(x).elem == Elem::F32 { f64::from(share as f32) } else { share })
             }
             E::Abs => b.map(E::Sign, &[x]),
             E::Powi(0) => return None,

@@ -454,7 +454,7 @@ fn erf(x: f64) -> f64 {
     use std::f64::consts::FRAC_2_SQRT_PI;
     let z = x.abs();
     let power = FRAC_2_SQRT_PI * (-z * z).exp();
-    let value = if z < 3.0 {
+    let value = if z < 2.0 {
         let (mut sum, mut term, mut n) = (z, z, 0.0);
         while term > 1e-18 * sum {
             n += 1.0;
@@ -464,7 +464,7 @@ fn erf(x: f64) -> f64 {
         sum * power
     } else if z < 30.0 {
         // From the inside outwards: `1 / (z + (1/2) / (z + (2/2) / (z + …)))`.
-        let fraction = (1..=60).rev().fold(z, |below, k| z + 0.5 * f64::from(k) / below);
+        let fraction = (1..=80).rev().fold(z, |below, k| z + 0.5 * f64::from(k) / below);
         1.0 - 0.5 * power / fraction
     } else {
         // One, or a NaN as it came.

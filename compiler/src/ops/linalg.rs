@@ -10,7 +10,10 @@ use super::batch::Batched;
 use super::elementwise::shielded_reciprocal;
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
-use crate::ir::{Builder, Dim, Einsum, Elem, Elementwise, Linalg, Shape, Triangle, Type, ValueId};
+use crate::ir::{Builder, Control, Dim, Einsum, Elem, Elementwise, Linalg, Reduce, Shape, Triangle, Type, ValueId};
+
+/// Eigenvalues count as equal up to so many times the rounding error of the largest, for each row of the matrix.
+const SEPARATION: f64 = 64.0;
 
 impl Linalg {
     /// Type rule: see [`Linalg`].
@@ -99,18 +102,16 @@ impl Linalg {
             Linalg::Eigh => {
                 let Some(dot) = dots[0] else { return vec![None, None] };
                 let (values, vectors) = (outs[0], outs[1]);
+                let (values_dot, turned) = eigenvalues_dot(b, vectors, dot);
                 let ty = b.ty(vectors).clone();
                 let n_batch = ty.rank() - 2;
-                let dot = symmetric_part(b, dot);
-                let turned = product(b, dot, false, vectors);
-                // `vᵢᵀ a_dot vᵢ`
-                let values_dot = b.op(batched(n_batch, &[0, 1], &[0, 1], &[1]), &[vectors, turned]);
-                // `v (f ∘ vᵀ a_dot v)` with `fᵢⱼ = 1 / (wⱼ - wᵢ)`, zero where two values are equal.
+                // `v (f ∘ vᵀ a_dot v)` with `fᵢⱼ = 1 / (wⱼ - wᵢ)`, zero on the diagonal.
                 let inner = product(b, vectors, true, turned);
                 let batch: Vec<usize> = (0..n_batch).collect();
                 let of_axis = |b: &mut Builder, axis: usize| b.broadcast(values, &[&batch[..], &[n_batch + axis]].concat(), &ty.dims);
                 let (rows, columns) = (of_axis(b, 0), of_axis(b, 1));
                 let gaps = b.sub(columns, rows);
+                require_separation(b, values, gaps);
                 let coefficients = shielded_reciprocal(b, gaps);
                 let mixed = b.mul(coefficients, inner);
                 vec![Some(values_dot), Some(product(b, vectors, false, mixed))]
@@ -166,6 +167,45 @@ impl Linalg {
         let solution = b.op(self, &args);
         vec![b.permute(solution, &outwards)]
     }
+}
+
+/// The tangents of eigenvalues, `vᵢᵀ s vᵢ` with the symmetric part `s` of the matrix' tangent, and `s v`.
+pub(crate) fn eigenvalues_dot(b: &mut Builder, vectors: ValueId, dot: ValueId) -> (ValueId, ValueId) {
+    let n_batch = b.ty(vectors).rank() - 2;
+    let dot = symmetric_part(b, dot);
+    let turned = product(b, dot, false, vectors);
+    (b.op(batched(n_batch, &[0, 1], &[0, 1], &[1]), &[vectors, turned]), turned)
+}
+
+/// The check that no two eigenvalues are equal up to rounding, given the differences of all pairs: their vectors would have no derivative.
+fn require_separation(b: &mut Builder, values: ValueId, gaps: ValueId) {
+    let (values_ty, ty) = (b.ty(values).clone(), b.ty(gaps).clone());
+    let last = values_ty.rank() - 1;
+    let rounding = if ty.elem == Elem::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+    let sizes = b.map(Elementwise::Abs, &[values]);
+    let largest = b.op(Reduce::Max { axes: vec![last] }, &[sizes]);
+    let n = b.count(&values_ty, &[last]);
+    let share = b.scale(n, SEPARATION * rounding);
+    let share = b.broadcast_scalar(share, &values_ty.dims[..last]);
+    let limit = b.mul(largest, share);
+    let limit = b.broadcast_over(limit, &[last, last + 1], &ty.dims);
+    let distances = b.map(Elementwise::Abs, &[gaps]);
+    let near = b.map(Elementwise::Le, &[distances, limit]);
+    // On the diagonals all are.
+    let near = b.map(Elementwise::Cast(Elem::Usize), &[near]);
+    let axes: Vec<usize> = (0..ty.rank()).collect();
+    let n_near = b.op(Reduce::Sum { axes }, &[near]);
+    let mut n_values = b.index(1);
+    for &dim in &values_ty.dims {
+        let len = b.dim_size(dim);
+        n_values = b.mul(n_values, len);
+    }
+    let holds = b.map(Elementwise::Le, &[n_near, n_values]);
+    let source = b.note(values).source.clone().map_or_else(|| "a matrix".to_owned(), |source| format!("`{source}`"));
+    let message = format!(
+        "eigenvectors in {source} have no derivative, since two eigenvalues are equal; a function of the eigenvalues alone has one"
+    );
+    b.stmt(Control::Check { message: message.into() }, &[holds], Vec::new());
 }
 
 impl Triangle {

@@ -18,6 +18,6 @@ pub use arrays::{
 pub use elementwise::{ArrayFunctions, ScalarFunctions};
 pub use held::stop_gradient;
 pub use losses::{cross_entropy, mse};
-pub use networks::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
+pub use networks::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax, masked_attention, one_hot};
 pub use rows::{LastAxis, log_sum_exp, softmax};
 pub use windows::{Sides, avg_pool2d, conv2d, dilated_conv2d, max_pool2d};

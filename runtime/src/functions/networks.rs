@@ -131,7 +131,7 @@ pub fn embedding<T: Float, D: Dimension>(table: &ArrayRef<T, Ix2>, ids: &ArrayRe
 /// assert_eq!(y, array![[3.0]]);
 /// ```
 pub fn attention<T: Float, D: Dimension>(q: &ArrayRef<T, D>, k: &ArrayRef<T, D>, v: &ArrayRef<T, D>) -> Array<T, D> {
-    attend("attention", q, k, v, false)
+    attend("attention", q, k, v, |_, _| true)
 }
 
 /// [`attention`] in which query `i` sees only the rows up to `i` of `k` and `v`.
@@ -146,10 +146,68 @@ pub fn attention<T: Float, D: Dimension>(q: &ArrayRef<T, D>, k: &ArrayRef<T, D>,
 /// assert_eq!(causal_attention(&x, &x, &array![[2.0], [4.0]]), array![[2.0], [3.0]]);
 /// ```
 pub fn causal_attention<T: Float, D: Dimension>(q: &ArrayRef<T, D>, k: &ArrayRef<T, D>, v: &ArrayRef<T, D>) -> Array<T, D> {
-    attend("causal_attention", q, k, v, true)
+    attend("causal_attention", q, k, v, |i, j| j <= i)
 }
 
-fn attend<T: Float, D: Dimension>(function: &str, q: &ArrayRef<T, D>, k: &ArrayRef<T, D>, v: &ArrayRef<T, D>, causal: bool) -> Array<T, D> {
+/// [`attention`] in which query `i` sees only the rows `j` of `k` and `v` where `mask[[i, j]]` is true. The mask, of `(n, m)`, is the same for all batches and heads.
+///
+/// # Panics
+/// If the shapes do not fit, or a query sees nothing.
+///
+/// ```
+/// use bilevel_runtime::functions::masked_attention;
+/// use ndarray::array;
+/// let x = array![[0.0], [0.0]];
+/// let mask = array![[false, true], [true, true]];
+/// assert_eq!(masked_attention(&x, &x, &array![[2.0], [4.0]], &mask), array![[4.0], [3.0]]);
+/// ```
+pub fn masked_attention<T: Float, D: Dimension>(
+    q: &ArrayRef<T, D>,
+    k: &ArrayRef<T, D>,
+    v: &ArrayRef<T, D>,
+    mask: &ArrayRef<bool, Ix2>,
+) -> Array<T, D> {
+    let lens = |x: &ArrayRef<T, D>| x.shape().len().checked_sub(2).map(|axis| x.shape()[axis]);
+    let fits = lens(q) == Some(mask.nrows()) && lens(k) == Some(mask.ncols());
+    assert!(fits, "masked_attention: a mask of {:?} for q of {:?} and k of {:?}", mask.shape(), q.shape(), k.shape());
+    if let Some(i) = mask.rows().into_iter().position(|row| !row.iter().any(|&seen| seen)) {
+        panic!("masked_attention: the mask lets query {i} see nothing");
+    }
+    attend("masked_attention", q, k, v, |i, j| mask[[i, j]])
+}
+
+/// Rows of zeros with a one at a label: `y[.., k]` is one where `k` is the label and zero elsewhere.
+///
+/// Shapes: `labels` of any; the result has its axes, then one of `n_classes`. It has no derivative. In a differentiated function it has the float type of the
+/// function's signature.
+///
+/// # Panics
+/// If a label is not below the number of classes.
+///
+/// ```
+/// use bilevel_runtime::functions::one_hot;
+/// use ndarray::{Array2, array};
+/// let y: Array2<f64> = one_hot(&array![1, 0], 3);
+/// assert_eq!(y, array![[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]);
+/// ```
+pub fn one_hot<T: Float, D: Dimension>(labels: &ArrayRef<usize, D>, n_classes: usize) -> Array<T, D::Larger> {
+    let mut data = vec![T::zero(); labels.len() * n_classes];
+    for (row, &label) in labels.iter().enumerate() {
+        assert!(label < n_classes, "one_hot: label {label} is not below the number of classes, {n_classes}");
+        data[row * n_classes + label] = T::one();
+    }
+    let shape = [labels.shape(), &[n_classes]].concat();
+    let array = Array::from_shape_vec(IxDyn(&shape), data).and_then(|array| array.into_dimensionality());
+    array.unwrap_or_else(|error| panic!("one_hot: {error}"))
+}
+
+fn attend<T: Float, D: Dimension>(
+    function: &str,
+    q: &ArrayRef<T, D>,
+    k: &ArrayRef<T, D>,
+    v: &ArrayRef<T, D>,
+    sees: impl Fn(usize, usize) -> bool,
+) -> Array<T, D> {
     let shapes = || format!("q of {:?}, k of {:?} and v of {:?}", q.shape(), k.shape(), v.shape());
     let (Some((batch, &[n, d])), Some((k_batch, &[m, k_d])), Some((v_batch, &[v_m, e]))) =
         (q.shape().split_last_chunk::<2>(), k.shape().split_last_chunk::<2>(), v.shape().split_last_chunk::<2>())
@@ -169,8 +227,7 @@ fn attend<T: Float, D: Dimension>(function: &str, q: &ArrayRef<T, D>, k: &ArrayR
         let query = &q[row * d..][..d];
         for (j, score) in scores.iter_mut().enumerate() {
             let key = &k[(b * m + j) * d..][..d];
-            let hidden = causal && j > i;
-            *score = if hidden { T::neg_infinity() } else { query.iter().zip(key).map(|(&q, &k)| q * k).sum::<T>() / root };
+            *score = if sees(i, j) { query.iter().zip(key).map(|(&q, &k)| q * k).sum::<T>() / root } else { T::neg_infinity() };
         }
         let total = log_sum_exp_of(&ndarray::ArrayView1::from(&scores));
         for (j, &score) in scores.iter().enumerate() {
