@@ -85,8 +85,9 @@ pub(super) fn way<'f>(func: &Func, stmt: &Stmt, einsum: &Einsum, definition: imp
         return Way::Fold;
     }
     match stack_product(&factors, out, &batch) {
-        Some(product) => Way::Stack(product),
-        None => Way::Contract(factors),
+        // A stack along several axes that only one operand has is one of small matrices, whose axes stand in between: windows, for example.
+        Some(product) if product.stack.iter().filter(|l| !batch.contains(l)).count() < 2 => Way::Stack(product),
+        Some(_) | None => Way::Contract(factors),
     }
 }
 
@@ -195,6 +196,10 @@ mod tests {
         assert_eq!(way_of("bij,bj->bi", "b, n, d", "b, d", "b, n"), Way::Fold);
         assert!(matches!(way_of("ijk,ljk->il", "n, d, e", "c, d, e", "n, c"), Way::Matrix(_)));
         assert!(matches!(way_of("ijk,lkj->il", "n, d, e", "c, e, d", "n, c"), Way::Contract(_)));
+        // A convolution on windows, and its derivatives by the kernels and by the windows.
+        assert!(matches!(way_of("ncipjq,ocpq->noij", "n, c, h, p, w, q", "o, c, p, q", "n, o, h, w"), Way::Contract(_)));
+        assert!(matches!(way_of("ncipjq,noij->ocpq", "n, c, h, p, w, q", "n, o, h, w", "o, c, p, q"), Way::Contract(_)));
+        assert!(matches!(way_of("ocpq,noij->ncipjq", "o, c, p, q", "n, o, h, w", "n, c, h, p, w, q"), Way::Contract(_)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::batch::Batched;
 use super::elementwise::shielded_reciprocal;
 use super::{Operand, exactly, mismatch};
 use crate::ir::builder::TypeError;
-use crate::ir::{Builder, Control, Dim, Einsum, Elem, Elementwise, Linalg, Reduce, Shape, Triangle, Type, ValueId};
+use crate::ir::{Builder, Control, Dim, Einsum, Elem, Elementwise, Linalg, Literal, Op, Reduce, Shape, Triangle, Type, ValueId};
 
 /// Eigenvalues count as equal up to so many times the rounding error of the largest, for each row of the matrix.
 const SEPARATION: f64 = 64.0;
@@ -181,11 +181,17 @@ pub(crate) fn eigenvalues_dot(b: &mut Builder, vectors: ValueId, dot: ValueId) -
 fn require_separation(b: &mut Builder, values: ValueId, gaps: ValueId) {
     let (values_ty, ty) = (b.ty(values).clone(), b.ty(gaps).clone());
     let last = values_ty.rank() - 1;
-    let rounding = if ty.elem == Elem::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+    let (wide, narrow) = (SEPARATION * f64::EPSILON, SEPARATION as f32 * f32::EPSILON);
+    let rounding = match ty.elem {
+        Elem::F32 => Literal::Float(f64::from(narrow)),
+        Elem::Generic(_) => Literal::Widths(wide, narrow),
+        Elem::F64 | Elem::Usize | Elem::I64 | Elem::Bool => Literal::Float(wide),
+    };
     let sizes = b.map(Elementwise::Abs, &[values]);
     let largest = b.op(Reduce::Max { axes: vec![last] }, &[sizes]);
     let n = b.count(&values_ty, &[last]);
-    let share = b.scale(n, SEPARATION * rounding);
+    let rounding = b.op(Op::Const(ty.elem, rounding), &[]);
+    let share = b.mul(n, rounding);
     let share = b.broadcast_scalar(share, &values_ty.dims[..last]);
     let limit = b.mul(largest, share);
     let limit = b.broadcast_over(limit, &[last, last + 1], &ty.dims);

@@ -178,8 +178,8 @@ pub fn masked_attention<T: Float, D: Dimension>(
 
 /// Rows of zeros with a one at a label: `y[.., k]` is one where `k` is the label and zero elsewhere.
 ///
-/// Shapes: `labels` of any; the result has its axes, then one of `n_classes`. It has no derivative. In a differentiated function it has the float type of the
-/// function's signature.
+/// Shapes: `labels` of any; the result has its axes, then one of `n_classes`. It has no derivative. A `let` with its type says of which
+/// floats it is; in a differentiated function these are the floats of the signature.
 ///
 /// # Panics
 /// If a label is not below the number of classes.
