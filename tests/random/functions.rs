@@ -171,7 +171,7 @@ fn is_exact(f: &Func) -> bool {
         exact &= match &stmt.op {
             Op::Elementwise(op) => match op {
                 E::Exp | E::ExpM1 | E::Ln | E::Ln1p | E::Sin | E::Cos | E::Tan | E::Asin | E::Acos | E::Atan | E::Sinh | E::Cosh => false,
-                E::Tanh | E::Sigmoid | E::Softplus | E::Powf | E::Atan2 | E::Powi(_) => false,
+                E::Tanh | E::Sigmoid | E::Softplus | E::Erf | E::Powf | E::Atan2 | E::Powi(_) => false,
                 E::Neg | E::Sqrt | E::Abs | E::Sign | E::Relu | E::Floor | E::StopGradient => true,
                 E::Add | E::Sub | E::Mul | E::Div | E::Rem | E::Max | E::Min => true,
                 E::Lt | E::Le | E::Eq | E::Ne | E::And | E::Or | E::Not | E::Select | E::Cast(_) => true,

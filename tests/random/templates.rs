@@ -50,6 +50,8 @@ pub(super) const UNARY: &[(&str, f64)] = &[
     ("{0}.sigmoid()", 1.0),
     ("{0}.softplus()", 5.1),
     ("{0}.relu()", 5.0),
+    ("{0}.gelu()", 5.0),
+    ("{0}.gelu_tanh()", 5.0),
     ("{0}.abs()", 5.0),
     ("{0}.floor()", 6.0),
     ("{0}.ceil()", 6.0),
@@ -247,6 +249,9 @@ pub(super) const TEMPLATES: &[Template] = &[
     t('N', "T", "embedding({0&}, &l.mapv(|{t}| {t} / 2)).sum()", ALL),
     t('M', "M S T", "attention({0&}, &{1}.dot({0&}), {0&})", SAME),
     t('M', "M", "causal_attention({0&}, {0&}, {0&})", SAME),
+    t('M', "M", "masked_attention({0&}, {0&}, {0&}, &Array2::from_elem(({n}, {n}), true))", SAME),
+    t('N', "W", "mse({0&}, &one_hot(l, {0}.ncols()))", |b| (b[0] + 1.0).powi(2)),
+    t('v', "v", "{0}.erf()", ONE),
     t(
         'N',
         "M T",
