@@ -156,3 +156,91 @@ fn constants_and_fixed_arrays_in_a_problem() {
         assert!((h.gradient[k] - expected).abs() < 1e-9, "{k}: {} and {expected}", h.gradient[k]);
     }
 }
+
+/// Elements and rows of fixed arrays are assigned to, in loops and branches, and gone through.
+#[differentiable]
+fn simulate<const N: usize>(x: &[f64; N], steps: usize, pair: &([f64; 2], (f64, [f64; 3]))) -> [[f64; N]; 2] {
+    let mut state = [*x, [0.5; N]];
+    let mut forces = [0.0; N];
+    for _ in 0..steps {
+        for i in 0..N {
+            forces[i] = -state[0][i] * pair.0[0];
+            if i > 0 {
+                forces[i] += pair.0[1] * state[0][i - 1];
+            }
+        }
+        for i in 0..N {
+            state[1][i] += 0.1 * forces[i];
+            state[0][i] += 0.1 * state[1][i];
+        }
+    }
+    let mut weights = pair.1.1;
+    for w in weights.iter_mut() {
+        *w *= pair.1.0;
+    }
+    let total: f64 = weights.iter().map(|w| w * w).sum();
+    for (k, &w) in pair.1.1.iter().enumerate() {
+        state[0][0] += w * (k as f64) * total;
+    }
+    for f in forces {
+        state[0][N - 1] *= f.cos();
+    }
+    state[1] = state[1].map(|v| v * total);
+    state
+}
+
+#[test]
+fn fixed_arrays_are_changed_in_place() {
+    let (x, pair) = ([0.5, -1.0, 0.25], ([1.5, 0.75], (2.0, [0.25, -0.5, 1.0])));
+    let (x_dot, pair_dot) = ([1.0, 0.5, -0.25], ([0.5, -1.0], (0.25, [1.0, 0.5, -0.5])));
+    let moved = |t: f64| {
+        let (mut x, mut pair) = (x, pair);
+        x.add_scaled(t, &x_dot);
+        pair.add_scaled(t, &pair_dot);
+        simulate(&x, 4, &pair)
+    };
+    let (value, dot) = simulate::jvp(&x, 4, &pair, &x_dot, &pair_dot);
+    assert!(distance(&value, &simulate(&x, 4, &pair)) < 1e-15);
+    let (after, before) = (moved(1e-6), moved(-1e-6));
+    let difference: [[f64; 3]; 2] = std::array::from_fn(|k| std::array::from_fn(|i| (after[k][i] - before[k][i]) / 2e-6));
+    assert!(distance(&dot, &difference) < 1e-8, "{dot:?} {difference:?}");
+    let y_bar = [[1.0, -0.5, 0.25], [0.5, 2.0, -1.0]];
+    let (_, bars) = simulate::vjp(&x, 4, &pair, &y_bar);
+    let (forwards, backwards) = (dot.dot_product(&y_bar), bars.dot_product(&(x_dot, pair_dot)));
+    assert!((forwards - backwards).abs() < 1e-13, "{forwards} {backwards}");
+}
+
+/// Arrays without axes, in tuples within tuples and everywhere else.
+#[differentiable]
+fn without_axes(
+    a: ArrayView0<'_, f64>,
+    b: &(Array0<f64>, (f64, (Array0<f64>, [f64; 1]))),
+) -> (Array0<f64>, (f64, (Array0<f64>, [f64; 1]))) {
+    let (first, (s, (second, third))) = b;
+    let product = &a * first;
+    let mut sum = product.clone();
+    sum += second;
+    sum[()] *= *s;
+    (sum.mapv(f64::tanh), (product[()] * s, (second.exp(), [third[0] * a[()]])))
+}
+
+#[test]
+fn arrays_without_axes_stand_everywhere() {
+    let (a, b) = (arr0(0.75), (arr0(-0.5), (1.25, (arr0(0.25), [2.0]))));
+    let (a_dot, b_dot) = (arr0(1.0), (arr0(0.5), (-0.25, (arr0(2.0), [-1.0]))));
+    let (value, dot) = without_axes::jvp(a.view(), &b, a_dot.view(), &b_dot);
+    assert_eq!(value, without_axes(a.view(), &b));
+    let moved = |t: f64| {
+        let (mut a, mut b) = (a.clone(), b.clone());
+        a.add_scaled(t, &a_dot);
+        b.add_scaled(t, &b_dot);
+        without_axes(a.view(), &b)
+    };
+    let difference = (moved(1e-6).flat() - moved(-1e-6).flat()) / 2e-6;
+    assert!(distance(&dot.flat(), &difference) < 1e-9, "{dot:?} {difference}");
+    let (_, (a_bar, b_bar)) = without_axes::vjp(a.view(), &b, &value);
+    let backwards = a_bar.dot_product(&a_dot) + b_bar.dot_product(&b_dot);
+    assert!((dot.dot_product(&value) - backwards).abs() < 1e-14);
+    let hessian_free = without_axes::linearize(a.view(), &b)(a_dot.view(), &b_dot);
+    assert!(distance(&hessian_free, &dot) < 1e-15);
+}

@@ -64,6 +64,8 @@ impl Lowering<'_> {
     fn fitted(&mut self, value: Value, ty: &Type, left: &syn::Expr, right: &syn::Expr) -> Option<ValueId> {
         let value = match value {
             Value::Number(n) => self.constant(n, ty.elem, right)?,
+            // A row of a fixed array; that it is one on the left as well is rustc's to say.
+            Value::Fixed(v) => v,
             value => self.operand(value, ty.elem, right)?.value,
         };
         let found = self.b.ty(value).clone();

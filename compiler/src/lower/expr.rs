@@ -366,7 +366,7 @@ impl Lowering<'_> {
 }
 
 /// Whether an expression is `()`.
-fn is_unit(e: &syn::Expr) -> bool {
+pub(super) fn is_unit(e: &syn::Expr) -> bool {
     matches!(e, syn::Expr::Tuple(tuple) if tuple.elems.is_empty())
 }
 

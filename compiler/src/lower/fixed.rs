@@ -164,6 +164,7 @@ impl Lowering<'_> {
         match name {
             "len" => self.length(dims[0], call.whole).map_or(Value::Poison, Value::Tensor),
             "clone" | "to_owned" => Value::Fixed(x),
+            "iter" | "into_iter" if dims.len() == 1 => self.iter(x),
             // The elements of one axis, as `ndarray`'s `mapv` has them.
             "map" if dims.len() == 1 => match self.mapv(call, x) {
                 Value::Tensor(v) => Value::Fixed(v),
@@ -171,7 +172,8 @@ impl Lowering<'_> {
             },
             _ => {
                 let found = self.describe_fixed(x);
-                let help = "fixed arrays have `x[i]`, `len`, `clone` and `map` here; `ArrayView1::from(&x)` is an array with all methods";
+                let help =
+                    "fixed arrays have `x[i]`, `len`, `clone`, `map` and `iter` here; `ArrayView1::from(&x)` is an array with all methods";
                 self.fail(call.name, messages::UNKNOWN_METHOD, &[name, &found, help])
             }
         }

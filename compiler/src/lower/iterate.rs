@@ -168,10 +168,15 @@ impl Lowering<'_> {
         // The item is complete once the axes are known.
         let (ty, mut item) = if changes {
             let place = self.assignable(array)?;
-            (self.type_of(&place, array)?, Item::Change { place, axes: Vec::new() })
+            let ty = self.type_of(&place, array)?;
+            if self.is_fixed(&place) && ty.rank() != 1 {
+                return self.no_source(e);
+            }
+            (ty, Item::Change { place, axes: Vec::new() })
         } else {
             match self.expr(array) {
                 Value::Tensor(array) => (self.b.ty(array).clone(), Item::Read { array, axes: Vec::new() }),
+                Value::Fixed(array) if self.b.ty(array).rank() == 1 => (self.b.ty(array).clone(), Item::Read { array, axes: Vec::new() }),
                 Value::Poison => return None,
                 _ => return self.no_source(e),
             }

@@ -60,6 +60,10 @@ impl Lowering<'_> {
             (Meaning::Ternary(f), receiver) => self.ternary_method(call, method, f, receiver),
             (Meaning::Value(f), receiver) => f(self, call, receiver),
             (Meaning::Array(f), Value::Tensor(x)) if self.b.ty(x).rank() > 0 => f(self, call, x),
+            // Of an array without axes; that a number has no such method is rustc's to say.
+            (Meaning::Array(_), x @ Value::Tensor(_)) if matches!(method.name, "mapv" | "mapv_into" | "map") => {
+                self.apply(call.args[0], vec![x], &[call.receiver])
+            }
             (Meaning::Iter(f), Value::Iter(iter)) => f(self, call, (*iter).clone()),
             (Meaning::Array(_) | Meaning::Iter(_), other) => {
                 let found = self.describe(&other);

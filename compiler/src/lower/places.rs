@@ -6,6 +6,7 @@
 
 use syn::ext::IdentExt;
 
+use super::expr::is_unit;
 use super::places_table::VIEWS;
 use super::structs::FieldPlace;
 use super::value::{Number, Value, describe_rank};
@@ -95,6 +96,14 @@ impl Lowering<'_> {
                     other => vec![other],
                 };
                 let rank = self.type_of(&place, e)?.rank();
+                if rank == 0 && is_unit(&index.index) {
+                    return Some(place);
+                }
+                if self.is_fixed(&place) {
+                    // One position gives a row of a fixed array of fixed arrays.
+                    let at = self.position(&index.index)?;
+                    return if rank == 0 { self.no_place(e) } else { self.narrowed(place, &[(0, Pick::At, at)], e) };
+                }
                 if positions.len() != rank || rank == 0 {
                     let (have, need) = (positions.len().to_string(), describe_rank(rank));
                     let shown = format!("a position for `{}` with {need}", text(&index.expr));
@@ -160,10 +169,15 @@ impl Lowering<'_> {
         Some(ty.with_dims(place.window().dims(&ty.dims)))
     }
 
+    /// Whether the place is a fixed array, or a part of one.
+    pub(super) fn is_fixed(&mut self, place: &Place) -> bool {
+        matches!(self.value_at(&FieldPlace { position: place.root, path: place.path.clone() }), Value::Fixed(_))
+    }
+
     /// The array of which a place is a part.
     fn whole(&mut self, place: &Place, at: &syn::Expr) -> Option<ValueId> {
         match self.value_at(&FieldPlace { position: place.root, path: place.path.clone() }) {
-            Value::Tensor(v) => Some(v),
+            Value::Tensor(v) | Value::Fixed(v) => Some(v),
             Value::Number(n @ Number::Float(..)) => self.constant(n, self.default_float, at),
             Value::Poison => None,
             other => {
@@ -236,9 +250,10 @@ impl Lowering<'_> {
     }
 
     fn set_whole(&mut self, place: &Place, new: ValueId) {
+        let new = if self.is_fixed(place) { Value::Fixed(new) } else { Value::Tensor(new) };
         match place.path.is_empty() {
-            true => self.assign_to(place.root, Value::Tensor(new)),
-            false => self.assign_field(&FieldPlace { position: place.root, path: place.path.clone() }, Value::Tensor(new)),
+            true => self.assign_to(place.root, new),
+            false => self.assign_field(&FieldPlace { position: place.root, path: place.path.clone() }, new),
         }
     }
 
