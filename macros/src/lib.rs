@@ -47,7 +47,7 @@ use proc_macro::TokenStream;
 /// - Functions may be generic over float types, `fn f<F: Float>(w: &Array1<F>) -> F`, bound by `bilevel::Float`, and so may structs:
 ///   companions then are, too, and a call of `f` or of `f::grad` is for `f64` or `f32` as its arguments are. Constants are written `F::from_f64(0.5)`; `F::zero()`, `F::one()`,
 ///   `F::from(n).unwrap()`, `F::epsilon()`, `F::infinity()` and their peers of `num_traits` are read, and `x.to_f64()`.
-/// - Structs: fields, literals with `..base`, patterns, assignment to fields. Fixed arrays: literals, `x[i]`, also assigned to, `len`, `map`, `iter`, `iter_mut`, `for`, and
+/// - Structs: fields, literals with `..base`, patterns, assignment to fields, `net.l2_norm()` and `net.dot_product(&other)` of [`Params`](macro@Params). Fixed arrays: literals, `x[i]`, also assigned to, `len`, `map`, `iter`, `iter_mut`, `for`, and
 ///   `ArrayView1::from(&x)` for the rest.
 /// - `let`, shadowing, blocks, tuples, closures, assignment to variables declared by `let mut`, also by `+=` and its peers; `if` and `else`;
 ///   `match` on numbers, truth values and tuples of them; early `return` outside of loops; assertions, which are not part of the derivative.

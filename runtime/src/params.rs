@@ -1,7 +1,8 @@
 //! Variables as the user writes them, and as the one flat vector that solvers work on.
 
-use ndarray::{Array, Array1, Dimension};
+use ndarray::{Array, Array1, ArrayRef, Dimension, Ix1};
 
+use crate::kernels::elements;
 use crate::{Error, Float, vector};
 
 /// A value made of floats, all of one width: a scalar, an array, a fixed array, a tuple of such, or a struct of such by `#[derive(Params)]`.
@@ -42,6 +43,16 @@ pub trait Params: Clone {
         out.into()
     }
 
+    /// A value with the shapes of `self` and the elements of a vector such as [`flat`](Self::flat) gives.
+    ///
+    /// # Panics
+    /// If there are not as many elements.
+    #[must_use]
+    fn unflatten(&self, flat: &ArrayRef<Self::Float, Ix1>) -> Self {
+        assert_eq!(flat.len(), self.n_elements(), "the numbers of elements differ");
+        self.with_elements(&elements(flat))
+    }
+
     /// A value with the shapes of `self` and all elements zero.
     #[must_use]
     fn zeros_like(&self) -> Self {
@@ -65,6 +76,18 @@ pub trait Params: Clone {
         vector::norm(self.flat().as_slice().unwrap_or_default())
     }
 
+    /// The sum of the magnitudes of all elements.
+    #[must_use]
+    fn l1_norm(&self) -> Self::Float {
+        sum_of_magnitudes(self.flat().as_slice().unwrap_or_default())
+    }
+
+    /// The largest magnitude of an element; zero if there is none, and NaN if one is.
+    #[must_use]
+    fn max_norm(&self) -> Self::Float {
+        largest_magnitude(self.flat().as_slice().unwrap_or_default())
+    }
+
     /// `self ← self + a · other`, element by element.
     ///
     /// # Panics
@@ -75,6 +98,14 @@ pub trait Params: Clone {
         x.scaled_add(a, &y);
         *self = self.with_elements(x.as_slice().unwrap_or_default());
     }
+}
+
+fn sum_of_magnitudes<T: Float>(x: &[T]) -> T {
+    x.iter().map(|x| x.abs()).sum()
+}
+
+fn largest_magnitude<T: Float>(x: &[T]) -> T {
+    x.iter().fold(T::zero(), |norm, x| if x.abs() > norm || x.is_nan() { x.abs() } else { norm })
 }
 
 impl<T: Float> Params for T {
@@ -277,7 +308,7 @@ mod tests {
     use super::*;
     use ndarray::{Array1, Array2, arr0, array};
 
-    fn elements<P: Params>(x: &P) -> Vec<P::Float> {
+    fn elements_of<P: Params>(x: &P) -> Vec<P::Float> {
         x.flat().to_vec()
     }
 
@@ -286,8 +317,8 @@ mod tests {
         let rows = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
         let columns = rows.clone().reversed_axes().as_standard_layout().into_owned().reversed_axes();
         assert!(!columns.is_standard_layout());
-        assert_eq!(elements(&columns), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        let back = columns.with_elements(&elements(&columns));
+        assert_eq!(elements_of(&columns), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let back = columns.with_elements(&elements_of(&columns));
         assert_eq!(back, rows);
         assert!(back.is_standard_layout());
     }
@@ -297,16 +328,16 @@ mod tests {
         let x: (f64, Array2<f64>, (Array1<f64>, ndarray::Array0<f64>)) = (7.0, array![[1.0, 2.0]], (array![], arr0(3.0)));
         assert_eq!(x.n_elements(), 4);
         assert_eq!(x.shapes(), [vec![], vec![1, 2], vec![0], vec![]]);
-        assert_eq!(elements(&x), [7.0, 1.0, 2.0, 3.0]);
+        assert_eq!(elements_of(&x), [7.0, 1.0, 2.0, 3.0]);
         assert_eq!(x.with_elements(&[4.0, 3.0, 2.0, 1.0]), (4.0, array![[3.0, 2.0]], (array![], arr0(1.0))));
-        assert_eq!(elements(&(1_f32, 2_f32, 3_f32, 4_f32, 5_f32, 6_f32)), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(elements_of(&(1_f32, 2_f32, 3_f32, 4_f32, 5_f32, 6_f32)), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
 
     #[test]
     fn a_fixed_array_is_one_leaf() {
         let x = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
         assert_eq!((x.n_elements(), x.shapes()), (6, vec![vec![2, 3]]));
-        assert_eq!(elements(&x), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(elements_of(&x), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         assert_eq!(x.with_elements(&[6.0, 5.0, 4.0, 3.0, 2.0, 1.0]), [[6.0, 5.0, 4.0], [3.0, 2.0, 1.0]]);
         assert_eq!([[[[1_f32; 2]; 3]; 1]; 2].shapes(), [[2, 1, 3, 2]]);
         assert_eq!(([1.5, 2.5], 3.0).flat(), array![1.5, 2.5, 3.0]);
@@ -317,6 +348,10 @@ mod tests {
         let mut x = (array![3.0, 0.0], array![[4.0]]);
         assert_eq!(x.l2_norm(), 5.0);
         assert_eq!(x.dot_product(&(array![2.0, 7.0], array![[1.0]])), 10.0);
+        assert_eq!((x.l1_norm(), x.max_norm()), (7.0, 4.0));
+        assert!((1.0, f64::NAN, 2.0).max_norm().is_nan());
+        assert_eq!(x.unflatten(&(x.flat() * 2.0)), (array![6.0, 0.0], array![[8.0]]));
+        assert_eq!(x.unflatten(&array![1.0, 9.0, 2.0, 9.0, 3.0, 9.0].slice(ndarray::s![..;2])), (array![1.0, 2.0], array![[3.0]]));
         assert_eq!(x.lengths(), [2, 1]);
         assert_eq!(x.zeros_like(), (array![0.0, 0.0], array![[0.0]]));
         x.add_scaled(0.5, &(array![1.0, 2.0], array![[-8.0]]));

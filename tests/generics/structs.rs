@@ -158,3 +158,21 @@ fn parts_of_structs_and_tuples_are_differentiated_by_themselves() {
     let (w_hvp, _, pair_hvp) = of_parts::hvp(&net, &x, &pair, &w_dot, &last_dot, 2.0);
     assert!(distance(&(w_hvps.index_axis(Axis(0), 0).to_owned(), pair_hvps[0]), &(w_hvp, pair_hvp)) < 1e-13);
 }
+
+/// A penalty on all weights together.
+#[differentiable]
+fn penalised<F: Float>(net: &Net<F>, anchor: &Net<F>) -> F {
+    net.l2_norm() * F::from_f64(0.5) + net.dot_product(anchor)
+}
+
+#[test]
+fn norms_and_products_of_structs_are_differentiated() {
+    let net = net();
+    let anchor = net.unflatten(&net.flat().mapv(|v| v * v + 0.25));
+    let (net_bar, anchor_bar) = penalised::grad(&net, &anchor);
+    let expected = &net.flat() * (0.5 / net.l2_norm()) + anchor.flat();
+    assert!(distance(&net_bar.flat(), &expected) < 1e-14);
+    assert_eq!(anchor_bar, net);
+    let slope: f32 = penalised::jvp(&narrow_net(&net), &narrow_net(&anchor), &narrow_net(&net), &narrow_net(&net).zeros_like()).1;
+    assert!((f64::from(slope) - expected.dot(&net.flat())).abs() < 1e-5);
+}

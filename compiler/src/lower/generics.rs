@@ -154,7 +154,7 @@ impl Lowering<'_> {
     }
 
     /// `x.to_f64()`
-    pub(super) fn to_f64(&mut self, call: super::methods::Call<'_>, receiver: Value) -> Value {
+    pub(super) fn widened(&mut self, call: super::methods::Call<'_>, receiver: Value) -> Value {
         let Some(x) = self.operand(receiver, self.default_float, call.receiver) else { return Value::Poison };
         let ty = self.b.ty(x.value).clone();
         if !ty.elem.is_float() || !x.lane && ty.rank() > 0 {

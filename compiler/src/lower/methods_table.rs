@@ -169,7 +169,7 @@ pub(super) const METHODS: &[Method] = &[
         on: On::Numbers,
         category: Of::Numbers,
         n_args: 0,
-        meaning: Meaning::Value(|l, call, x| l.to_f64(call, x)),
+        meaning: Meaning::Value(|l, call, x| l.widened(call, x)),
         words: "`cast`, a method of `Float`",
     },
     of_array("sum", Of::Reductions, 0, |l, call, x| l.sum_method(call, x), "`reduce_sum` over all axes"),

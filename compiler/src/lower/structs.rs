@@ -6,6 +6,7 @@ use super::methods::Call;
 use super::value::Value;
 use super::{Lowering, text};
 use crate::diagnostics::messages;
+use crate::ir::{Elementwise, Reduce, ValueId};
 use crate::syntax::StructForm;
 use crate::syntax::form::member_name;
 use crate::syntax::generics::TypeArguments;
@@ -190,11 +191,53 @@ impl Lowering<'_> {
         }
     }
 
-    /// A method of a struct, whose body the macro does not look for.
+    /// A method of a struct: those of `Params` that give numbers. The body of any other the macro does not look for.
     pub(super) fn struct_method(&mut self, call: Call<'_>, name: &str, receiver: &Value) -> Value {
+        match (name, call.args) {
+            ("l2_norm", []) => {
+                let root = self.struct_product(call, receiver, receiver).and_then(|sum| self.emit(call.whole, Elementwise::Sqrt, &[sum]));
+                return root.map_or(Value::Poison, Value::Tensor);
+            }
+            ("dot_product", [other]) => match self.expr(other) {
+                Value::Poison => return Value::Poison,
+                other @ Value::Struct(_) => {
+                    return self.struct_product(call, receiver, &other).map_or(Value::Poison, Value::Tensor);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
         let found = self.describe(receiver);
         let help = "write a function of the module that takes the struct by reference, and call that here";
         self.fail(call.name, messages::UNKNOWN_METHOD, &[name, &found, help])
+    }
+
+    /// The sum of the products of corresponding floats of two structs.
+    fn struct_product(&mut self, call: Call<'_>, x: &Value, y: &Value) -> Option<ValueId> {
+        let (xs, ys) = (x.leaves()?, y.leaves()?);
+        let mut total: Option<ValueId> = None;
+        for (x, y) in xs.into_iter().zip(ys) {
+            let (Value::Tensor(x), Value::Tensor(y)) = (x, y) else { return None };
+            if !self.b.ty(x).elem.is_float() {
+                continue;
+            }
+            let (x_dims, y_dims) = (self.b.ty(x).dims.clone(), self.b.ty(y).dims.clone());
+            for (a, b) in x_dims.into_iter().zip(y_dims) {
+                if !self.unify(a, b, call.whole, call.receiver, call.args.first().unwrap_or(&call.receiver)) {
+                    return None;
+                }
+            }
+            let mut product = self.part(call.whole, Elementwise::Mul, &[x, y])?;
+            let rank = self.b.ty(product).rank();
+            if rank > 0 {
+                product = self.part(call.whole, Reduce::Sum { axes: (0..rank).collect() }, &[product])?;
+            }
+            total = match total {
+                None => Some(product),
+                Some(total) => Some(self.part(call.whole, Elementwise::Add, &[total, product])?),
+            };
+        }
+        total
     }
 
     /// The variable and fields of `net.layer.w`; `None` if the expression is anything else.
