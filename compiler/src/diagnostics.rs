@@ -136,7 +136,7 @@ pub mod messages {
         LENGTH_MISMATCH = "B0602", "`{0}` joins the lengths `{1}` and `{2}`, which differ: {3}, and {4}", "lengths that are joined by an operation must agree; two names in `#[shape(..)]` are two lengths";
         ELEMENT_MISMATCH = "B0603", "`{0}` holds `{1}` and `{2}` holds `{3}`, which do not combine", "convert one of them, for example with `as {1}` or `.mapv(|v| v as {1})`";
         EXPECTED_KIND = "B0604", "expected {0}, found {1}", "{2}";
-        ANNOTATION = "B0605", "`{0}` is annotated as `{1}`, but its value is {2}", "correct or remove the annotation";
+        ANNOTATION = "B0605", "`{0}` is annotated as {1}, but its value is {2}", "correct or remove the annotation";
         RESULT_TYPE = "B0606", "`{0}` should be {1}, but is {2}", "change the declared type, or the value";
         OPTION_NOT_UNWRAPPED = "B0607", "`{0}` is an `Option`: it is `None` for an empty array", "write `.{1}.unwrap()`";
         AXIS_NOT_LITERAL = "B0608", "the axis must be known when the program is compiled", "write the number: `Axis(0)`";

@@ -317,6 +317,13 @@ fn independent_errors_appear_together_and_dependent_ones_not_at_all() {
 }
 
 #[test]
+fn names_in_a_pattern_that_is_not_understood_are_not_reported_again() {
+    let item = "fn f(x: f64, k: usize) -> f64 { match k { Step::Pair { a, b } => a * b * x, n => n as f64 * x } }";
+    let out = bilevel_compiler::differentiable(TokenStream::new(), tokens(item)).to_string();
+    assert_eq!(codes(&out), ["B0403"], "{out}");
+}
+
+#[test]
 fn a_derivative_outside_of_what_is_differentiated_is_refused() {
     let out = bilevel_compiler::derivative_outside("grad", tokens("f, x")).to_string();
     assert_eq!(codes(&out), ["B0512"], "{out}");

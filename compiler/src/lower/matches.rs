@@ -242,8 +242,8 @@ impl Lowering<'_> {
                     }
                 }
             }
-            // The test has reported what is left.
-            _ => {}
+            // Literals bind nothing. The test has reported what else is left, and what depends on its names is silent.
+            other => self.poison(other),
         }
     }
 }
