@@ -27,11 +27,12 @@ impl<S: RawData, D> OwnMethods for ArrayBase<S, D> {}
 
 /// What an expansion knows the tokens of. A question for the tokens of a function has a type, which has this trait once there is an answer.
 #[diagnostic::on_unimplemented(
-    message = "the body of `{Self}` is not known here, so its derivative is not either",
-    label = "its tokens were asked for here",
-    note = "mark `{Self}` with `#[differentiable]` where it is defined; `use path::{Self}` then imports its body with it",
+    message = "the macro was not given the tokens of this item, so it cannot differentiate what uses it [B0503]",
+    label = "neither has `#[differentiable]` nor a rule, or waits for the function that uses it",
+    note = "put `#[differentiable]` on the function or constant where it is defined; `use path::name` then imports its tokens with it",
     note = "functions that call each other, directly or through others, cannot be differentiated: write the repetition as a `for` loop",
-    note = "a method or a function from another crate that has no body here needs a rule: `#[derivative(of = ..)]`"
+    note = "a function of another crate that has no body here needs a rule: wrap it in a function of your own with `#[derivative(of = ..)]`",
+    note = "rustc says that there is no such macro since the attribute makes one of the item's name, which holds its tokens"
 )]
 pub trait Carried {
     /// Asks.
