@@ -25,6 +25,7 @@ mod axes;
 mod closures;
 mod elements;
 mod generics;
+mod iterators;
 mod parts;
 mod reductions;
 mod table;

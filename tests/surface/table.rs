@@ -68,6 +68,7 @@ fn every_spelling_has_a_program() {
         super::closures::SOURCES,
         super::elements::SOURCES,
         super::generics::SOURCES,
+        super::iterators::SOURCES,
         super::parts::SOURCES,
         super::reductions::SOURCES,
     ];

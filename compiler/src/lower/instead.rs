@@ -62,15 +62,13 @@ pub(super) const INSTEAD: &[(&str, &str)] = &[
     ("norm_l2", "write `norm(&x)`"),
     ("norm_l1", "write `x.abs().sum()`"),
     ("split_at", "write two slices: `x.slice(s![..i])` and `x.slice(s![i..])`"),
+    ("chunks", "write `exact_chunks`, or `axis_chunks_iter`"),
     ("slice_axis", "write `x.slice(s![..])` with `..` for the other axes"),
     ("slice_collapse", "write `let y = x.slice(s![..]);`"),
     ("invert_axis", "write `let y = x.slice(s![..;-1]);`"),
     ("swap_axes", "write `let y = x.permuted_axes([1, 0]);`"),
     ("merge_axes", "write `into_shape_with_order`"),
     ("assign_to", "write `let` with the new value"),
-    ("axis_chunks_iter", "write a `for` loop over the parts, and read `x.slice(s![i..i + n, ..])`"),
-    ("windows", "write `for` loops over the first positions, and read `x[i + k]`"),
-    ("exact_chunks", "write `for` loops over the first positions, and read `x[i + k]`"),
 ];
 
 /// Methods of iterators that do not lower.
@@ -86,9 +84,6 @@ pub(super) const INSTEAD_ON_ITERATORS: &[(&str, &str)] = &[
     ("try_fold", "write `fold`"),
     ("reduce", "write `fold` with a first value"),
     ("chain", "add the two sums, or write `concatenate!`"),
-    ("skip", "iterate over a part: `x.slice(s![k..]).iter()`"),
-    ("take", "iterate over a part: `x.slice(s![..k]).iter()`"),
-    ("step_by", "iterate over a part: `x.slice(s![..;k]).iter()`"),
     ("windows", "iterate over two parts: `x.slice(s![1..]).iter().zip(x.slice(s![..-1]).iter())`"),
     ("peekable", "write a `for` loop over a range"),
     ("max", "write `.fold(f64::NEG_INFINITY, |a, &b| a.max(b))`"),

@@ -96,10 +96,13 @@ impl Lowering<'_> {
                 }
                 Some(Source { reverse: !source.reverse, ..source })
             }
-            ("step_by", [step]) => self.step_by(receiver, step, e),
+            ("step_by", [step]) if is_range(receiver) => self.step_by(receiver, step, e),
             ("enumerate", []) => {
                 let source = self.source(receiver)?;
                 // The position counts turns, whichever way the items run.
+                if source.reverse && !source.item.changes() {
+                    return self.iterator_source(e);
+                }
                 if source.reverse || source.trips.len() != 1 {
                     return self.no_source(e);
                 }
@@ -107,6 +110,9 @@ impl Lowering<'_> {
             }
             ("zip", [other]) => {
                 let (a, b) = (self.source(receiver)?, self.source(other)?);
+                if a.reverse != b.reverse && !a.item.changes() && !b.item.changes() {
+                    return self.iterator_source(e);
+                }
                 if a.reverse != b.reverse || a.trips.len() != b.trips.len() {
                     return self.no_source(e);
                 }
@@ -132,14 +138,19 @@ impl Lowering<'_> {
                 let axis = self.axis(axis)?;
                 self.array_source(receiver, Along::Axis(axis), call.method == "axis_iter_mut", e)
             }
-            _ => match self.expr(e) {
-                Value::Iter(iter) => {
-                    let trips = iter.dims.clone();
-                    Some(Source { trips, reverse: false, untyped: false, item: Item::Iterator(iter) })
-                }
-                Value::Poison => None,
-                _ => self.no_source(e),
-            },
+            _ => self.iterator_source(e),
+        }
+    }
+
+    /// An iterator that is a value.
+    fn iterator_source(&mut self, e: &syn::Expr) -> Option<Source> {
+        match self.expr(e) {
+            Value::Iter(iter) => {
+                let trips = iter.dims.clone();
+                Some(Source { trips, reverse: false, untyped: false, item: Item::Iterator(iter) })
+            }
+            Value::Poison => None,
+            _ => self.no_source(e),
         }
     }
 
@@ -297,7 +308,8 @@ impl Lowering<'_> {
         Some(Source { trips: vec![trip], reverse: false, untyped: source.untyped, item })
     }
 
-    fn number_of_turns(&mut self, dim: Dim, at: &syn::Expr) -> Option<ValueId> {
+    /// The length of a dimension.
+    pub(super) fn number_of_turns(&mut self, dim: Dim, at: &syn::Expr) -> Option<ValueId> {
         match self.b.current_dim(dim) {
             Dim::Const(n) => self.constant(Number::Int(n as i64), Elem::Usize, at),
             dim => self.length(dim, at),
@@ -397,6 +409,16 @@ impl Lowering<'_> {
                 Some(Value::Tuple(vec![a, b]))
             }
         }
+    }
+}
+
+/// Whether it is a range, perhaps backwards.
+fn is_range(e: &syn::Expr) -> bool {
+    match e {
+        syn::Expr::Paren(p) => is_range(&p.expr),
+        syn::Expr::Group(p) => is_range(&p.expr),
+        syn::Expr::MethodCall(call) => call.method == "rev" && is_range(&call.receiver),
+        e => matches!(e, syn::Expr::Range(_)),
     }
 }
 

@@ -10,6 +10,7 @@ use syn::visit::Visit;
 
 use super::methods::Call;
 use super::operators::Operand;
+use super::subiterators::Chosen;
 use super::value::{Value, describe_rank, describe_type};
 use super::{Closure, Lowering, part_of, text};
 use crate::diagnostics::messages;
@@ -44,6 +45,10 @@ pub(super) enum Item {
     From(ValueId),
     /// A part of an array: each axis of the space is a position along one of these axes of it.
     Part(ValueId, Vec<usize>),
+    /// A part of an array, with all its axes: for each axis of the space one of the array, the distance between neighbouring parts along it, and their length.
+    Windows(ValueId, Vec<(usize, ValueId, Dim)>),
+    /// An item at another position.
+    Chosen(Box<Item>, Chosen),
     /// Several items.
     Tuple(Vec<Item>),
     /// What a function makes of an item; its arguments, if it is of a `Zip`.
@@ -290,7 +295,11 @@ impl Lowering<'_> {
                 let parts: Vec<Option<Value>> = items.iter().map(|item| self.elements(item, &dims, at)).collect();
                 parts.into_iter().collect::<Option<Vec<_>>>().map(Value::Tuple)
             }
-            Item::Part(..) | Item::Mapped(..) => None,
+            Item::Chosen(item, chosen) => {
+                let all = self.elements(item, &[chosen.of], at)?;
+                self.some_elements(&all, chosen, at)
+            }
+            Item::Part(..) | Item::Windows(..) | Item::Mapped(..) => None,
         }
     }
 
@@ -306,6 +315,11 @@ impl Lowering<'_> {
             Item::Part(x, axes) => {
                 let window = Window { axes: axes.iter().map(|&axis| (axis, Pick::At)).collect() };
                 self.part(at, Index::Read(window), &[&[*x], turn].concat()).map(Value::Tensor)
+            }
+            Item::Windows(x, axes) => self.window_at(*x, axes, turn, at).map(Value::Tensor),
+            Item::Chosen(item, chosen) => {
+                let position = self.some_position(chosen, turn[0], at)?;
+                self.item_at(item, &[position], at)
             }
             Item::Tuple(items) => {
                 let parts: Vec<Option<Value>> = items.iter().map(|item| self.item_at(item, turn, at)).collect();

@@ -49,6 +49,7 @@ mod slices;
 mod spellings;
 mod stmt;
 mod structs;
+mod subiterators;
 mod value;
 mod while_loops;
 mod windows;

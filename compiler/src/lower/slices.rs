@@ -33,7 +33,7 @@ impl Parse for SliceArg {
 
 /// A bound of a slice: so far from the start of the axis, or from its end.
 #[derive(Clone, Copy)]
-enum Bound {
+pub(super) enum Bound {
     FromStart(u64),
     FromEnd(u64),
     At(ValueId),
@@ -110,7 +110,7 @@ impl Lowering<'_> {
     }
 
     /// A bound or position: a literal, which may count from the end, or a `usize`.
-    fn bound(&mut self, e: &syn::Expr) -> Option<Bound> {
+    pub(super) fn bound(&mut self, e: &syn::Expr) -> Option<Bound> {
         match self.expr(e) {
             Value::Number(Number::Int(i)) if i < 0 => Some(Bound::FromEnd(i.unsigned_abs())),
             Value::Number(Number::Int(i)) => Some(Bound::FromStart(i as u64)),
@@ -132,7 +132,7 @@ impl Lowering<'_> {
     }
 
     /// The position that a bound stands for.
-    fn place_of(&mut self, bound: Bound, dim: Dim, at: &syn::Expr) -> Option<ValueId> {
+    pub(super) fn place_of(&mut self, bound: Bound, dim: Dim, at: &syn::Expr) -> Option<ValueId> {
         match bound {
             Bound::At(v) => Some(v),
             Bound::FromStart(i) => self.usize_constant(i, at),
@@ -201,7 +201,7 @@ impl Lowering<'_> {
 
     /// The number of positions between two bounds of an axis. Equal numbers that are computed in the same way are one dimension, so that
     /// `x.slice(s![1..])` and `x.slice(s![..-1])` have one length.
-    fn width(&mut self, start: Bound, end: Bound, dim: Dim, at: &syn::Expr) -> Option<Dim> {
+    pub(super) fn width(&mut self, start: Bound, end: Bound, dim: Dim, at: &syn::Expr) -> Option<Dim> {
         let dim = self.b.current_dim(dim);
         match (start, end, dim) {
             (Bound::FromStart(a), Bound::FromStart(b), _) => Some(Dim::Const(b.saturating_sub(a))),
@@ -248,7 +248,7 @@ impl Lowering<'_> {
     }
 
     /// How many steps of a size fit: the length divided by it, rounded up.
-    fn n_steps(&mut self, width: Dim, step: u64, at: &syn::Expr) -> Option<Dim> {
+    pub(super) fn n_steps(&mut self, width: Dim, step: u64, at: &syn::Expr) -> Option<Dim> {
         match width {
             width if step == 1 => Some(width),
             Dim::Const(n) => Some(Dim::Const(n.div_ceil(step))),
@@ -340,16 +340,20 @@ impl Lowering<'_> {
     /// `x.flatten()`, `x.into_flat()`
     pub(super) fn flattened(&mut self, call: Call<'_>, x: ValueId) -> Value {
         let dims = self.b.ty(x).dims.clone();
-        let longer: Vec<Dim> = dims.iter().copied().filter(|&d| d != Dim::Const(1)).collect();
-        let all_known = dims.iter().try_fold(1_u64, |n, d| if let Dim::Const(m) = d { n.checked_mul(*m) } else { None });
-        let dim = match (all_known, &longer[..]) {
-            (Some(n), _) => Some(Dim::Const(n)),
-            (None, [only]) => Some(*only),
-            (None, _) => self.count_of(call.whole, &dims).and_then(|n| self.dim_of_length(&Value::Tensor(n), "len", call.whole)),
-        };
-        match dim {
+        match self.flat_dim(&dims, call.whole) {
             Some(dim) => Operand::wrap(self.emit(call.whole, Shape::Reshape { dims: vec![dim] }, &[x]), false),
             None => Value::Poison,
+        }
+    }
+
+    /// The length of the elements of some axes one after the other.
+    pub(super) fn flat_dim(&mut self, dims: &[Dim], at: &syn::Expr) -> Option<Dim> {
+        let longer: Vec<Dim> = dims.iter().copied().filter(|&d| d != Dim::Const(1)).collect();
+        let all_known = dims.iter().try_fold(1_u64, |n, d| if let Dim::Const(m) = d { n.checked_mul(*m) } else { None });
+        match (all_known, &longer[..]) {
+            (Some(n), _) => Some(Dim::Const(n)),
+            (None, [only]) => Some(*only),
+            (None, _) => self.count_of(at, dims).and_then(|n| self.dim_of_length(&Value::Tensor(n), "len", at)),
         }
     }
 
