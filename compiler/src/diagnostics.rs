@@ -150,6 +150,7 @@ pub mod messages {
         UNKNOWN_FIELD = "B0616", "`{1}` has no field `{0}`", "its fields are {2}";
         TYPE_NOT_SAID = "B0617", "nothing in this call of `{0}` says what `{1}` is", "write it: `{0}::<f64>(..)`";
         GENERIC_MISMATCH = "B0618", "`{0}` holds `{1}` and `{2}` holds `{3}`, which do not combine", "convert one of them: `F::from_f64(x)` makes an `F` of an `f64`, `F::from(x).unwrap()` of any number, and `x.to_f64()` an `f64`";
+        FLOAT_TYPE = "B0619", "the type of the float `{0}` is not said, and here `f32` and `f64` give different numbers", "give the variable a type, as in `let a: f64 = …`, or the literal a suffix: `0.1_f64`";
 
         // Control flow.
         RETURN_IN_A_LOOP = "B0701", "`return` inside of a loop leaves more than the loop", "set a `let mut` and `break`, and `return` after the loop";

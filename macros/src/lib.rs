@@ -54,16 +54,17 @@ use proc_macro::TokenStream;
 /// - `for` over ranges, elements, rows, columns and parts along an axis, also with `rev`, `step_by`, `zip`, `enumerate`; `break` and `continue`. `while` and `loop` have forward
 ///   mode, and every mode with `#[bound(n)]` on the loop, where `n` is at least the number of turns: more turns panic.
 /// - Assignment to elements and parts of `let mut` arrays: `y[[i, j]] += v`, `y.row_mut(i)`, `column_mut`, `index_axis_mut`, `slice_mut(s![..])` with `assign`, `fill`, `scaled_add`, `mapv_inplace`; `iter_mut`, `rows_mut` and
-///   their like in `for`; `zip_mut_with`, `azip!`, `Zip::from(&mut y)`.
+///   their like in `for`; `zip_mut_with`, `azip!`, `Zip::from(&mut y)`; `diag_mut`, `swap_axes`, `invert_axis`, `accumulate_axis_inplace`.
 /// - `+ - * / %` with `ndarray`'s broadcasting, also in compound assignment; unary minus, comparisons, `&& || !`, `as`; `x[i]`, `x[[i, j]]`.
 /// - Functions of numbers and of each element: `exp exp2 exp_m1 ln ln_1p log log2 log10 sqrt cbrt recip powi powf pow2 abs signum floor ceil round trunc
 ///   fract sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh to_radians to_degrees clamp hypot abs_sub is_nan is_infinite`, and this crate's `sigmoid
 ///   softplus relu gelu gelu_tanh`, of arrays `erf`; of numbers `max min mul_add atan2 copysign rem_euclid is_finite`.
 /// - Reductions: `sum`, `product`, `mean`, `var`, `std`, each also over an axis, `fold`, `fold_axis`, and `sum`, `product`, `fold`, `all`, `any` of iterators.
 /// - Closures, also bound by `let`, functions and paths such as `f64::tanh` in `mapv`, `map`, `map_axis`, `fold`, `from_shape_fn`, `Zip::from(..).and(..).map_collect(..)` and
-///   in iterators: `iter`, `rows`, `columns`, `axis_iter`, `lanes`, `indexed_iter`, ranges, `map`, `zip`, `enumerate`, `collect`.
+///   in iterators: `iter`, `rows`, `columns`, `axis_iter`, `lanes`, `indexed_iter`, `windows`, `exact_chunks`, `axis_chunks_iter`, ranges, `map`, `zip`, `enumerate`, `rev`, `skip`, `take`, `step_by`,
+///   `filter` before a reduction, `collect`.
 /// - Parts and shapes: `slice(s![..])` with steps, negative positions and `NewAxis`, `row`, `column`, `index_axis`, `select`, `diag`, `t`, `permuted_axes`,
-///   `insert_axis`, `broadcast`, `into_shape_with_order`, `to_shape`, `flatten`, `concatenate!`, `stack!`, `array!`, `dot`; lengths as `len`, `nrows`, `dim`, `shape()[k]`.
+///   `split_at`, `insert_axis`, `broadcast`, `into_shape_with_order`, `to_shape`, `flatten`, `concatenate!`, `stack!`, `array!`, `dot`; lengths as `len`, `nrows`, `dim`, `shape()[k]`.
 /// - Constructors: `zeros ones from_elem eye from_diag linspace from_shape_fn from_iter from_vec`.
 /// - This crate's functions: `softmax log_sum_exp cross_entropy mse argmax argmin argmax_axis argmin_axis max_axis min_axis cumsum select gather scatter_add outer
 ///   batched_dot norm`; layers of networks, `log_softmax layer_norm batch_norm embedding attention causal_attention

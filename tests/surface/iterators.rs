@@ -67,6 +67,58 @@ agree! {
             pairs * total
         }
     }
+    #[scalar]
+    filters: (&vector(7), &matrix(3, 4), &array![2_usize, 0, 3]), (&vector(7).cos(), &matrix(3, 4).sin()), 0.8, 1e-13, {
+        fn f(x: &Array1<f64>, y: &Array2<f64>, idx: &Array1<usize>) -> f64 {
+            let logs = x.iter().filter(|v| **v > 0.05).map(|v| v.ln()).sum::<f64>();
+            let roots = x.iter().copied().filter(|&v| v < 0.2).filter(|v| v.sin() > -0.9).map(|v| (0.2 - v).sqrt()).product::<f64>();
+            let n = y.iter().filter(|&&v| v > 0.05).count() as f64 + idx.iter().filter(|&&i| i > 0).sum::<usize>() as f64;
+            let total = x.iter().zip(x.iter().skip(0)).filter(|(a, _)| **a > 0.0).fold(1.0, |total, (a, b)| total * a.cos() + b);
+            let all = x.iter().filter(|v| **v > 0.5).all(|v| *v > 0.4) && !x.iter().filter(|v| **v > 0.5).any(|v| *v < 0.4);
+            let rows = y.rows().into_iter().filter(|row| row.sum() > 0.0).map(|row| row.dot(&row)).sum::<f64>();
+            let mut steps = if all { 1.0 } else { 2.0 };
+            for (i, &v) in x.iter().enumerate().filter(|&(i, _)| i % 2 == 0).map(|(i, v)| (i + 1, v)) {
+                if v > 0.8 {
+                    continue;
+                }
+                steps = f64::sin(steps) + v * i as f64;
+            }
+            logs * roots + n * total + rows * steps
+        }
+    }
+    changed_as_wholes: (&matrix(3, 4), &matrix(3, 3)), (&matrix(3, 4).cos(), &matrix(3, 3).sin()), &(matrix(4, 3), matrix(3, 3), vector(3)), 1e-13, {
+        fn f(x: &Array2<f64>, m: &Array2<f64>) -> (Array2<f64>, Array2<f64>, Array1<f64>) {
+            let mut y = x.exp();
+            y.swap_axes(0, 1);
+            y.invert_axis(Axis(0));
+            let mut z = m.clone();
+            z.diag_mut().assign(&m.row(1));
+            z.diag_mut()[1] += m[[0, 2]] * 2.0;
+            z.diag_mut().scaled_add(0.5, &m.column(0));
+            z.diag_mut().mapv_inplace(|v| v.sin());
+            for (k, v) in z.diag_mut().iter_mut().enumerate() {
+                *v *= m[[k, 0]];
+            }
+            let (top, bottom) = m.view().split_at(Axis(0), 1);
+            let d = z.diag().to_owned() * top.row(0) + bottom.sum_axis(Axis(0));
+            (y, z, d)
+        }
+    }
+    accumulated: (&vector(5), &matrix(3, 4)), (&vector(5).cos(), &matrix(3, 4).sin()), &(vector(5), matrix(3, 4), matrix(3, 4)), 1e-13, {
+        fn f(x: &Array1<f64>, m: &Array2<f64>) -> (Array1<f64>, Array2<f64>, Array2<f64>) {
+            let mut sums = x.clone();
+            sums.accumulate_axis_inplace(Axis(0), |&before, v| *v += before);
+            let mut products = m.clone();
+            products.accumulate_axis_inplace(Axis(1), |before, v| *v = v.sin() * before);
+            let mut placed = m.clone();
+            azip!((index (i, j), p in &mut placed, &b in &products) *p += b * (i + 2 * j) as f64);
+            Zip::indexed(&mut placed).and(m).for_each(|(i, _), p, &b| *p *= b + i as f64);
+            let mut z = placed.slice(s![.., ..;-1]).to_owned();
+            z.slice_mut(s![-1, 1..]).assign(&x.slice(s![..3]));
+            z.slice_mut(s![..2, ..;2]).mapv_inplace(|v| v.cos());
+            (sums, products, z)
+        }
+    }
 }
 
 #[test]

@@ -5,10 +5,10 @@ use syn::ext::IdentExt;
 
 use super::places::Place;
 use super::places_table::CHANGES;
-use super::value::{Value, describe_rank, describe_type};
+use super::value::{Number, Value, describe_rank, describe_type};
 use super::{Closure, Lowering, text};
 use crate::diagnostics::messages;
-use crate::ir::{Dim, Elementwise, Type, ValueId};
+use crate::ir::{Dim, Elementwise, Index, Pick, Shape, Type, ValueId, Window};
 
 /// An array that an element-wise closure goes through: the pattern for an element, and where the element is stored if the closure changes it.
 struct Through<'e> {
@@ -110,29 +110,41 @@ impl Lowering<'_> {
                 self.map_in_place(&whole, receiver, f);
             }
             ("map_inplace", [syn::Expr::Closure(f)]) if f.inputs.len() == 1 => {
-                self.closure_over(&whole, vec![(&f.inputs[0], receiver, true)], &f.body);
+                self.closure_over(&whole, None, vec![(&f.inputs[0], receiver, true)], &f.body);
             }
             ("zip_mut_with", [other, syn::Expr::Closure(f)]) if f.inputs.len() == 2 => {
-                self.closure_over(&whole, vec![(&f.inputs[0], receiver, true), (&f.inputs[1], *other, false)], &f.body);
+                self.closure_over(&whole, None, vec![(&f.inputs[0], receiver, true), (&f.inputs[1], *other, false)], &f.body);
             }
             ("swap", [first, second]) => {
                 self.swap(&whole, receiver, first, second);
+            }
+            ("swap_axes", [first, second]) => {
+                self.swap_axes(&whole, receiver, first, second);
+            }
+            ("invert_axis", [axis]) => {
+                self.invert_axis(&whole, receiver, axis);
+            }
+            ("accumulate_axis_inplace", [axis, syn::Expr::Closure(f)]) if f.inputs.len() == 2 => {
+                self.accumulate(receiver, axis, f);
             }
             ("for_each", [syn::Expr::Closure(f)]) => {
                 let arrays = zip_arguments(receiver).or_else(|| iterated(receiver, f.inputs.first()))?;
                 if !arrays.iter().any(|(.., changes)| *changes) {
                     return None;
                 }
+                // The positions come first.
+                let position = is_indexed(receiver).then(|| f.inputs.first()).flatten();
+                let n_positions = usize::from(position.is_some());
                 let through: Option<Vec<_>> = match &arrays[..] {
                     // The closure of a `Zip` takes each element as an argument, that of an iterator one pattern for all.
-                    arrays if arrays.iter().all(|(pat, ..)| pat.is_none()) && arrays.len() == f.inputs.len() => {
-                        Some(arrays.iter().zip(&f.inputs).map(|(&(_, e, changes), pat)| (pat, e, changes)).collect())
-                    }
+                    arrays if arrays.iter().all(|(pat, ..)| pat.is_none()) && arrays.len() + n_positions == f.inputs.len() => Some(
+                        arrays.iter().zip(f.inputs.iter().skip(n_positions)).map(|(&(_, e, changes), pat)| (pat, e, changes)).collect(),
+                    ),
                     arrays => arrays.iter().map(|&(pat, e, changes)| pat.map(|pat| (pat, e, changes))).collect(),
                 };
                 match through {
                     Some(through) => {
-                        self.closure_over(&whole, through, &f.body);
+                        self.closure_over(&whole, position, through, &f.body);
                     }
                     None => return Some(self.fail(f, messages::UNSUPPORTED_PATTERN, &[&text(&f.inputs)])),
                 }
@@ -150,7 +162,7 @@ impl Lowering<'_> {
         }
         let whole = syn::Expr::Verbatim(mac.to_token_stream());
         let through = parsed.arrays.iter().map(|(pat, e)| (pat, e, is_mutable_array(e))).collect();
-        self.closure_over(&whole, through, &parsed.body);
+        self.closure_over(&whole, parsed.position.as_ref(), through, &parsed.body);
         Some(Value::Unit)
     }
 
@@ -185,8 +197,14 @@ impl Lowering<'_> {
     }
 
     /// A closure that goes through arrays of one shape and changes elements of some of them. Each array is given with the pattern of its element and
-    /// whether it is changed.
-    fn closure_over(&mut self, whole: &syn::Expr, arrays: Vec<(&syn::Pat, &syn::Expr, bool)>, body: &syn::Expr) -> Option<()> {
+    /// whether it is changed; `position` is the pattern for where they stand.
+    fn closure_over(
+        &mut self,
+        whole: &syn::Expr,
+        position: Option<&syn::Pat>,
+        arrays: Vec<(&syn::Pat, &syn::Expr, bool)>,
+        body: &syn::Expr,
+    ) -> Option<()> {
         if self.closure.is_some() {
             self.error(whole, messages::ELEMENT_LOOP, &[]);
             return None;
@@ -231,8 +249,15 @@ impl Lowering<'_> {
             }
         }
         let dims: Vec<Dim> = self.b.ty(first_array).dims.iter().map(|&d| self.b.current_dim(d)).collect();
+        let positions = match position {
+            Some(pat) => Some((pat, self.positions(&dims, whole)?)),
+            None => None,
+        };
         let mark = self.scope.mark();
         self.closure = Some(Closure { dims, mark, reached: None });
+        if let Some((pat, positions)) = positions {
+            self.bind(pat, positions);
+        }
         let mut changed = Vec::new();
         for t in &through {
             if t.place.is_some() {
@@ -260,6 +285,80 @@ impl Lowering<'_> {
         Some(())
     }
 
+    /// `y.swap_axes(j, k)`
+    fn swap_axes(&mut self, whole: &syn::Expr, receiver: &syn::Expr, first: &syn::Expr, second: &syn::Expr) -> Option<()> {
+        let (place, x) = self.whole_array(receiver)?;
+        let rank = self.b.ty(x).rank();
+        let mut perm: Vec<usize> = (0..rank).collect();
+        let axis = |this: &mut Self, e: &syn::Expr| match this.expr(e) {
+            Value::Number(Number::Int(k)) if usize::try_from(k).is_ok_and(|k| k < rank) => Some(k as usize),
+            Value::Number(Number::Int(k)) => {
+                this.error(e, messages::AXIS_OUT_OF_RANGE, &[&text(receiver), &describe_rank(rank), &k.to_string()]);
+                None
+            }
+            Value::Poison => None,
+            _ => {
+                this.error(e, messages::AXIS_NOT_LITERAL, &[]);
+                None
+            }
+        };
+        let (j, k) = (axis(self, first)?, axis(self, second)?);
+        perm.swap(j, k);
+        let swapped = self.emit(whole, Shape::Permute { perm }, &[x])?;
+        self.write_place(&place, swapped, whole)
+    }
+
+    /// `y.invert_axis(Axis(k))`
+    fn invert_axis(&mut self, whole: &syn::Expr, receiver: &syn::Expr, axis: &syn::Expr) -> Option<()> {
+        let (place, x) = self.whole_array(receiver)?;
+        let k = self.axis(axis)?;
+        let Some(&len) = self.b.ty(x).dims.get(k) else {
+            let rank = describe_rank(self.b.ty(x).rank());
+            self.error(axis, messages::AXIS_OUT_OF_RANGE, &[&text(receiver), &rank, &k.to_string()]);
+            return None;
+        };
+        let (n, one) = (self.number_of_turns(len, whole)?, self.usize_constant(1, whole)?);
+        let n = self.part(whole, Elementwise::Max, &[n, one])?;
+        let last = self.part(whole, Elementwise::Sub, &[n, one])?;
+        let window = Window { axes: vec![(k, Pick::Slice { step: -1, len })] };
+        let inverted = self.emit(whole, Index::Read(window), &[x, last])?;
+        self.write_place(&place, inverted, whole)
+    }
+
+    /// An array that a variable stands for, and not a view of it, whose axes are its own.
+    fn whole_array(&mut self, receiver: &syn::Expr) -> Option<(Place, ValueId)> {
+        let place = self.assignable(receiver)?;
+        if !place.is_whole() {
+            self.error(receiver, messages::ASSIGN_TO_PLACE, &[&text(receiver)]);
+            return None;
+        }
+        let x = self.read_place(&place, receiver)?;
+        Some((place, x))
+    }
+
+    /// `y.accumulate_axis_inplace(Axis(k), |&before, y| *y += before)`: a loop along the axis, as in `ndarray`.
+    fn accumulate(&mut self, receiver: &syn::Expr, axis: &syn::Expr, f: &syn::ExprClosure) -> Option<()> {
+        let (place, _) = self.whole_array(receiver)?;
+        let rank = self.type_of(&place, receiver)?.rank();
+        let (before, current, body) = (&f.inputs[0], &f.inputs[1], &f.body);
+        let turn: syn::Expr = match rank {
+            1 => syn::parse_quote!(for __k in 1..#receiver.len() {
+                let #before = &#receiver[__k - 1];
+                let #current = &mut #receiver[__k];
+                #body;
+            }),
+            _ => syn::parse_quote!(for __k in 1..#receiver.len_of(#axis) {
+                Zip::from(#receiver.index_axis_mut(#axis, __k)).and(&#receiver.index_axis(#axis, __k - 1)).for_each(|#current, #before| #body);
+            }),
+        };
+        if rank == 1 && self.axis(axis)? > 0 {
+            self.error(axis, messages::AXIS_OUT_OF_RANGE, &[&text(receiver), &describe_rank(rank), &text(axis)]);
+            return None;
+        }
+        self.expr(&turn);
+        Some(())
+    }
+
     /// `y.swap(i, j)`
     fn swap(&mut self, whole: &syn::Expr, receiver: &syn::Expr, first: &syn::Expr, second: &syn::Expr) -> Option<()> {
         let element = |position: &syn::Expr| -> syn::Expr { syn::parse_quote!(#receiver[#position]) };
@@ -278,7 +377,9 @@ fn zip_arguments(e: &syn::Expr) -> Option<Vec<(Option<&syn::Pat>, &syn::Expr, bo
             let syn::Expr::Path(path) = &*call.func else { return None };
             let names: Vec<String> = path.path.segments.iter().map(|s| s.ident.to_string()).collect();
             match (&names[..], call.args.first()) {
-                ([.., zip, from], Some(arg)) if zip == "Zip" && from == "from" => Some(vec![(None, arg, is_mutable_array(arg))]),
+                ([.., zip, from], Some(arg)) if zip == "Zip" && (from == "from" || from == "indexed") => {
+                    Some(vec![(None, arg, is_mutable_array(arg))])
+                }
                 _ => None,
             }
         }
@@ -289,6 +390,18 @@ fn zip_arguments(e: &syn::Expr) -> Option<Vec<(Option<&syn::Pat>, &syn::Expr, bo
             Some(arrays)
         }
         _ => None,
+    }
+}
+
+/// Whether a `Zip` gives the positions of the elements too.
+fn is_indexed(e: &syn::Expr) -> bool {
+    match e {
+        syn::Expr::Paren(p) => is_indexed(&p.expr),
+        syn::Expr::Call(call) => {
+            matches!(&*call.func, syn::Expr::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "indexed"))
+        }
+        syn::Expr::MethodCall(call) => is_indexed(&call.receiver),
+        _ => false,
     }
 }
 
@@ -369,6 +482,8 @@ pub(super) fn changed_by_azip(mac: &syn::Macro) -> Vec<String> {
 
 /// What stands between the parentheses of `azip!`.
 struct Azip {
+    /// The pattern after `index`.
+    position: Option<syn::Pat>,
     arrays: Vec<(syn::Pat, syn::Expr)>,
     body: syn::Expr,
 }
@@ -378,6 +493,15 @@ impl syn::parse::Parse for Azip {
         let inside;
         syn::parenthesized!(inside in input);
         let mut arrays = Vec::new();
+        let names_position = inside.peek(syn::Ident) && !inside.peek2(syn::Token![in]) && inside.fork().parse::<syn::Ident>()? == "index";
+        let position = if names_position {
+            inside.parse::<syn::Ident>()?;
+            let pat = syn::Pat::parse_single(&inside)?;
+            inside.parse::<syn::Token![,]>()?;
+            Some(pat)
+        } else {
+            None
+        };
         while !inside.is_empty() {
             let pat = syn::Pat::parse_single(&inside)?;
             inside.parse::<syn::Token![in]>()?;
@@ -388,6 +512,6 @@ impl syn::parse::Parse for Azip {
             inside.parse::<syn::Token![,]>()?;
         }
         input.parse::<Option<syn::Token![=>]>>()?;
-        Ok(Azip { arrays, body: input.parse()? })
+        Ok(Azip { position, arrays, body: input.parse()? })
     }
 }

@@ -139,9 +139,14 @@ impl Lowering<'_> {
         }
         if let [.., ty, name] = names[..]
             && let Some(elem) = elem_named(ty)
-            && let Some(number) = limit(elem, name)
         {
-            return self.constant(number, elem, path).map_or(Value::Poison, Value::Tensor);
+            if let Some(number) = limit(elem, name) {
+                return self.constant(number, elem, path).map_or(Value::Poison, Value::Tensor);
+            }
+            if elem.is_integer() {
+                let instead = "a number below 2^63, such as `i64::MAX as usize`";
+                return self.fail(path, messages::UNSUPPORTED_EXPRESSION, &[&format!("`{ty}::{name}`"), instead]);
+            }
         }
         self.unknown_name(path, &segments.join("::"))
     }
@@ -230,11 +235,14 @@ impl Lowering<'_> {
             return self.refuse_cast(cast, from, to);
         }
         match operand {
-            // A float literal that is cast to a float has that type from the start.
             Value::Number(number @ Number::Float(wide, _)) => {
+                if !is_one_cast(number, to, &cast.expr) {
+                    return self.fail(&cast.expr, messages::FLOAT_TYPE, &[&text(&cast.expr)]);
+                }
                 // A float that is cast to an integer takes the nearest value that the type has.
                 let number = match to {
-                    Elem::F64 | Elem::F32 | Elem::Generic(_) => number,
+                    Elem::F64 | Elem::F32 if is_literal(&cast.expr) => number,
+                    Elem::F64 | Elem::F32 | Elem::Generic(_) => Number::Float(wide, wide as f32),
                     Elem::Usize => i64::try_from(wide as u64).map_or(number, Number::Int),
                     Elem::I64 | Elem::Bool => Number::Int(wide as i64),
                 };
@@ -398,6 +406,29 @@ fn math_constant(name: &str) -> Option<Number> {
     )
 }
 
+/// Whether an expression is a literal, which a cast to a float gives its type from the start.
+fn is_literal(e: &syn::Expr) -> bool {
+    match e {
+        syn::Expr::Paren(p) => is_literal(&p.expr),
+        syn::Expr::Group(p) => is_literal(&p.expr),
+        e => matches!(e, syn::Expr::Lit(_)),
+    }
+}
+
+/// Whether a cast of a float whose type is not said gives one number, whichever type Rust infers for it from what else is done with it.
+pub(super) fn is_one_cast(number: Number, to: Elem, of: &syn::Expr) -> bool {
+    let Number::Float(wide, narrow) = number else { return true };
+    is_literal(of)
+        || match to {
+            Elem::F64 => wide.to_bits() == f64::from(narrow).to_bits(),
+            Elem::F32 => (wide as f32).to_bits() == narrow.to_bits(),
+            Elem::Usize => wide as u64 == narrow as u64,
+            Elem::I64 | Elem::Bool => wide as i64 == narrow as i64,
+            // Refused by itself.
+            Elem::Generic(_) => true,
+        }
+}
+
 /// An associated constant of a number type.
 fn limit(elem: Elem, name: &str) -> Option<Number> {
     let both = |wide: f64, narrow: f32| Some(Number::Float(wide, narrow));
@@ -409,6 +440,9 @@ fn limit(elem: Elem, name: &str) -> Option<Number> {
         (Elem::F64 | Elem::F32, "INFINITY") => both(f64::INFINITY, f32::INFINITY),
         (Elem::F64 | Elem::F32, "NEG_INFINITY") => both(f64::NEG_INFINITY, f32::NEG_INFINITY),
         (Elem::F64 | Elem::F32, "NAN") => both(f64::NAN, f32::NAN),
+        (Elem::I64, "MAX") => Some(Number::Int(i64::MAX)),
+        (Elem::I64, "MIN") => Some(Number::Int(i64::MIN)),
+        (Elem::Usize, "MIN") => Some(Number::Int(0)),
         _ => None,
     }
 }

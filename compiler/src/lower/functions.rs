@@ -6,6 +6,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
 
+use super::expr::is_one_cast;
 use super::instead::closest;
 use super::methods::Call;
 use super::operators::Operand;
@@ -133,6 +134,11 @@ impl Lowering<'_> {
     fn convert(&mut self, whole: &syn::Expr, ty: &str, arg: &syn::Expr) -> Value {
         let value = self.expr(arg);
         let Some(to) = elem_named(ty) else { return Value::Poison };
+        if let Value::Number(number) = value
+            && !is_one_cast(number, to, arg)
+        {
+            return self.fail(arg, messages::FLOAT_TYPE, &[&text(arg)]);
+        }
         let Some(x) = self.operand(value, to, arg) else { return Value::Poison };
         if !x.lane && self.b.ty(x.value).rank() > 0 {
             let found = self.describe(&Value::Tensor(x.value));

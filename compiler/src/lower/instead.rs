@@ -61,19 +61,18 @@ pub(super) const INSTEAD: &[(&str, &str)] = &[
     ("diff", "write `&x.slice(s![1..]) - &x.slice(s![..-1])`"),
     ("norm_l2", "write `norm(&x)`"),
     ("norm_l1", "write `x.abs().sum()`"),
-    ("split_at", "write two slices: `x.slice(s![..i])` and `x.slice(s![i..])`"),
     ("chunks", "write `exact_chunks`, or `axis_chunks_iter`"),
     ("slice_axis", "write `x.slice(s![..])` with `..` for the other axes"),
     ("slice_collapse", "write `let y = x.slice(s![..]);`"),
-    ("invert_axis", "write `let y = x.slice(s![..;-1]);`"),
-    ("swap_axes", "write `let y = x.permuted_axes([1, 0]);`"),
+    ("invert_axis", "write `y.invert_axis(..);` as a statement, where `y` is declared with `let mut`, or `x.slice(s![..;-1])`"),
+    ("swap_axes", "write `y.swap_axes(..);` as a statement, where `y` is declared with `let mut`, or `x.permuted_axes([1, 0])`"),
+    ("accumulate_axis_inplace", "write it as a statement, where the array is declared with `let mut`"),
     ("merge_axes", "write `into_shape_with_order`"),
     ("assign_to", "write `let` with the new value"),
 ];
 
 /// Methods of iterators that do not lower.
 pub(super) const INSTEAD_ON_ITERATORS: &[(&str, &str)] = &[
-    ("filter", "multiply by zero, or write `if … { … } else { 0.0 }`, for what is left out"),
     ("filter_map", "multiply by zero, or write `if … { … } else { 0.0 }`, for what is left out"),
     ("take_while", "write a `for` loop over a range"),
     ("skip_while", "write a `for` loop over a range"),

@@ -269,8 +269,13 @@ impl Lowering<'_> {
         (!result.is_poisoned()).then_some(result)
     }
 
+    /// The positions of a space, as elements.
+    pub(super) fn positions(&mut self, dims: &[Dim], at: &syn::Expr) -> Option<Value> {
+        self.elements(&Item::Position, dims, at)
+    }
+
     /// The items of all turns as elements; `None` where they are not numbers.
-    fn elements(&mut self, item: &Item, dims: &[Dim], at: &syn::Expr) -> Option<Value> {
+    pub(super) fn elements(&mut self, item: &Item, dims: &[Dim], at: &syn::Expr) -> Option<Value> {
         let dims: Vec<Dim> = dims.iter().map(|&d| self.b.current_dim(d)).collect();
         match item {
             Item::Elements(value) => Some(value.clone()),

@@ -8,6 +8,7 @@ use syn::visit::Visit;
 
 use super::assign::{changed_by_azip, changes_receiver};
 use super::exits::{Joining, has_break};
+use super::filters::filtered_loop;
 use super::iterate::Source;
 use super::operators::Operand;
 use super::value::{Value, describe_type};
@@ -33,6 +34,9 @@ impl Lowering<'_> {
         }
         if let Some(attribute) = e.attrs.iter().find(|attribute| attribute.path().is_ident("bound")) {
             self.error(attribute, messages::BOUND_ATTRIBUTE, &["has no place on a `for` loop, whose number of turns is known"]);
+        }
+        if let Some(unfiltered) = filtered_loop(e) {
+            return self.for_loop(&unfiltered);
         }
         let source = self.source(&e.expr);
         let mark = self.scope.mark();

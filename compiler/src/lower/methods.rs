@@ -21,6 +21,9 @@ pub(super) struct Call<'e> {
 impl Lowering<'_> {
     /// `receiver.method(args)`
     pub(super) fn method_call(&mut self, e: &syn::ExprMethodCall) -> Value {
+        if let Some(value) = self.filtered_reduction(e) {
+            return value;
+        }
         let receiver = self.expr(&e.receiver);
         let whole = syn::Expr::MethodCall(e.clone());
         let args: Vec<&syn::Expr> = e.args.iter().collect();

@@ -22,6 +22,7 @@ mod derivatives;
 mod elements;
 mod exits;
 mod expr;
+mod filters;
 mod fixed;
 mod folds;
 mod functions;

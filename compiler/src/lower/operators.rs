@@ -300,6 +300,8 @@ impl Lowering<'_> {
             E::Sub => Value::Number(Number::Float(a - b, x - y)),
             E::Mul => Value::Number(Number::Float(a * b, x * y)),
             E::Div => Value::Number(Number::Float(a / b, x / y)),
+            // What is compared may be of either type.
+            E::Lt | E::Le | E::Eq | E::Ne if a.partial_cmp(&b) != x.partial_cmp(&y) => self.fail(e, messages::FLOAT_TYPE, &[&text(e)]),
             E::Lt => truth(self, a < b),
             E::Le => truth(self, a <= b),
             E::Eq => truth(self, a == b),

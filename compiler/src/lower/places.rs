@@ -8,11 +8,12 @@ use syn::ext::IdentExt;
 
 use super::expr::is_unit;
 use super::places_table::VIEWS;
+use super::slices::{SlicePart, indexed};
 use super::structs::FieldPlace;
 use super::value::{Number, Value, describe_rank};
-use super::{Lowering, text};
+use super::{Lowering, part_of, text};
 use crate::diagnostics::messages;
-use crate::ir::{Dim, Elem, Elementwise, Index, Pick, Type, ValueId, Window};
+use crate::ir::{Dim, Elem, Elementwise, Index, Pick, Shape, Type, ValueId, Window};
 
 /// A part of the array that a variable stands for.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Place {
     path: Vec<syn::Member>,
     /// The indexed axes of the array, ascending, and where each begins.
     axes: Vec<(usize, Pick, ValueId)>,
+    /// Whether it is the diagonal of the matrix that the axes give.
+    diagonal: bool,
 }
 
 /// The name of the hidden binding before a view, which holds the number of its place.
@@ -81,7 +84,7 @@ impl Lowering<'_> {
             syn::Expr::Reference(r) => self.assignable(&r.expr),
             syn::Expr::Path(_) => {
                 let root = self.place(e)?;
-                Some(self.view_at(root).unwrap_or(Place { root, path: Vec::new(), axes: Vec::new() }))
+                Some(self.view_at(root).unwrap_or(Place { root, path: Vec::new(), axes: Vec::new(), diagonal: false }))
             }
             syn::Expr::Field(field) => {
                 let mut place = self.assignable(&field.base)?;
@@ -132,12 +135,17 @@ impl Lowering<'_> {
         let args: Vec<&syn::Expr> = call.args.iter().collect();
         let name = call.method.to_string();
         let place = match name.as_str() {
-            "view_mut" | "row_mut" | "column_mut" | "index_axis_mut" | "slice_mut" => self.assignable(&call.receiver)?,
+            "view_mut" | "row_mut" | "column_mut" | "index_axis_mut" | "slice_mut" | "diag_mut" => self.assignable(&call.receiver)?,
             _ => return self.no_place(e),
         };
         let rank = self.type_of(&place, e)?.rank();
         match (name.as_str(), &args[..]) {
             ("view_mut", []) => Some(place),
+            ("diag_mut", []) if rank == 2 => {
+                let dims = self.type_of(&place, e)?.dims;
+                let square = self.unify(dims[0], dims[1], e, &call.receiver, &call.receiver);
+                square.then_some(Place { diagonal: true, ..place })
+            }
             ("row_mut" | "column_mut", [position]) if rank == 2 => {
                 let axis = usize::from(name == "column_mut");
                 let i = self.position(position)?;
@@ -153,9 +161,17 @@ impl Lowering<'_> {
                 let i = self.position(position)?;
                 self.narrowed(place, &[(axis_number, Pick::At, i)], e)
             }
-            ("slice_mut", [syn::Expr::Macro(slice)]) if slice.mac.path.is_ident("s") => {
+            ("slice_mut", [slice]) => {
                 let ty = self.type_of(&place, e)?;
-                let picks = self.slice_picks(&slice.mac, &ty, &call.receiver)?;
+                let parts = self.slice_parts(slice, &ty.dims, &call.receiver)?;
+                if parts.contains(&SlicePart::New) {
+                    let help = "leave `NewAxis` out here, and give what is assigned the axes of the part";
+                    self.error(slice, messages::EXPECTED_KIND, &["a part of the array", &text(slice), help]);
+                    return None;
+                }
+                let (window, starts) = indexed(&parts);
+                let picks: Vec<(usize, Pick, ValueId)> =
+                    window.axes.iter().zip(starts).map(|(&(axis, pick), start)| (axis, pick, start)).collect();
                 self.narrowed(place, &picks, e)
             }
             _ => self.no_place(e),
@@ -166,7 +182,17 @@ impl Lowering<'_> {
     pub(super) fn type_of(&mut self, place: &Place, at: &syn::Expr) -> Option<Type> {
         let whole = self.whole(place, at)?;
         let ty = self.b.ty(whole).clone();
-        Some(ty.with_dims(place.window().dims(&ty.dims)))
+        let mut dims = self.window_of(place).dims(&ty.dims);
+        if place.diagonal {
+            dims.truncate(1);
+        }
+        Some(ty.with_dims(dims))
+    }
+
+    /// The window of a place on its array. Its lengths may have turned out to be those of others since it was made.
+    fn window_of(&self, place: &Place) -> Window {
+        let window = Window { axes: place.axes.iter().map(|&(axis, pick, _)| (axis, pick)).collect() };
+        window.with_dims(|d| self.b.current_dim(d))
     }
 
     /// Whether the place is a fixed array, or a part of one.
@@ -194,7 +220,15 @@ impl Lowering<'_> {
             let whole = self.whole(&place, at)?;
             self.b.ty(whole).rank()
         };
-        let kept = place.window().kept(rank);
+        let kept = self.window_of(&place).kept(rank);
+        let picks = match (place.diagonal, picks) {
+            (true, &[(0, Pick::At, i)]) => {
+                place.diagonal = false;
+                &[(0, Pick::At, i), (1, Pick::At, i)][..]
+            }
+            (true, &[_, ..]) => return self.no_place(at),
+            (true, []) | (false, _) => picks,
+        };
         for &(axis, pick, start) in picks {
             let whole_axis = kept[axis];
             match place.axes.iter().position(|&(a, ..)| a == whole_axis) {
@@ -221,29 +255,58 @@ impl Lowering<'_> {
     /// What stands at a place.
     pub(super) fn read_place(&mut self, place: &Place, at: &syn::Expr) -> Option<ValueId> {
         let whole = self.whole(place, at)?;
-        if place.axes.is_empty() {
-            return Some(whole);
+        let part = match place.axes.is_empty() {
+            true => whole,
+            false => self.emit(at, Index::Read(self.window_of(place)), &[&[whole], &place.starts()[..]].concat())?,
+        };
+        if !place.diagonal {
+            return Some(part);
         }
-        self.emit(at, Index::Read(place.window()), &[&[whole], &place.starts()[..]].concat())
+        let dim = self.b.current_dim(self.b.ty(part).dims[0]);
+        let positions = self.part(at, Shape::Iota { dim }, &[])?;
+        self.emit(at, Index::TakeAlong { axis: 1 }, &[part, positions])
     }
 
     /// Replaces what stands at a place.
     pub(super) fn write_place(&mut self, place: &Place, value: ValueId, at: &syn::Expr) -> Option<()> {
+        if place.diagonal {
+            let matrix = Place { diagonal: false, ..place.clone() };
+            let with_value = self.with_diagonal(&matrix, value, at)?;
+            return self.write_place(&matrix, with_value, at);
+        }
         let whole = self.whole(place, at)?;
         let new = match place.axes.is_empty() {
             true => value,
-            false => self.emit(at, Index::Write(place.window()), &[&[whole], &place.starts()[..], &[value]].concat())?,
+            false => self.emit(at, Index::Write(self.window_of(place)), &[&[whole], &place.starts()[..], &[value]].concat())?,
         };
         self.set_whole(place, new);
         Some(())
     }
 
+    /// The matrix at a place with another diagonal.
+    fn with_diagonal(&mut self, matrix: &Place, value: ValueId, at: &syn::Expr) -> Option<ValueId> {
+        let x = self.read_place(matrix, at)?;
+        let dims: Vec<Dim> = self.b.ty(x).dims.iter().map(|&d| self.b.current_dim(d)).collect();
+        let places = self.part(at, Shape::Iota { dim: dims[0] }, &[])?;
+        self.b.set_default_note(part_of(at));
+        let rows = self.b.broadcast(places, &[0], &dims);
+        let columns = self.b.broadcast(places, &[1], &dims);
+        let values = self.b.broadcast(value, &[0], &dims);
+        let on_diagonal = self.part(at, Elementwise::Eq, &[rows, columns])?;
+        self.emit(at, Elementwise::Select, &[on_diagonal, values, x])
+    }
+
     /// Adds to what stands at a place.
     pub(super) fn add_to_place(&mut self, place: &Place, value: ValueId, at: &syn::Expr) -> Option<()> {
+        if place.diagonal {
+            let before = self.read_place(place, at)?;
+            let sum = self.part(at, Elementwise::Add, &[before, value])?;
+            return self.write_place(place, sum, at);
+        }
         let whole = self.whole(place, at)?;
         let new = match place.axes.is_empty() {
             true => self.emit(at, Elementwise::Add, &[whole, value])?,
-            false => self.emit(at, Index::Add(place.window()), &[&[whole], &place.starts()[..], &[value]].concat())?,
+            false => self.emit(at, Index::Add(self.window_of(place)), &[&[whole], &place.starts()[..], &[value]].concat())?,
         };
         self.set_whole(place, new);
         Some(())
@@ -256,112 +319,12 @@ impl Lowering<'_> {
             false => self.assign_field(&FieldPlace { position: place.root, path: place.path.clone() }, new),
         }
     }
-
-    /// The axes that `s![..]` indexes. Whole axes have no entry.
-    pub(super) fn slice_picks(&mut self, mac: &syn::Macro, ty: &Type, array: &syn::Expr) -> Option<Vec<(usize, Pick, ValueId)>> {
-        let parser = syn::punctuated::Punctuated::<SliceAxis, syn::Token![,]>::parse_terminated;
-        let Ok(entries) = mac.parse_body_with(parser) else {
-            self.error(mac, messages::UNSUPPORTED_MACRO, &["s", "give one position or range for each axis, as in `s![1.., i]`"]);
-            return None;
-        };
-        if entries.len() != ty.rank() {
-            let (have, need) = (entries.len().to_string(), describe_rank(ty.rank()));
-            let shown = format!("an index for `{}` with {need}", text(array));
-            self.error(mac, messages::EXPECTED_KIND, &[&shown, &have, "give one position or range for each axis; `..` is all of it"]);
-            return None;
-        }
-        let mut picks = Vec::new();
-        for (axis, entry) in entries.iter().enumerate() {
-            if let Some((pick, start)) = self.slice_axis(entry, ty.dims[axis])? {
-                picks.push((axis, pick, start));
-            }
-        }
-        Some(picks)
-    }
-
-    /// One axis of a slice; `None` inside if it is the whole axis.
-    fn slice_axis(&mut self, entry: &SliceAxis, dim: Dim) -> Option<Option<(Pick, ValueId)>> {
-        let at = &entry.index;
-        let step = match &entry.step {
-            None => 1,
-            Some(step) => match self.literal_int(step)? {
-                Ok(step) if step != 0 => step,
-                _ => {
-                    self.error(
-                        step,
-                        messages::EXPECTED_KIND,
-                        &["a step that is known when the program is compiled", &text(step), "write the number"],
-                    );
-                    return None;
-                }
-            },
-        };
-        let syn::Expr::Range(range) = at else {
-            let i = self.bound_of_slice(at, dim)?;
-            return Some(Some((Pick::At, i)));
-        };
-        if range.start.is_none() && range.end.is_none() && step == 1 {
-            return Some(None);
-        }
-        let first = match &range.start {
-            Some(start) => self.bound_of_slice(start, dim)?,
-            None => self.constant(Number::Int(0), Elem::Usize, at)?,
-        };
-        let mut end = match &range.end {
-            Some(end) => self.bound_of_slice(end, dim)?,
-            None => self.length(dim, at)?,
-        };
-        if matches!(range.limits, syn::RangeLimits::Closed(_)) {
-            let one = self.constant(Number::Int(1), Elem::Usize, at)?;
-            end = self.part(at, Elementwise::Add, &[end, one])?;
-        }
-        let known = (self.known.get(&first).copied(), self.known.get(&end).copied());
-        let stride = step.abs();
-        let len = match known {
-            (Some(a), Some(b)) => Dim::Const(((b - a).max(0) as u64).div_ceil(stride as u64)),
-            _ => {
-                let last = self.part(at, Elementwise::Max, &[first, end])?;
-                let mut n = self.part(at, Elementwise::Sub, &[last, first])?;
-                if stride > 1 {
-                    let rest = self.constant(Number::Int(stride - 1), Elem::Usize, at)?;
-                    let stride = self.constant(Number::Int(stride), Elem::Usize, at)?;
-                    let more = self.part(at, Elementwise::Add, &[n, rest])?;
-                    n = self.part(at, Elementwise::Div, &[more, stride])?;
-                }
-                self.dim_of_length(&Value::Tensor(n), "slice_len", at)?
-            }
-        };
-        // Downwards, the range is taken from its end.
-        let start = if step > 0 {
-            first
-        } else {
-            let one = self.constant(Number::Int(1), Elem::Usize, at)?;
-            let end = self.part(at, Elementwise::Max, &[end, one])?;
-            self.part(at, Elementwise::Sub, &[end, one])?
-        };
-        Some(Some((Pick::Slice { step, len }, start)))
-    }
-
-    /// A position in a slice; negative ones count from the end of the axis.
-    fn bound_of_slice(&mut self, e: &syn::Expr, dim: Dim) -> Option<ValueId> {
-        if let syn::Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) = e {
-            let from_end = self.position(expr)?;
-            let len = match self.b.current_dim(dim) {
-                Dim::Const(n) => self.constant(Number::Int(n as i64), Elem::Usize, e)?,
-                dim => self.length(dim, e)?,
-            };
-            if let (Some(&n), Some(&k)) = (self.known.get(&len), self.known.get(&from_end)) {
-                return self.constant(Number::Int(n - k), Elem::Usize, e);
-            }
-            return self.part(e, Elementwise::Sub, &[len, from_end]);
-        }
-        self.position(e)
-    }
 }
 
 impl Place {
-    fn window(&self) -> Window {
-        Window { axes: self.axes.iter().map(|&(axis, pick, _)| (axis, pick)).collect() }
+    /// Whether it is all of the array.
+    pub(super) fn is_whole(&self) -> bool {
+        self.axes.is_empty() && !self.diagonal
     }
 
     fn starts(&self) -> Vec<ValueId> {
@@ -372,18 +335,4 @@ impl Place {
 /// Methods that give a view through which an array is changed.
 pub(super) fn is_mutable_view(name: &syn::Ident) -> bool {
     VIEWS.iter().any(|(view, _)| name == view)
-}
-
-/// One entry of `s![..]`: a position, or a range with a step after a semicolon.
-struct SliceAxis {
-    index: syn::Expr,
-    step: Option<syn::Expr>,
-}
-
-impl syn::parse::Parse for SliceAxis {
-    fn parse(input: syn::parse::ParseStream<'_>) -> syn::Result<Self> {
-        let index = input.parse()?;
-        let step = if input.parse::<Option<syn::Token![;]>>()?.is_some() { Some(input.parse()?) } else { None };
-        Ok(SliceAxis { index, step })
-    }
 }

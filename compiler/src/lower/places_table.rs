@@ -9,6 +9,9 @@ pub(super) const CHANGES: &[(&str, &str)] = &[
     ("map_inplace", "as `mapv_inplace`, the closure changing the element that it is given"),
     ("zip_mut_with", "as `map_inplace`, beside the elements of another array"),
     ("swap", "two elements written in each other's place"),
+    ("swap_axes", "`permute` of the array"),
+    ("invert_axis", "`read` of the array from the end of the axis"),
+    ("accumulate_axis_inplace", "a loop over the axis, in which the closure changes each part beside the one before"),
     ("for_each", "as `map_inplace`, on the elements of an `iter_mut` or a `Zip`"),
 ];
 
@@ -19,12 +22,11 @@ pub(super) const VIEWS: &[(&str, &str)] = &[
     ("column_mut", "the part at a position of the second axis"),
     ("index_axis_mut", "the part at a position of the axis"),
     ("slice_mut", "a window: ranges, steps, negative positions"),
+    ("diag_mut", "the elements whose positions are equal"),
 ];
 
 /// What only a `for` loop goes through, beside ranges and the iterators that lower everywhere.
 pub(super) const LOOPS: &[(&str, &str)] = &[
-    ("rev", "the same turns, the last one first"),
-    ("step_by", "every `k`-th turn of a range"),
     ("iter_mut", "each element, which the turn may change"),
     ("indexed_iter_mut", "likewise, with its position"),
     ("rows_mut", "each part along the last axis, which the turn may change"),

@@ -39,10 +39,74 @@ pub(super) enum Bound {
     At(ValueId),
 }
 
+/// What an entry of `s![..]` makes of its axis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum SlicePart {
+    /// There is none: a new axis of length one.
+    New,
+    /// It stays as it is.
+    Whole,
+    /// A position or some of them, of which the first is given.
+    Picked(Pick, ValueId),
+}
+
+/// The window that entries of `s![..]` stand for, and where it starts on its axes.
+pub(super) fn indexed(parts: &[SlicePart]) -> (Window, Vec<ValueId>) {
+    let (mut window, mut starts) = (Window { axes: Vec::new() }, Vec::new());
+    for (axis, part) in parts.iter().filter(|&&part| part != SlicePart::New).enumerate() {
+        if let SlicePart::Picked(pick, start) = *part {
+            window.axes.push((axis, pick));
+            starts.push(start);
+        }
+    }
+    (window, starts)
+}
+
 impl Lowering<'_> {
     /// `x.slice(s![a..b;step, i, NewAxis])`
     pub(super) fn slice(&mut self, call: Call<'_>, x: ValueId) -> Value {
-        let arg = call.args[0];
+        let dims = self.b.ty(x).dims.clone();
+        let Some(parts) = self.slice_parts(call.args[0], &dims, call.receiver) else { return Value::Poison };
+        let (window, starts) = indexed(&parts);
+        let value = match window.axes.is_empty() {
+            true => Some(x),
+            false => self.emit(call.whole, Index::Read(window), &[&[x], &starts[..]].concat()),
+        };
+        let Some(value) = value else { return Value::Poison };
+        if !parts.contains(&SlicePart::New) {
+            return Value::Tensor(value);
+        }
+        let mut own = self.b.ty(value).dims.clone().into_iter();
+        let mut dims = Vec::new();
+        for part in &parts {
+            match part {
+                SlicePart::New => dims.push(Dim::Const(1)),
+                SlicePart::Picked(Pick::At, _) => {}
+                SlicePart::Whole | SlicePart::Picked(Pick::Slice { .. }, _) => dims.extend(own.next()),
+            }
+        }
+        Operand::wrap(self.emit(call.whole, Shape::Reshape { dims }, &[value]), false)
+    }
+
+    /// `x.split_at(Axis(k), i)`
+    pub(super) fn split_at(&mut self, call: Call<'_>, x: ValueId) -> Value {
+        let axis = self.axis_of(call, self.b.ty(x).rank());
+        let (Some(axis), Some(middle)) = (axis, self.bound(call.args[1])) else { return Value::Poison };
+        let (dim, at) = (self.b.ty(x).dims[axis], call.whole);
+        let mut part = |start: Bound, end: Bound| {
+            let len = self.width(start, end, dim, at)?;
+            let first = self.place_of(start, dim, at)?;
+            let window = Window { axes: vec![(axis, Pick::Slice { step: 1, len })] };
+            self.emit(at, Index::Read(window), &[x, first]).map(Value::Tensor)
+        };
+        match (part(Bound::FromStart(0), middle), part(middle, Bound::FromEnd(0))) {
+            (Some(first), Some(second)) => Value::Tuple(vec![first, second]),
+            _ => Value::Poison,
+        }
+    }
+
+    /// The entries of `s![..]` for an array with these axes.
+    pub(super) fn slice_parts(&mut self, arg: &syn::Expr, dims: &[Dim], array: &syn::Expr) -> Option<Vec<SlicePart>> {
         let mut e = arg;
         while let syn::Expr::Reference(r) = e {
             e = &r.expr;
@@ -55,58 +119,37 @@ impl Lowering<'_> {
         };
         let Some(parsed) = parsed else {
             let help = "write the slice where it is used: `x.slice(s![1.., ..])`";
-            return self.fail(arg, messages::EXPECTED_KIND, &["`s![..]`", &text(arg), help]);
+            self.error(arg, messages::EXPECTED_KIND, &["`s![..]`", &text(arg), help]);
+            return None;
         };
-        let rank = self.b.ty(x).rank();
         let is_new = |arg: &SliceArg| matches!(&arg.of, syn::Expr::Path(p) if p.path.segments.last().is_some_and(|s| s.ident == "NewAxis"));
         let n_axes = parsed.iter().filter(|arg| !is_new(arg)).count();
-        if n_axes != rank {
-            let (x, have, given) = (text(call.receiver), describe_rank(rank), n_axes.to_string());
+        if n_axes != dims.len() {
+            let (x, have, given) = (text(array), describe_rank(dims.len()), n_axes.to_string());
             let expected = format!("one slice or position for each axis of `{x}`, which has {have}");
-            return self.fail(arg, messages::EXPECTED_KIND, &[&expected, &given, "write `..` for an axis that is taken whole"]);
+            self.error(arg, messages::EXPECTED_KIND, &[&expected, &given, "write `..` for an axis that is taken whole"]);
+            return None;
         }
-        let mut window = Window { axes: Vec::new() };
-        let mut args = vec![x];
-        // The dimensions of the result, where a new axis is none yet.
-        let mut kept: Vec<Option<Dim>> = Vec::new();
-        let mut axis = 0;
+        let mut axes = dims.iter();
+        let mut parts = Vec::new();
         for part in &parsed {
             if is_new(part) {
-                kept.push(None);
+                parts.push(SlicePart::New);
                 continue;
             }
-            let dim = self.b.ty(x).dims[axis];
-            match &part.of {
-                syn::Expr::Range(range) => {
-                    let Some((start, pick)) = self.slice_of_axis(range, part.step.as_ref(), dim) else { return Value::Poison };
-                    kept.push(Some(match pick {
-                        Some(Pick::Slice { len, .. }) => len,
-                        Some(Pick::At) | None => dim,
-                    }));
-                    if let (Some(start), Some(pick)) = (start, pick) {
-                        window.axes.push((axis, pick));
-                        args.push(start);
-                    }
-                }
+            let &dim = axes.next()?;
+            parts.push(match &part.of {
+                syn::Expr::Range(range) => match self.slice_of_axis(range, part.step.as_ref(), dim)? {
+                    (Some(start), Some(pick)) => SlicePart::Picked(pick, start),
+                    (Some(_), None) | (None, Some(_)) | (None, None) => SlicePart::Whole,
+                },
                 position => {
-                    let Some(bound) = self.bound(position) else { return Value::Poison };
-                    let Some(i) = self.place_of(bound, dim, position) else { return Value::Poison };
-                    window.axes.push((axis, Pick::At));
-                    args.push(i);
+                    let bound = self.bound(position)?;
+                    SlicePart::Picked(Pick::At, self.place_of(bound, dim, position)?)
                 }
-            }
-            axis += 1;
+            });
         }
-        let is_whole = window.axes.is_empty();
-        let Some(value) = (if is_whole { Some(x) } else { self.emit(call.whole, Index::Read(window), &args) }) else {
-            return Value::Poison;
-        };
-        if kept.iter().all(Option::is_some) {
-            return Value::Tensor(value);
-        }
-        let mut own = self.b.ty(value).dims.clone().into_iter();
-        let dims = kept.iter().map(|dim| if dim.is_some() { own.next().unwrap_or(Dim::Const(1)) } else { Dim::Const(1) }).collect();
-        Operand::wrap(self.emit(call.whole, Shape::Reshape { dims }, &[value]), false)
+        Some(parts)
     }
 
     /// A bound or position: a literal, which may count from the end, or a `usize`.

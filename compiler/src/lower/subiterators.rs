@@ -160,7 +160,7 @@ impl Lowering<'_> {
     }
 
     /// `x.windows(k)`, `x.windows((k, l))`
-    pub(super) fn windows(&mut self, call: Call<'_>, x: ValueId) -> Value {
+    pub(super) fn windows_of(&mut self, call: Call<'_>, x: ValueId) -> Value {
         let Some(lens) = self.part_lengths(call, x) else { return Value::Poison };
         let mut dims = Vec::new();
         for (axis, &len) in lens.iter().enumerate() {
@@ -213,7 +213,8 @@ impl Lowering<'_> {
                     let rest = self.part(call.whole, Elementwise::Rem, &[n, chunk])?;
                     let zero = self.usize_constant(0, call.whole)?;
                     let holds = self.part(call.whole, Elementwise::Eq, &[rest, zero])?;
-                    let message = format!("the axis is no multiple of {len} in `{}`, so that the last chunk would be shorter", text(call.whole));
+                    let message =
+                        format!("the axis is no multiple of {len} in `{}`, so that the last chunk would be shorter", text(call.whole));
                     self.check(holds, &message);
                     Some(())
                 })();
