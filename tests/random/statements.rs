@@ -121,7 +121,7 @@ impl Draw {
     fn vector_assignment(&mut self, name: &str, n: Axis) -> String {
         let (e, x, i) = (self.any(Ty::Number, 1), self.any(Ty::Vector(n), 1), self.position(n));
         let t = self.name("t");
-        match self.random.below(14) {
+        match self.random.below(16) {
             0 => format!("{name} = ({} * &{name}).sin();\n", x.operand),
             1 => format!("{name}[{i}] = {}.sin();\n", e.receiver),
             2 => format!("{name}[{i}] += {}.sin() * {name}[0];\n", e.receiver),
@@ -135,6 +135,8 @@ impl Draw {
             10 => format!("{name}.zip_mut_with(&{}.sin(), |{t}, &z| *{t} += 0.5 * z);\n", x.receiver),
             11 => format!("{name}.swap(0, 1);\n"),
             12 => format!("{name}.iter_mut().for_each(|{t}| *{t} *= 0.5);\n"),
+            13 => format!("{name}.invert_axis(Axis(0));\n"),
+            14 => format!("{name}.accumulate_axis_inplace(Axis(0), |&{t}, z| *z = 0.5 * *z + {t}.sin());\n"),
             _ => format!("{name}.view_mut()[{i}] -= {}.sin();\n", e.receiver),
         }
     }
@@ -143,7 +145,7 @@ impl Draw {
         let (e, w) = (self.any(Ty::Number, 1), self.any(Ty::Matrix(n, m), 1));
         let (x, y) = (self.any(Ty::Vector(n), 1), self.any(Ty::Vector(m), 1));
         let (i, j, t) = (self.position(n), self.position(m), self.name("t"));
-        match self.random.below(14) {
+        match self.random.below(16) {
             0 => format!("{name} = ({} * &{name}).sin();\n", w.operand),
             1 => format!("{name}[[{i}, {j}]] = {}.sin();\n", e.receiver),
             2 => format!("{name}[[{i}, {j}]] += {}.sin() * {name}[[0, 1]];\n", e.receiver),
@@ -157,6 +159,8 @@ impl Draw {
             10 => format!("for (mut {t}, &z) in {name}.columns_mut().into_iter().zip({}.sin().iter()) {{\n{t} += z;\n}}\n", y.receiver),
             11 => format!("for mut {t} in {name}.outer_iter_mut() {{\n{t}[0] *= 0.5;\n}}\n"),
             12 => format!("for mut {t} in {name}.axis_iter_mut(Axis(1)) {{\n{t}[1] += {t}[0] * 0.5;\n}}\n"),
+            13 => format!("{name}.swap_axes(0, 1);\n{name} *= 0.5;\n{name}.swap_axes(1, 0);\n"),
+            14 => format!("{name}.slice_mut(s![..2, ..2]).diag_mut().fill({}.sin());\n", e.receiver),
             _ => format!("{name}.view_mut().assign(&{}.sin());\n", w.receiver),
         }
     }

@@ -45,8 +45,8 @@ impl Lowering<'_> {
             return Value::Poison;
         }
         if receiver.is_poisoned() {
-            // The arguments may have errors of their own; a closure's names depend on the receiver.
-            for arg in call.args.iter().filter(|a| !matches!(a, syn::Expr::Closure(_) | syn::Expr::Macro(_))) {
+            // The arguments may have errors of their own; a closure's names depend on the receiver, and a path may be that of a function.
+            for arg in call.args.iter().filter(|a| !matches!(a, syn::Expr::Closure(_) | syn::Expr::Macro(_) | syn::Expr::Path(_))) {
                 self.expr(arg);
             }
             return Value::Poison;
@@ -89,8 +89,8 @@ impl Lowering<'_> {
     }
 
     fn unknown_method(&mut self, call: Call<'_>, name: &str, receiver: &Value) -> Value {
-        // A macro, such as `s![..]`, is the business of the method.
-        for arg in call.args.iter().filter(|a| !matches!(a, syn::Expr::Closure(_) | syn::Expr::Macro(_))) {
+        // A macro, such as `s![..]`, or a path to a function is the business of the method.
+        for arg in call.args.iter().filter(|a| !matches!(a, syn::Expr::Closure(_) | syn::Expr::Macro(_) | syn::Expr::Path(_))) {
             self.expr(arg);
         }
         if receiver.is_poisoned() {
