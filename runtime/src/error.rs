@@ -205,6 +205,13 @@ pub enum Error {
         /// What does not hold, and what to do about it.
         message: &'static str,
     },
+    /// A file with the state of a run cannot be used.
+    Checkpoint {
+        /// The file.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
     /// A step of the outer loop failed.
     OuterStep {
         /// The step.
@@ -299,6 +306,7 @@ impl fmt::Display for Error {
                 "`{method}` needs a symmetric Hessian, but the inner loss uses `stop_gradient` or a rule of its own: use `Unrolled::reverse`"
             ),
             Error::CheckFailed { function, message } => write!(f, "`{function}`: {message}"),
+            Error::Checkpoint { path, reason } => write!(f, "the checkpoint `{path}` cannot be used: {reason}"),
             Error::OuterStep { step, source } => write!(f, "in outer step {step}: {source}"),
         }
     }

@@ -1,5 +1,6 @@
 //! Kernels, solvers and hypergradient methods that generated code runs on.
 
+mod checkpoint;
 mod compare;
 pub mod error;
 mod float;
@@ -18,6 +19,7 @@ pub mod rt;
 mod several;
 pub mod solve;
 pub mod solver;
+mod trace;
 pub mod updates;
 pub mod vector;
 

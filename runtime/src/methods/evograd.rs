@@ -291,6 +291,15 @@ impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for
         Ok((value, report))
     }
 
+    fn save(&self, memory: &Self::Memory) -> Vec<f64> {
+        vec![memory.n_made as f64]
+    }
+
+    fn restore(&self, memory: &mut Self::Memory, saved: &[f64]) -> bool {
+        memory.n_made = saved.first().map_or(0, |&n| n as u64);
+        saved.len() == 1
+    }
+
     fn forget(&self, memory: &mut Self::Memory) {
         memory.n_made = 0;
     }

@@ -124,6 +124,18 @@ pub trait Method<P: BilevelProblem, I> {
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error>;
 
+    /// All numbers that later hypergradients depend on, for a file.
+    fn save(&self, memory: &Self::Memory) -> Vec<f64> {
+        let _ = memory;
+        vec![]
+    }
+
+    /// Puts what [`save`](Self::save) gave into the memory, and forgets all else that earlier hypergradients have left. Says whether it fits.
+    fn restore(&self, memory: &mut Self::Memory, saved: &[f64]) -> bool {
+        self.forget(memory);
+        saved.is_empty()
+    }
+
     /// Forgets what earlier hypergradients have left in the memory for later ones to start from.
     fn forget(&self, memory: &mut Self::Memory) {
         let _ = memory;

@@ -51,20 +51,26 @@ impl Lbfgs {
     }
 }
 
-impl<T: Float> InnerSolver<T> for Lbfgs {
-    type Memory = LbfgsMemory<T>;
-
-    fn memory(&self, n: usize) -> Result<LbfgsMemory<T>, Error> {
+impl Lbfgs {
+    pub(super) fn history<T: Float>(&self, n: usize) -> Result<History<T>, Error> {
         check_tolerance("Lbfgs::tolerance", self.tolerance)?;
         if self.memory == 0 {
             return Err(Error::InvalidSetting { setting: "Lbfgs::memory", value: 0.0, requirement: "at least 1" });
         }
+        Ok(History::new(self.memory, n))
+    }
+}
+
+impl<T: Float> InnerSolver<T> for Lbfgs {
+    type Memory = LbfgsMemory<T>;
+
+    fn memory(&self, n: usize) -> Result<LbfgsMemory<T>, Error> {
         Ok(LbfgsMemory {
             gradient: vector::zeros(n),
             direction: vector::zeros(n),
             trial: vector::zeros(n),
             trial_gradient: vector::zeros(n),
-            history: History::new(self.memory, n),
+            history: self.history(n)?,
         })
     }
 
@@ -111,7 +117,7 @@ impl<T: Float> InnerSolver<T> for Lbfgs {
 
 /// The last steps `s = w⁺ − w` with the changes `y = ∇f⁺ − ∇f` of the gradient, in rings.
 #[derive(Debug, Clone)]
-struct History<T> {
+pub(super) struct History<T> {
     n: usize,
     steps: Vec<T>,
     changes: Vec<T>,
@@ -140,7 +146,7 @@ impl<T: Float> History<T> {
         }
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.n_pairs = 0;
         self.next = 0;
         self.scale = T::one();
@@ -150,6 +156,25 @@ impl<T: Float> History<T> {
         self.n_pairs == 0
     }
 
+    /// Adds all numbers to a list.
+    pub(super) fn save(&self, out: &mut Vec<f64>) {
+        out.extend([self.n_pairs as f64, self.next as f64, self.scale.to_f64()]);
+        out.extend([&self.steps, &self.changes, &self.rho].into_iter().flatten().map(|&x| Float::to_f64(x)));
+    }
+
+    /// Takes all numbers from a list, if they are as many.
+    pub(super) fn restore(&mut self, saved: &[f64]) -> bool {
+        if saved.len() != 3 + self.steps.len() + self.changes.len() + self.rho.len() {
+            return false;
+        }
+        (self.n_pairs, self.next, self.scale) = (saved[0] as usize, saved[1] as usize, T::from_f64(saved[2]));
+        let places = [&mut self.steps, &mut self.changes, &mut self.rho].into_iter().flatten();
+        for (x, &s) in places.zip(&saved[3..]) {
+            *x = T::from_f64(s);
+        }
+        true
+    }
+
     /// Where the `age`-th last pair is.
     fn slot(&self, age: usize) -> usize {
         let capacity = self.rho.len();
@@ -157,7 +182,7 @@ impl<T: Float> History<T> {
     }
 
     /// Keeps a pair, unless rounding left no positive curvature in it.
-    fn push(&mut self, w: &[T], new_w: &[T], gradient: &[T], new_gradient: &[T]) {
+    pub(super) fn push(&mut self, w: &[T], new_w: &[T], gradient: &[T], new_gradient: &[T]) {
         let place = self.next * self.n..(self.next + 1) * self.n;
         let (step, change) = (&mut self.steps[place.clone()], &mut self.changes[place]);
         vector::add_scaled(new_w, -T::one(), w, step);
@@ -173,7 +198,7 @@ impl<T: Float> History<T> {
     }
 
     /// `direction ← −B ∇f` for the inverse Hessian `B` that the pairs model, by the two loops.
-    fn descent_direction(&mut self, gradient: &[T], direction: &mut [T]) {
+    pub(super) fn descent_direction(&mut self, gradient: &[T], direction: &mut [T]) {
         for (direction, &gradient) in direction.iter_mut().zip(gradient) {
             *direction = -gradient;
         }

@@ -4,6 +4,9 @@ mod gradient_descent;
 mod lbfgs;
 mod line_search;
 mod newton_cg;
+mod outer_lbfgs;
+mod projected;
+mod reparametrized;
 
 use std::fmt;
 
@@ -11,6 +14,9 @@ pub use crate::updates::{Adam, AdamW, Hyper, Momentum, Nesterov, RmsProp, Update
 pub use gradient_descent::{GradientDescent, GradientDescentMemory};
 pub use lbfgs::{Lbfgs, LbfgsMemory};
 pub use newton_cg::{NewtonCg, NewtonCgMemory};
+pub use outer_lbfgs::LbfgsState;
+pub use projected::Projected;
+pub use reparametrized::{Reparametrized, ReparametrizedState};
 
 use crate::{Error, Float, vector};
 
@@ -60,6 +66,12 @@ pub trait OuterOptimizer<T: Float> {
 
     /// One step from `variable`, where the hypergradient is `gradient`, in place.
     fn step(&self, state: &mut Self::State, gradient: &[T], variable: &mut [T]);
+
+    /// All numbers of the state, for a file.
+    fn save(&self, state: &Self::State) -> Vec<f64>;
+
+    /// Puts what [`save`](Self::save) gave into a state of the same number of variables. Says whether it fits.
+    fn restore(&self, state: &mut Self::State, saved: &[f64]) -> bool;
 }
 
 /// How an inner solve went.

@@ -118,6 +118,21 @@ impl<T: Float, U: Update> OuterOptimizer<T> for U {
         variable.copy_from_slice(&state[..n]);
         *step += 1;
     }
+
+    fn save(&self, state: &UpdateState<T>) -> Vec<f64> {
+        [state.step as f64].into_iter().chain(state.state.iter().map(|&x| Float::to_f64(x))).collect()
+    }
+
+    fn restore(&self, state: &mut UpdateState<T>, saved: &[f64]) -> bool {
+        if saved.len() != state.state.len() + 1 {
+            return false;
+        }
+        state.step = saved[0] as usize;
+        for (x, &s) in state.state.iter_mut().zip(&saved[1..]) {
+            *x = T::from_f64(s);
+        }
+        true
+    }
 }
 
 /// Hyperparameters where only constants make sense.

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod compare;
+mod driver;
 mod first_order;
 mod hypergradient;
 mod implicit;

@@ -198,6 +198,22 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
         Ok((value, report))
     }
 
+    fn save(&self, memory: &Self::Memory) -> Vec<f64> {
+        [memory.rhs_norm].iter().chain(&memory.solution).map(|x| x.to_f64()).collect()
+    }
+
+    fn restore(&self, memory: &mut Self::Memory, saved: &[f64]) -> bool {
+        <Self as Method<P, I>>::forget(self, memory);
+        if saved.len() != memory.solution.len() + 1 {
+            return false;
+        }
+        memory.rhs_norm = P::Float::from_f64(saved[0]);
+        for (x, &s) in memory.solution.iter_mut().zip(&saved[1..]) {
+            *x = P::Float::from_f64(s);
+        }
+        true
+    }
+
     fn forget(&self, memory: &mut Self::Memory) {
         memory.rhs_norm = P::Float::default();
         self.linear.forget(&mut memory.linear);

@@ -1,19 +1,30 @@
 //! What users call: one problem with a method and an inner solver.
 
+mod outer_loop;
+
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::path::PathBuf;
 
 use crate::methods::{Check, DefaultInner, Differences, Kernels, Method, Point, Sizes};
 use crate::params::check_finite_leaves;
-use crate::solve::{InnerOutcome, OuterOptimizer};
-use crate::{BilevelProblem, Error, Float, Params, Report, vector};
+use crate::solve::InnerOutcome;
+use crate::{BilevelProblem, Error, Float, Params, Report, trace, vector};
 
 /// Gives every problem its solvers.
 pub trait ProblemExt: BilevelProblem + Sized {
     /// A solver that makes hypergradients by `method`. What solves the inner problem is that of [`DefaultInner`], for implicit methods
     /// [`Lbfgs`](crate::solve::Lbfgs), until [`Solver::inner`] chooses another.
     fn solver<M: DefaultInner + Method<Self, M::Inner>>(&self, method: M) -> Solver<'_, Self, M, M::Inner> {
-        Solver { problem: self, method, inner_solver: M::Inner::default(), start: Start::Warm, on_step: None, session: None }
+        Solver {
+            problem: self,
+            method,
+            inner_solver: M::Inner::default(),
+            start: Start::Warm,
+            on_step: None,
+            held_out: None,
+            checkpoint: None,
+            session: None,
+        }
     }
 }
 
@@ -29,8 +40,18 @@ pub struct Solver<'p, P: BilevelProblem, M: Method<P, I>, I> {
     inner_solver: I,
     start: Start,
     on_step: Option<OnStep<'p, P>>,
+    held_out: Option<HeldOut<'p, P>>,
+    checkpoint: Option<(PathBuf, usize)>,
     session: Option<Session<'p, P, M::Memory>>,
 }
+
+/// A loss on held-out data, and how many steps may pass without a new lowest one.
+struct HeldOut<'p, P: BilevelProblem> {
+    loss: HeldOutLoss<'p, P>,
+    patience: usize,
+}
+
+type HeldOutLoss<'p, P> = Box<dyn FnMut(&<P as BilevelProblem>::Outer, &<P as BilevelProblem>::Inner) -> f64 + 'p>;
 
 type OnStep<'p, P> = Box<dyn FnMut(&Step<'_, P>) -> ControlFlow<()> + 'p>;
 
@@ -90,23 +111,41 @@ pub struct Tuned<T, Outer, Inner> {
     pub value: T,
     /// The number of steps after which it was visited.
     pub best_step: usize,
+    /// The loss on held-out data there, where there is [one](Solver::early_stopping).
+    pub held_out: Option<f64>,
+    /// The number of steps that were made before the first of the trace: those of a run that was interrupted.
+    pub first_step: usize,
     /// Every step that was made.
     pub trace: Vec<TraceEntry<T>>,
 }
 
-/// One step of an outer minimisation.
+impl<T: Float, Outer, Inner> Tuned<T, Outer, Inner> {
+    /// The trace as comma-separated values: a line of names, and one for every step. What a step does not have is empty.
+    #[must_use]
+    pub fn trace_csv(&self) -> String {
+        trace::csv(self.first_step, &self.trace)
+    }
+
+    /// The trace as JSON: an array with an object for every step. What a step does not have is `null`.
+    #[must_use]
+    pub fn trace_json(&self) -> String {
+        trace::json(self.first_step, &self.trace)
+    }
+}
+
+/// What an outer variable is worth for an inner problem that is solved anew.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct TraceEntry<T> {
-    /// The outer loss before the step.
+pub struct Retrained<T, Inner> {
+    /// The outer loss at the new inner solution.
     pub value: T,
-    /// `‖h‖₂` of the hypergradient `h` before the step.
-    pub gradient_norm: T,
-    /// Time since the minimisation began.
-    pub seconds: f64,
-    /// How well everything was solved, and what it cost.
-    pub report: Report,
+    /// The new inner solution.
+    pub inner: Inner,
+    /// The new outer loss less the tuned one: what a warm start has hidden, if anything.
+    pub gap: T,
 }
+
+pub use crate::trace::TraceEntry;
 
 /// What the function given to [`Solver::on_step`] sees.
 pub struct Step<'a, P: BilevelProblem> {
@@ -141,8 +180,8 @@ impl<'p, P: BilevelProblem, M: Method<P, I>, I> Solver<'p, P, M, I> {
     where
         M: Method<P, J>,
     {
-        let Solver { problem, method, start, on_step, .. } = self;
-        Solver { problem, method, inner_solver, start, on_step, session: None }
+        let Solver { problem, method, start, on_step, held_out, checkpoint, .. } = self;
+        Solver { problem, method, inner_solver, start, on_step, held_out, checkpoint, session: None }
     }
 
     /// Chooses where the inner solves of [`minimize`](Self::minimize) start. Default: [`Start::Warm`].
@@ -157,6 +196,21 @@ impl<'p, P: BilevelProblem, M: Method<P, I>, I> Solver<'p, P, M, I> {
     #[must_use]
     pub fn on_step(mut self, f: impl FnMut(&Step<'_, P>) -> ControlFlow<()> + 'p) -> Self {
         self.on_step = Some(Box::new(f));
+        self
+    }
+
+    /// Judges the steps of [`minimize`](Self::minimize) by a loss on held-out data, which plays no part in the hypergradients: the result is the point where it is
+    /// lowest, and after `patience` steps in a row without a new lowest loss the minimisation ends. A loss that is not a number is no new lowest one.
+    #[must_use]
+    pub fn early_stopping(mut self, patience: usize, loss: impl FnMut(&P::Outer, &P::Inner) -> f64 + 'p) -> Self {
+        self.held_out = Some(HeldOut { loss: Box::new(loss), patience });
+        self
+    }
+
+    /// Writes the state of [`minimize`](Self::minimize) to a file after every `every` steps, in one piece. [`resume`](Self::resume) goes on from it.
+    #[must_use]
+    pub fn checkpoint(mut self, path: impl Into<PathBuf>, every: usize) -> Self {
+        self.checkpoint = Some((path.into(), every));
         self
     }
 
@@ -179,6 +233,17 @@ impl<'p, P: BilevelProblem, M: Method<P, I>, I> Solver<'p, P, M, I> {
         let session = Session::open(&mut self.session, self.problem, &self.method, &self.inner_solver, outer, inner)?;
         let (value, report) = session.hypergradient(&self.method, &self.inner_solver)?;
         Ok(Hypergradient { value, gradient: outer.with_elements(&session.gradient), inner: inner.with_elements(&session.inner), report })
+    }
+
+    /// The outer loss of a result for an inner problem that is solved anew, from `inner`. Where the inner problem has several minima, a warm start can have
+    /// followed one that a new solve does not find; the value that counts is then this one.
+    ///
+    /// # Errors
+    /// As [`hypergradient`](Self::hypergradient).
+    pub fn retrain(&mut self, tuned: &TunedOf<P>, inner: &P::Inner) -> Result<Retrained<P::Float, P::Inner>, Error> {
+        let session = Session::open(&mut self.session, self.problem, &self.method, &self.inner_solver, &tuned.outer, inner)?;
+        let value = session.value(&self.method, &self.inner_solver)?;
+        Ok(Retrained { value, inner: inner.with_elements(&session.inner), gap: value - tuned.value })
     }
 
     /// Compares the hypergradient with central differences of the re-solved problem, along four directions.
@@ -205,88 +270,6 @@ impl<'p, P: BilevelProblem, M: Method<P, I>, I> Solver<'p, P, M, I> {
             session.inner.copy_from_slice(&begin);
             session.run(|kernels, memory, point, _| method.exact_value(kernels, memory, inner_solver, point))
         })
-    }
-
-    /// Minimises the outer loss over the outer variable by `n_steps` steps of `optimizer`, from `outer`; the first inner solve starts from
-    /// `inner`. The result is the point with the lowest outer loss among the start and the ends of all steps.
-    ///
-    /// # Errors
-    /// [`Error::OuterStep`] with the step and what failed in it: see [`hypergradient`](Self::hypergradient). [`Error::InvalidSetting`] of
-    /// the optimiser.
-    pub fn minimize(
-        &mut self,
-        outer: &P::Outer,
-        inner: &P::Inner,
-        optimizer: impl OuterOptimizer<P::Float>,
-        n_steps: usize,
-    ) -> Result<TunedOf<P>, Error> {
-        let Solver { problem, method, inner_solver, start, on_step, session } = self;
-        let session = Session::open(session, problem, method, inner_solver, outer, inner)?;
-        let mut state = optimizer.state(session.outer.len())?;
-        let first_inner = session.inner.clone();
-        let mut best = Best::new(&session.outer, &first_inner);
-        let mut trace = Vec::with_capacity(n_steps);
-        let began = Instant::now();
-        for index in 0..n_steps {
-            if *start == Start::Cold {
-                session.inner.copy_from_slice(&first_inner);
-            }
-            let (value, report) = session.hypergradient(method, inner_solver).map_err(in_step(index))?;
-            best.offer(value, index, session);
-            let gradient_norm = vector::norm(&session.gradient);
-            trace.push(TraceEntry { value, gradient_norm, seconds: began.elapsed().as_secs_f64(), report });
-            if let (Some(on_step), Some(entry)) = (on_step.as_mut(), trace.last()) {
-                let variables = (&session.outer[..], &session.inner[..]);
-                if on_step(&Step { index, n_steps, entry, variables, forms: (outer, inner) }).is_break() {
-                    return Ok(best.tuned(outer, inner, trace));
-                }
-            }
-            optimizer.step(&mut state, &session.gradient, &mut session.outer);
-            check_finite_leaves(P::OUTER_NAMES, &session.outer_shapes, &session.outer).map_err(in_step(index))?;
-        }
-        if *start == Start::Cold {
-            session.inner.copy_from_slice(&first_inner);
-        }
-        let value = session.value(method, inner_solver).map_err(in_step(n_steps))?;
-        best.offer(value, n_steps, session);
-        Ok(best.tuned(outer, inner, trace))
-    }
-}
-
-fn in_step(step: usize) -> impl FnOnce(Error) -> Error {
-    move |source| Error::OuterStep { step, source: Box::new(source) }
-}
-
-/// The best point of an outer minimisation so far.
-struct Best<T> {
-    value: T,
-    step: usize,
-    outer: Vec<T>,
-    inner: Vec<T>,
-}
-
-impl<T: Float> Best<T> {
-    fn new(outer: &[T], inner: &[T]) -> Self {
-        Best { value: T::infinity(), step: 0, outer: outer.to_vec(), inner: inner.to_vec() }
-    }
-
-    fn offer<P: BilevelProblem<Float = T>, M>(&mut self, value: T, step: usize, at: &Session<'_, P, M>) {
-        if value < self.value {
-            self.value = value;
-            self.step = step;
-            self.outer.copy_from_slice(&at.outer);
-            self.inner.copy_from_slice(&at.inner);
-        }
-    }
-
-    fn tuned<O: Params<Float = T>, W: Params<Float = T>>(self, outer: &O, inner: &W, trace: Vec<TraceEntry<T>>) -> Tuned<T, O, W> {
-        Tuned {
-            outer: outer.with_elements(&self.outer),
-            inner: inner.with_elements(&self.inner),
-            value: self.value,
-            best_step: self.step,
-            trace,
-        }
     }
 }
 

@@ -1,0 +1,307 @@
+//! The outer loop beyond plain steps: other optimisers, bounds, early stopping, traces in files, and runs that go on after an interruption.
+
+use std::path::PathBuf;
+
+use crate::problems::{Logistic, Quadratic, Ridge, Scalar};
+use bilevel_runtime::linear::Preconditioner;
+use bilevel_runtime::methods::{DefaultInner, EvoGrad, Implicit, Method, Unrolled};
+use bilevel_runtime::solve::{GradientDescent, Lbfgs, OuterOptimizer, Projected, Reparametrized};
+use bilevel_runtime::updates::Adam;
+use bilevel_runtime::{BilevelProblem, Error, ProblemExt};
+use ndarray::{Array1, array};
+
+/// Inner `½(xᵀw − 1)²` with `x = (cos u, sin u)`, outer `½‖w − t‖²`: every point of a line is a minimum of the inner problem.
+struct Toy;
+
+const TARGET: [f64; 2] = [1.5, 0.8];
+
+impl BilevelProblem for Toy {
+    type Float = f64;
+    type Inner = Array1<f64>;
+    type Outer = f64;
+    type Workspace = [f64; 4];
+
+    fn workspace(&self, _: &Array1<f64>, _: &f64) -> Result<[f64; 4], Error> {
+        Ok([0.0; 4])
+    }
+
+    fn inner_value_and_grad(&self, _: &mut [f64; 4], w: &[f64], u: &[f64], w_bar: &mut [f64]) -> f64 {
+        let (sin, cos) = u[0].sin_cos();
+        let miss = cos * w[0] + sin * w[1] - 1.0;
+        w_bar.copy_from_slice(&[miss * cos, miss * sin]);
+        0.5 * miss * miss
+    }
+
+    fn inner_value_and_outer_grad(&self, at: &mut [f64; 4], w: &[f64], u: &[f64], u_bar: &mut [f64]) -> f64 {
+        let (sin, cos) = u[0].sin_cos();
+        u_bar[0] = (cos * w[0] + sin * w[1] - 1.0) * (cos * w[1] - sin * w[0]);
+        self.inner_value_and_grad(at, w, u, &mut [0.0; 2])
+    }
+
+    fn inner_curvature(&self, at: &mut [f64; 4], w: &[f64], u: &[f64]) {
+        let (sin, cos) = u[0].sin_cos();
+        *at = [cos, sin, cos * w[0] + sin * w[1] - 1.0, cos * w[1] - sin * w[0]];
+    }
+
+    fn curvature_apply(&self, at: &mut [f64; 4], v: &[f64], product: &mut [f64], mixed: Option<&mut [f64]>) {
+        let [cos, sin, miss, slope] = *at;
+        let along = cos * v[0] + sin * v[1];
+        product.copy_from_slice(&[along * cos, along * sin]);
+        if let Some(mixed) = mixed {
+            mixed[0] = slope * along + miss * (cos * v[1] - sin * v[0]);
+        }
+    }
+
+    fn inner_gradient_linearize(&self, at: &mut [f64; 4], w: &[f64], u: &[f64]) {
+        self.inner_curvature(at, w, u);
+    }
+
+    fn inner_gradient_jvp(&self, at: &mut [f64; 4], w_dot: &[f64], u_dot: &[f64], gradient_dot: &mut [f64]) {
+        let [cos, sin, miss, slope] = *at;
+        let along = cos * w_dot[0] + sin * w_dot[1] + slope * u_dot[0];
+        gradient_dot.copy_from_slice(&[along * cos - miss * sin * u_dot[0], along * sin + miss * cos * u_dot[0]]);
+    }
+
+    fn inner_gradient_vjp(&self, at: &mut [f64; 4], w: &[f64], u: &[f64], bar: &[f64], w_bar: &mut [f64], u_bar: &mut [f64]) {
+        self.inner_curvature(at, w, u);
+        self.curvature_apply(at, bar, w_bar, Some(u_bar));
+    }
+
+    fn outer_value_and_grad(&self, _: &mut [f64; 4], w: &[f64], _: &[f64], w_bar: &mut [f64], u_bar: &mut [f64]) -> f64 {
+        w_bar.copy_from_slice(&[w[0] - TARGET[0], w[1] - TARGET[1]]);
+        u_bar[0] = 0.0;
+        0.5 * (w_bar[0] * w_bar[0] + w_bar[1] * w_bar[1])
+    }
+}
+
+/// A warm start carries what it learnt from earlier outer variables; a new solve does not have it.
+#[test]
+fn a_warm_start_reaches_what_a_cold_one_cannot() {
+    let mut solver = Toy.solver(Implicit::cg()).inner(GradientDescent::new(1.0).tolerance(1e-15));
+    let distance = |w: &Array1<f64>| ((w[0] - TARGET[0]).powi(2) + (w[1] - TARGET[1]).powi(2)).sqrt();
+    let mut cold = f64::INFINITY;
+    for k in 0..1000 {
+        let solved = solver.solve_inner(&(0.002 * std::f64::consts::PI * f64::from(k)), &Array1::zeros(2)).unwrap();
+        cold = cold.min(distance(&solved.inner));
+    }
+    assert!((cold - 0.7).abs() < 1e-4, "{cold}");
+    let (middle, half) = (TARGET[1].atan2(TARGET[0]), (1.0 / 1.7_f64).acos());
+    let mut w = Array1::zeros(2);
+    for k in 0..60 {
+        let u = if k % 2 == 0 { middle + half } else { middle - half };
+        w = solver.solve_inner(&u, &w).unwrap().inner;
+    }
+    assert!(distance(&w) < 1e-12, "{}", distance(&w));
+    // The value of the warm run is not that of its outer variable.
+    let tuned = solver.minimize(&(middle - half), &w, Adam::new(0.1), 0).unwrap();
+    let retrained = solver.retrain(&tuned, &Array1::zeros(2)).unwrap();
+    assert!(tuned.value < 1e-20 && retrained.value > 0.5 * 0.49 - 1e-9 && retrained.gap == retrained.value - tuned.value);
+    assert!((distance(&retrained.inner).powi(2) / 2.0 - retrained.value).abs() < 1e-12);
+}
+
+#[test]
+fn outer_lbfgs() {
+    let problem = Quadratic::<f64>::exact();
+    let mut solver = problem.solver(Implicit::cg()).inner(Lbfgs::default().tolerance(1e-12));
+    let tuned = solver.minimize(&array![1.0, -1.0], &Array1::zeros(3), Lbfgs::default(), 25).unwrap();
+    let h = solver.hypergradient(&tuned.outer, &tuned.inner).unwrap();
+    assert!(h.gradient.dot(&h.gradient).sqrt() < 1e-7, "{}", h.gradient);
+    let adam = solver.minimize(&array![1.0, -1.0], &Array1::zeros(3), Adam::new(0.1), 25).unwrap();
+    assert!(tuned.value < adam.value);
+}
+
+#[test]
+fn bounds_and_free_variables() {
+    let run = |optimizer: &dyn Fn(&mut dyn FnMut(f64))| {
+        let mut found = f64::NAN;
+        optimizer(&mut |x| found = x);
+        found
+    };
+    fn minimize(optimizer: impl OuterOptimizer<f64>, found: &mut dyn FnMut(f64)) {
+        found(Scalar::T1.solver(Implicit::cg()).minimize(&0.2, &0.0, optimizer, 200).unwrap().outer);
+    }
+    // The minimum is at one, and beyond the upper bound of a half.
+    assert_eq!(run(&|found| minimize(Projected::new(Adam::new(0.05), 0.0, 0.5), found)), 0.5);
+    assert!((run(&|found| minimize(Projected::new(GradientDescent::new(1.0), 0.0, f64::INFINITY), found)) - 1.0).abs() < 1e-6);
+    assert!((run(&|found| minimize(Reparametrized::exp(Adam::new(0.1)), found)) - 1.0).abs() < 1e-3);
+    assert!((run(&|found| minimize(Reparametrized::softplus(GradientDescent::new(1.0)), found)) - 1.0).abs() < 1e-3);
+    assert!((run(&|found| minimize(Reparametrized::between(GradientDescent::new(1.0), 0.0, 2.0), found)) - 1.0).abs() < 1e-2);
+    let error = Scalar::T1.solver(Implicit::cg()).minimize(&-0.2, &0.0, Reparametrized::exp(Adam::new(0.1)), 5).unwrap_err();
+    assert!(matches!(&error, Error::OuterStep { step: 0, source } if matches!(**source, Error::NonFiniteElement { .. })), "{error}");
+    let error = Scalar::T1.solver(Implicit::cg()).minimize(&0.2, &0.0, Projected::new(Adam::new(0.1), 1.0, 0.0), 5).unwrap_err();
+    assert!(matches!(error, Error::InvalidSetting { setting: "Projected::new", .. }), "{error}");
+}
+
+/// On the simplex the weights of two problems find the mixture that validates best.
+#[test]
+fn a_simplex() {
+    let problem = Quadratic::<f64>::exact();
+    let mut solver = problem.solver(Implicit::cg()).inner(Lbfgs::default().tolerance(1e-10));
+    let tuned = solver.minimize(&array![0.5, 0.5], &Array1::zeros(3), Reparametrized::simplex(GradientDescent::new(0.5)), 3000).unwrap();
+    assert!((tuned.outer.sum() - 1.0).abs() < 1e-14 && tuned.outer.iter().all(|x| *x > 0.0), "{}", tuned.outer);
+    // Where it ends, the gradient along the simplex vanishes, or the point is a corner.
+    let h = solver.hypergradient(&tuned.outer, &tuned.inner).unwrap().gradient;
+    let mean = tuned.outer.dot(&h);
+    assert!(tuned.outer.iter().zip(&h).all(|(x, h)| (x * (h - mean)).abs() < 1e-3), "{} {h}", tuned.outer);
+}
+
+#[test]
+fn early_stopping() {
+    let mut solver = Scalar::T1.solver(Implicit::cg()).early_stopping(5, |lambda, _| (lambda - 0.6).powi(2));
+    let tuned = solver.minimize(&0.2, &0.0, Adam::new(0.02), 1000).unwrap();
+    assert!((tuned.outer - 0.6).abs() < 0.02 && tuned.trace.len() == tuned.best_step + 7, "{} {}", tuned.outer, tuned.trace.len());
+    assert_eq!(tuned.held_out, Some((tuned.outer - 0.6).powi(2)));
+    assert_eq!(tuned.trace[tuned.best_step].held_out, tuned.held_out);
+    // Without it the run goes on to the minimum.
+    let tuned = Scalar::T1.solver(Implicit::cg()).minimize(&0.2, &0.0, Adam::new(0.02), 200).unwrap();
+    assert!((tuned.outer - 1.0).abs() < 0.02 && tuned.held_out.is_none() && tuned.trace.len() == 200);
+}
+
+#[test]
+fn traces_in_files() {
+    let mut solver = Scalar::T1.solver(Implicit::cg());
+    let tuned = solver.minimize(&0.2, &0.0, Adam::new(0.02), 3).unwrap();
+    let csv = tuned.trace_csv();
+    let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert!(lines.len() == 4 && lines.iter().all(|line| line.len() == lines[0].len()));
+    let column = |name: &str| lines[0].iter().position(|column| *column == name).unwrap();
+    for (k, (line, entry)) in lines[1..].iter().zip(&tuned.trace).enumerate() {
+        assert_eq!(line[column("step")].parse::<usize>().unwrap(), k);
+        assert_eq!(line[column("value")].parse::<f64>().unwrap(), entry.value);
+        assert_eq!(line[column("n_products")].parse::<usize>().unwrap(), entry.report.n_products);
+        assert_eq!(line[column("error_bound")].parse::<f64>().unwrap(), entry.report.error_bound.as_ref().unwrap().value);
+        assert_eq!(line[column("held_out")], "");
+    }
+    let json = tuned.trace_json();
+    assert!(
+        json.starts_with("[\n  {\"step\": 0, \"value\": ") && json.contains("\"held_out\": null") && json.ends_with("}\n]\n"),
+        "{json}"
+    );
+    assert_eq!(json.matches('{').count(), 3);
+}
+
+/// A file that is removed at the end of the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> Self {
+        File(std::env::temp_dir().join(format!("bilevel-{}-{name}", std::process::id())))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A run of 20 steps with checkpoints after every 7, and one that ends after 10 steps and is resumed from the first of them.
+fn interrupted<P, M, O>(name: &str, problem: &P, method: M, optimizer: O, outer: P::Outer, inner: P::Inner)
+where
+    P: BilevelProblem<Outer: PartialEq + std::fmt::Debug, Inner: PartialEq + std::fmt::Debug>,
+    M: DefaultInner + Method<P, M::Inner> + Copy,
+    O: OuterOptimizer<P::Float> + Copy,
+{
+    let (whole, part) = (File::new(&format!("{name}-whole")), File::new(&format!("{name}-part")));
+    let expected = problem.solver(method).checkpoint(&whole.0, 7).minimize(&outer, &inner, optimizer, 20).unwrap();
+    problem.solver(method).checkpoint(&part.0, 7).minimize(&outer, &inner, optimizer, 10).unwrap();
+    let tuned = problem.solver(method).checkpoint(&part.0, 7).resume(&outer, &inner, optimizer, 20).unwrap();
+    assert_eq!((tuned.first_step, tuned.trace.len()), (7, 13), "{name}");
+    assert_eq!(
+        (&tuned.outer, &tuned.inner, tuned.value, tuned.best_step),
+        (&expected.outer, &expected.inner, expected.value, expected.best_step),
+        "{name}"
+    );
+    for (resumed, whole) in tuned.trace.iter().zip(&expected.trace[7..]) {
+        assert_eq!((resumed.value, resumed.gradient_norm, &resumed.report), (whole.value, whole.gradient_norm, &whole.report), "{name}");
+    }
+    assert!(tuned.trace[0].seconds > 0.0 && tuned.trace_csv().lines().nth(1).unwrap().starts_with("7,"));
+}
+
+#[test]
+fn a_resumed_run_goes_on_bit_for_bit() {
+    let logistic = Logistic::<f64>::new(6);
+    let at = || (Array1::from_elem(6, -3.0), Array1::zeros(6));
+    let cg = Implicit::cg().tolerance(1e-5);
+    interrupted("adam", &logistic, cg, Adam::new(0.1), at().0, at().1);
+    interrupted("lbfgs", &logistic, cg, Lbfgs::default(), at().0, at().1);
+    interrupted("projected", &logistic, cg, Projected::new(Adam::new(0.1), -3.05, 3.0), at().0, at().1);
+    interrupted("between", &logistic, cg, Reparametrized::between(Lbfgs::default(), -5.0, 1.0), at().0, at().1);
+    let sketch = cg.preconditioner(Preconditioner::nystrom(2).every(5));
+    interrupted("sketch", &logistic, sketch, Adam::new(0.1), at().0, at().1);
+    interrupted("evograd", &logistic, EvoGrad::default().sigma(0.1), Adam::new(0.1), at().0, at().1);
+    #[cfg(feature = "linalg")]
+    interrupted("direct", &logistic, Implicit::direct(), Adam::new(0.1), at().0, at().1);
+    let ridge = Ridge::<f32>::new(4);
+    interrupted("single", &ridge, Implicit::cg(), Adam::new(0.1), Array1::from_elem(4, -1.0), Array1::zeros(4));
+}
+
+#[test]
+fn an_unrolled_run_is_resumed_too() {
+    let ridge = Ridge::<f64>::new(4);
+    let (whole, part) = (File::new("unrolled-whole"), File::new("unrolled-part"));
+    let (outer, inner) = (Array1::from_elem(4, -1.0), Array1::zeros(4));
+    let run = |file: &File, n| {
+        ridge.solver(Unrolled::mixed().steps(5)).inner(GradientDescent::new(0.3)).checkpoint(&file.0, 4).minimize(
+            &outer,
+            &inner,
+            Adam::new(0.1),
+            n,
+        )
+    };
+    let expected = run(&whole, 9).unwrap();
+    run(&part, 5).unwrap();
+    let mut solver = ridge.solver(Unrolled::mixed().steps(5)).inner(GradientDescent::new(0.3)).checkpoint(&part.0, 4);
+    let tuned = solver.resume(&outer, &inner, Adam::new(0.1), 9).unwrap();
+    assert_eq!((tuned.outer, tuned.inner, tuned.value), (expected.outer, expected.inner, expected.value));
+}
+
+#[test]
+fn a_file_of_another_run_is_refused() {
+    let file = File::new("refused");
+    let problem = Ridge::<f64>::new(4);
+    let (outer, inner) = (Array1::from_elem(4, -1.0), Array1::zeros(4));
+    problem.solver(Implicit::cg()).checkpoint(&file.0, 2).minimize(&outer, &inner, Adam::new(0.1), 3).unwrap();
+    let reason = |result: Result<_, Error>| match result.map(|tuned: bilevel_runtime::solver::TunedOf<Ridge<f64>>| tuned.value) {
+        Err(Error::Checkpoint { reason, path }) => {
+            assert!(path.contains("refused"));
+            reason
+        }
+        other => panic!("{other:?}"),
+    };
+    let resume = || problem.solver(Implicit::cg()).checkpoint(&file.0, 2);
+    assert!(resume().resume(&outer, &inner, Adam::new(0.1), 5).is_ok());
+    let other = reason(resume().resume(&outer, &inner, Lbfgs::default(), 5));
+    assert!(other.starts_with("its outer optimiser is `") && other.contains("Lbfgs"), "{other}");
+    let other = reason(problem.solver(Implicit::minres()).checkpoint(&file.0, 2).resume(&outer, &inner, Adam::new(0.1), 5));
+    assert!(other.starts_with("its method is `"), "{other}");
+    let larger = Ridge::<f64>::new(5);
+    let other =
+        reason(larger.solver(Implicit::cg()).checkpoint(&file.0, 2).resume(&Array1::zeros(5), &Array1::zeros(5), Adam::new(0.1), 5));
+    assert!(other.starts_with("its inner variable is `inner variable [[4]]`"), "{other}");
+    let logistic = Logistic::<f64>::new(4);
+    let error = logistic.solver(Implicit::cg()).checkpoint(&file.0, 2).resume(&outer, &inner, Adam::new(0.1), 5).unwrap_err();
+    assert!(error.to_string().contains("its problem is `"), "{error}");
+
+    // Another version, with a hash that fits.
+    let text = std::fs::read_to_string(&file.0).unwrap();
+    let version = format!("version = {}", env!("CARGO_PKG_VERSION"));
+    let body = text[..text.rfind("hash").unwrap()].replace(&version, "version = 0.0.0");
+    let hash = body.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    std::fs::write(&file.0, format!("{body}hash {hash:016x}\n")).unwrap();
+    let other = reason(resume().resume(&outer, &inner, Adam::new(0.1), 5));
+    assert!(other.starts_with("its version is `0.0.0`"), "{other}");
+
+    // Damage of any kind.
+    for damaged in [&text[..text.len() / 2], "", "hash", &text.replace("progress", "prograss"), &text.replacen("0000", "0001", 1)] {
+        std::fs::write(&file.0, damaged).unwrap();
+        assert_eq!(reason(resume().resume(&outer, &inner, Adam::new(0.1), 5)), "it is damaged, or no checkpoint");
+    }
+    std::fs::remove_file(&file.0).unwrap();
+    assert!(reason(resume().resume(&outer, &inner, Adam::new(0.1), 5)).starts_with("it cannot be read"));
+    let error = problem.solver(Implicit::cg()).resume(&outer, &inner, Adam::new(0.1), 5).unwrap_err();
+    assert!(matches!(error, Error::MissingSetting { setting: "Solver::checkpoint", .. }), "{error}");
+    let nowhere = std::env::temp_dir().join("bilevel-no-such-folder").join("file");
+    let error = problem.solver(Implicit::cg()).checkpoint(nowhere, 1).minimize(&outer, &inner, Adam::new(0.1), 5).unwrap_err();
+    assert!(error.to_string().contains("it cannot be written"), "{error}");
+}
