@@ -205,6 +205,13 @@ pub enum Error {
         /// What does not hold, and what to do about it.
         message: &'static str,
     },
+    /// A setting that the method has no use for.
+    NotApplicable {
+        /// The setting, for example `Solver::tolerances`.
+        setting: &'static str,
+        /// What it is for.
+        reason: &'static str,
+    },
     /// A file with the state of a run cannot be used.
     Checkpoint {
         /// The file.
@@ -306,6 +313,7 @@ impl fmt::Display for Error {
                 "`{method}` needs a symmetric Hessian, but the inner loss uses `stop_gradient` or a rule of its own: use `Unrolled::reverse`"
             ),
             Error::CheckFailed { function, message } => write!(f, "`{function}`: {message}"),
+            Error::NotApplicable { setting, reason } => write!(f, "`{setting}` does not go with this method: {reason}"),
             Error::Checkpoint { path, reason } => write!(f, "the checkpoint `{path}` cannot be used: {reason}"),
             Error::OuterStep { step, source } => write!(f, "in outer step {step}: {source}"),
         }

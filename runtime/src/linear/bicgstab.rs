@@ -57,6 +57,10 @@ impl KrylovSolver for BiCgStab {
     fn limits(&self) -> Limits {
         self.limits
     }
+
+    fn with_limits(&self, limits: Limits) -> Self {
+        BiCgStab { limits }
+    }
 }
 
 /// How a run of iterations ended.

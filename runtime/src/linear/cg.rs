@@ -69,6 +69,10 @@ impl KrylovSolver for Cg {
     fn limits(&self) -> Limits {
         self.limits
     }
+
+    fn with_limits(&self, limits: Limits) -> Self {
+        Cg { limits, ..*self }
+    }
 }
 
 /// Solves `H x̂ = b / ‖b‖` roughly, for a direction of descent: without the true residual, which costs a product. The tolerance is on the

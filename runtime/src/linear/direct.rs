@@ -366,6 +366,10 @@ impl<T: Real> LinearSolver<T> for Direct {
         memory.factors = Factors::None;
     }
 
+    fn at_tolerance(&self, _: f64) -> Self {
+        *self
+    }
+
     fn bytes(memory: &DirectMemory<T>) -> usize {
         let DirectMemory { signature, matrix, factor, diagonal, beside, order: [order, inverse], rhs, residual, product, .. } = memory;
         bytes_of(&[signature, matrix, factor, diagonal, beside, rhs, residual, product]) + bytes_of(&[order, inverse])

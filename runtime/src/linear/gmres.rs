@@ -80,6 +80,10 @@ impl KrylovSolver for Gmres {
     fn limits(&self) -> Limits {
         self.limits
     }
+
+    fn with_limits(&self, limits: Limits) -> Self {
+        Gmres { limits, ..*self }
+    }
 }
 
 impl<T: Float> GmresCycle<T> {

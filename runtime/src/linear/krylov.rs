@@ -70,7 +70,7 @@ pub trait Cycle<T: Float> {
 }
 
 /// A solver that is rounds of a cycle.
-pub trait KrylovSolver {
+pub trait KrylovSolver: Clone {
     /// Its iteration.
     type Cycle<T: Float>: Cycle<T>;
 
@@ -82,6 +82,10 @@ pub trait KrylovSolver {
 
     /// Tolerance and most iterations.
     fn limits(&self) -> Limits;
+
+    /// The same solver with others.
+    #[must_use]
+    fn with_limits(&self, limits: Limits) -> Self;
 }
 
 /// Vectors of a solve by a Krylov solver.
@@ -192,6 +196,10 @@ impl<T: Float, S: KrylovSolver> LinearSolver<T> for S {
 
     fn forget(&self, memory: &mut Self::Memory) {
         memory.cycle.forget();
+    }
+
+    fn at_tolerance(&self, tolerance: f64) -> Self {
+        self.with_limits(Limits { tolerance: Some(tolerance), ..self.limits() })
     }
 
     fn bytes(memory: &Self::Memory) -> usize {

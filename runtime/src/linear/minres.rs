@@ -53,6 +53,10 @@ impl KrylovSolver for Minres {
     fn limits(&self) -> Limits {
         self.limits
     }
+
+    fn with_limits(&self, limits: Limits) -> Self {
+        Minres { limits }
+    }
 }
 
 impl<T: Float> Cycle<T> for MinresCycle<T> {

@@ -64,7 +64,7 @@ impl<T: Float, F: FnMut(&[T], &mut [T])> Operator<T> for F {
 }
 
 /// A way to solve `H x = b`.
-pub trait LinearSolver<T: Float> {
+pub trait LinearSolver<T: Float>: Clone {
     /// Vectors that one solve needs, kept from one solve to the next.
     type Memory;
 
@@ -96,6 +96,10 @@ pub trait LinearSolver<T: Float> {
     fn forget(&self, memory: &mut Self::Memory) {
         let _ = memory;
     }
+
+    /// The same solver with another relative residual to reach; solvers that are no iterations stay as they are.
+    #[must_use]
+    fn at_tolerance(&self, tolerance: f64) -> Self;
 
     /// The bytes of all vectors in the memory.
     fn bytes(memory: &Self::Memory) -> usize;

@@ -178,6 +178,10 @@ impl<T: Float> LinearSolver<T> for Neumann {
         truncated_cg(operator, b, unit_solution, cg, tolerance, default_max_iterations(b.len()))
     }
 
+    fn at_tolerance(&self, tolerance: f64) -> Self {
+        self.tolerance(tolerance)
+    }
+
     fn bytes(memory: &NeumannMemory<T>) -> usize {
         bytes_of(&[&memory.rhs, &memory.term, &memory.product]) + memory.cg.as_ref().map_or(0, <super::Cg as LinearSolver<T>>::bytes)
     }

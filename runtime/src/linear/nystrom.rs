@@ -182,6 +182,10 @@ impl<T: Float> LinearSolver<T> for Nystrom {
         truncated_cg(operator, b, unit_solution, cg, tolerance, default_max_iterations(b.len()))
     }
 
+    fn at_tolerance(&self, _: f64) -> Self {
+        *self
+    }
+
     fn bytes(memory: &NystromMemory<T>) -> usize {
         let NystromMemory { rhs, direction, product, coordinates, columns, small, exchanges, weights, cg } = memory;
         bytes_of(&[rhs, direction, product, columns, small, weights])

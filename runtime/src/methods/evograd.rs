@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::implicit::{check_finite, outer_loss};
-use super::{DefaultInner, Kernels, Method, Point, Sizes};
+use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
 use crate::random::SplitMix;
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs};
 use crate::{BilevelProblem, Error, Float, Report, vector};
@@ -289,6 +289,10 @@ impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for
             ..Report::new(inner_outcome, n_gradients, n_products)
         };
         Ok((value, report))
+    }
+
+    fn adapted(&self, inner_solver: &I, settings: Adapted) -> Option<(Self, I)> {
+        Some((*self, settings.inner(inner_solver)))
     }
 
     fn save(&self, memory: &Self::Memory) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! Implicit hypergradients whose curvature products are differences of gradients.
 
 use super::implicit::{DISTANCE_LIMIT, check_finite, check_linear, check_stationary, outer_loss, solve_inner};
-use super::{DefaultInner, Kernels, Method, Point, Sizes};
+use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
 use crate::linear::{Cg, CgMemory, LinearSolver, Operator};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, Objective};
 use crate::{BilevelProblem, Error, Float, Report, vector};
@@ -19,6 +19,7 @@ pub struct FiniteDifferences {
     radius: Option<f64>,
     tolerance: Option<f64>,
     max_iterations: Option<usize>,
+    unconverged: bool,
 }
 
 /// Vectors of a hypergradient by [`FiniteDifferences`].
@@ -152,7 +153,7 @@ impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for
         inner_solver: &I,
         Point { outer, inner }: Point<'_, T>,
     ) -> Result<T, Error> {
-        solve_inner(kernels, inner_solver, &mut memory.inner, outer, inner)?;
+        solve_inner(kernels, inner_solver, &mut memory.inner, (outer, inner), self.unconverged)?;
         outer_loss(kernels, outer, inner, &mut memory.inner_bar, &mut memory.mixed)
     }
 
@@ -177,7 +178,7 @@ impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for
     ) -> Result<(T, Report), Error> {
         let FiniteDifferencesMemory { inner_bar, solution, mixed, point, below, mixed_below, cg, inner: inner_memory } = memory;
         kernels.take_counts();
-        let inner_outcome = solve_inner(kernels, inner_solver, inner_memory, outer, inner)?;
+        let inner_outcome = solve_inner(kernels, inner_solver, inner_memory, (outer, inner), self.unconverged)?;
         let value = outer_loss(kernels, outer, inner, inner_bar, gradient)?;
         check_finite("the gradient of the outer loss", inner_bar)?;
 
@@ -188,7 +189,7 @@ impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for
         let mut hessian = Differences { kernels, outer, inner, radius: radius * size, point, below, mixed, mixed_below };
         let linear = self.cg::<T>().solve(&mut hessian, inner_bar, solution, cg);
         check_linear(&linear)?;
-        if let Some(largest_curvature) = linear.largest_curvature {
+        if let Some(largest_curvature) = linear.largest_curvature.filter(|_| !self.unconverged) {
             check_stationary(&inner_outcome, DISTANCE_LIMIT * largest_curvature, inner)?;
         }
         vector::axpy(-T::from_f64(linear.rhs_norm), mixed, gradient);
@@ -201,5 +202,11 @@ impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for
             ..Report::new(inner_outcome, n_gradients, n_products)
         };
         Ok((value, report))
+    }
+
+    fn adapted(&self, inner_solver: &I, settings: Adapted) -> Option<(Self, I)> {
+        let unconverged = self.unconverged || settings.inner_iterations.is_some();
+        let method = FiniteDifferences { tolerance: settings.tolerance.or(self.tolerance), unconverged, ..*self };
+        Some((method, settings.inner(inner_solver)))
     }
 }

@@ -16,8 +16,8 @@ pub use kernels::{InnerLoss, Kernels};
 pub use unrolled::{Checkpoints, Dynamics, Unrolled, UnrolledMemory, UnrolledOutcome};
 pub(crate) use unrolled::{Start, check_finite_at};
 
-use crate::solve::InnerOutcome;
-use crate::{BilevelProblem, Error, Report};
+use crate::solve::{InnerOutcome, InnerSolver};
+use crate::{BilevelProblem, Error, Float, Report};
 
 /// The outer variable, and where the inner one starts and ends.
 pub struct Point<'a, T> {
@@ -49,6 +49,23 @@ impl Sizes<'_> {
     #[must_use]
     pub fn n_outer(&self) -> usize {
         self.outer.iter().sum()
+    }
+}
+
+/// What an outer step changes in the settings of a method and its inner solver.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Adapted {
+    /// The tolerance of the inner solver and of the linear one.
+    pub tolerance: Option<f64>,
+    /// The most iterations of the inner solver, which then need not reach a stationary point.
+    pub inner_iterations: Option<usize>,
+}
+
+impl Adapted {
+    /// The inner solver with these settings.
+    fn inner<T: Float, I: InnerSolver<T>>(&self, inner_solver: &I) -> I {
+        let adapted = self.tolerance.map_or_else(|| inner_solver.clone(), |tolerance| inner_solver.at_tolerance(tolerance));
+        self.inner_iterations.map_or_else(|| adapted.clone(), |n| adapted.limited(n))
     }
 }
 
@@ -123,6 +140,15 @@ pub trait Method<P: BilevelProblem, I> {
         point: Point<'_, P::Float>,
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error>;
+
+    /// The method and the inner solver with settings for one outer step; none where they have no such settings.
+    fn adapted(&self, inner_solver: &I, settings: Adapted) -> Option<(Self, I)>
+    where
+        Self: Sized,
+    {
+        let _ = (inner_solver, settings);
+        None
+    }
 
     /// All numbers that later hypergradients depend on, for a file.
     fn save(&self, memory: &Self::Memory) -> Vec<f64> {

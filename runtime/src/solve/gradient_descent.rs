@@ -80,6 +80,14 @@ impl<T: Float> InnerSolver<T> for GradientDescent {
         Ok(GradientDescentMemory { gradient: vector::zeros(n), trial: vector::zeros(n), trial_gradient: vector::zeros(n) })
     }
 
+    fn at_tolerance(&self, tolerance: f64) -> Self {
+        self.tolerance(tolerance)
+    }
+
+    fn limited(&self, max_iterations: usize) -> Self {
+        self.max_iterations(max_iterations)
+    }
+
     fn minimize(&self, objective: &mut impl Objective<T>, w: &mut [T], memory: &mut Self::Memory) -> Result<InnerOutcome, Error> {
         let GradientDescentMemory { gradient, trial, trial_gradient } = memory;
         let mut value = objective.value_and_grad(w, gradient);

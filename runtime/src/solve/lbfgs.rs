@@ -74,6 +74,14 @@ impl<T: Float> InnerSolver<T> for Lbfgs {
         })
     }
 
+    fn at_tolerance(&self, tolerance: f64) -> Self {
+        self.tolerance(tolerance)
+    }
+
+    fn limited(&self, max_iterations: usize) -> Self {
+        self.max_iterations(max_iterations)
+    }
+
     fn minimize(&self, objective: &mut impl Objective<T>, w: &mut [T], memory: &mut LbfgsMemory<T>) -> Result<InnerOutcome, Error> {
         let LbfgsMemory { gradient, direction, trial, trial_gradient, history } = memory;
         history.clear();

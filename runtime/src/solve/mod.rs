@@ -35,7 +35,7 @@ pub trait Objective<T: Float> {
 /// A way to find a stationary point of an inner loss.
 ///
 /// Every solver stops as soon as `‖∇f‖₂` is at most its tolerance, also before its first step. It allocates nothing while it iterates.
-pub trait InnerSolver<T: Float> {
+pub trait InnerSolver<T: Float>: Clone {
     /// Vectors that one solve needs, kept from one solve to the next.
     type Memory;
 
@@ -51,6 +51,14 @@ pub trait InnerSolver<T: Float> {
     /// [`Error::NonFinite`] where the loss or its gradient is not finite at the start or wherever the solver can go from an iterate,
     /// [`Error::UnboundedBelow`] where it decreases without end. Running out of iterations is not an error: see [`InnerOutcome::stop`].
     fn minimize(&self, objective: &mut impl Objective<T>, w: &mut [T], memory: &mut Self::Memory) -> Result<InnerOutcome, Error>;
+
+    /// The same solver with another norm `‖∇f‖₂` to reach.
+    #[must_use]
+    fn at_tolerance(&self, tolerance: f64) -> Self;
+
+    /// The same solver with at most so many iterations.
+    #[must_use]
+    fn limited(&self, max_iterations: usize) -> Self;
 }
 
 /// A way to improve the outer variable, one hypergradient at a time.

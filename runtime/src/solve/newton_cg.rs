@@ -62,6 +62,14 @@ impl<T: Float> InnerSolver<T> for NewtonCg {
         })
     }
 
+    fn at_tolerance(&self, tolerance: f64) -> Self {
+        self.tolerance(tolerance)
+    }
+
+    fn limited(&self, max_iterations: usize) -> Self {
+        self.max_iterations(max_iterations)
+    }
+
     fn minimize(&self, objective: &mut impl Objective<T>, w: &mut [T], memory: &mut Self::Memory) -> Result<InnerOutcome, Error> {
         let NewtonCgMemory { gradient, direction, trial, trial_gradient, cg } = memory;
         let mut value = objective.value_and_grad(w, gradient);

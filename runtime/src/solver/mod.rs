@@ -19,7 +19,8 @@ pub trait ProblemExt: BilevelProblem + Sized {
             problem: self,
             method,
             inner_solver: M::Inner::default(),
-            start: Start::Warm,
+            start: Start::WarmFull,
+            tolerances: None,
             on_step: None,
             held_out: None,
             checkpoint: None,
@@ -39,6 +40,7 @@ pub struct Solver<'p, P: BilevelProblem, M: Method<P, I>, I> {
     method: M,
     inner_solver: I,
     start: Start,
+    tolerances: Option<Tolerances>,
     on_step: Option<OnStep<'p, P>>,
     held_out: Option<HeldOut<'p, P>>,
     checkpoint: Option<(PathBuf, usize)>,
@@ -62,11 +64,81 @@ type OnStep<'p, P> = Box<dyn FnMut(&Step<'_, P>) -> ControlFlow<()> + 'p>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Start {
-    /// From the result of the step before.
+    /// From the result of the step before, solved as the inner solver is told to.
     #[default]
-    Warm,
+    WarmFull,
+    /// From the result of the step before, with at most so many iterations of the inner solver, which need not reach a stationary point: the hypergradient is then
+    /// that of the point that was reached. For methods with an inner solver.
+    WarmPartial(usize),
     /// From the inner variable given to [`Solver::minimize`], at every step.
     Cold,
+}
+
+#[allow(non_upper_case_globals)]
+impl Start {
+    /// The same as [`Start::WarmFull`].
+    pub const Warm: Start = Start::WarmFull;
+}
+
+/// The tolerance of each outer step, for the inner solver and for the linear one (Pedregosa, 2016): early steps need not be exact.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
+pub struct Tolerances {
+    first: f64,
+    fall: Fall,
+    least: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fall {
+    Geometric(f64),
+    Power(f64),
+}
+
+impl Default for Tolerances {
+    /// From 10⁻³, a tenth less at every step.
+    fn default() -> Self {
+        Tolerances::geometric(1e-3, 0.9)
+    }
+}
+
+impl Tolerances {
+    /// `first`, and at every step `factor` times that of the step before.
+    pub fn geometric(first: f64, factor: f64) -> Self {
+        Tolerances { first, fall: Fall::Geometric(factor), least: 0.0 }
+    }
+
+    /// `first / (k + 1)^exponent` at step `k`. The theory asks for exponents above 1.
+    pub fn power(first: f64, exponent: f64) -> Self {
+        Tolerances { first, fall: Fall::Power(exponent), least: 0.0 }
+    }
+
+    /// No tolerance below this. Default: 0, for as much as rounding allows.
+    pub fn least(mut self, least: f64) -> Self {
+        self.least = least;
+        self
+    }
+
+    fn at(&self, step: usize) -> f64 {
+        let tolerance = match self.fall {
+            Fall::Geometric(factor) => self.first * factor.powf(step as f64),
+            Fall::Power(exponent) => self.first / (step as f64 + 1.0).powf(exponent),
+        };
+        tolerance.max(self.least)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let fall = match self.fall {
+            Fall::Geometric(factor) if factor > 0.0 && factor <= 1.0 => Ok(()),
+            Fall::Geometric(factor) => Err(("Tolerances::geometric", factor, "above 0 and at most 1")),
+            Fall::Power(exponent) if exponent.is_finite() && exponent >= 0.0 => Ok(()),
+            Fall::Power(exponent) => Err(("Tolerances::power", exponent, "finite and not negative")),
+        };
+        let sizes = [("the first of Tolerances", self.first), ("Tolerances::least", self.least)];
+        let sizes = sizes.into_iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0));
+        let wrong = fall.err().or(sizes.map(|(setting, value)| (setting, value, "finite and not negative")));
+        wrong.map_or(Ok(()), |(setting, value, requirement)| Err(Error::InvalidSetting { setting, value, requirement }))
+    }
 }
 
 /// A hypergradient, the point it belongs to, and how far it can be trusted.
@@ -180,14 +252,22 @@ impl<'p, P: BilevelProblem, M: Method<P, I>, I> Solver<'p, P, M, I> {
     where
         M: Method<P, J>,
     {
-        let Solver { problem, method, start, on_step, held_out, checkpoint, .. } = self;
-        Solver { problem, method, inner_solver, start, on_step, held_out, checkpoint, session: None }
+        let Solver { problem, method, start, tolerances, on_step, held_out, checkpoint, .. } = self;
+        Solver { problem, method, inner_solver, start, tolerances, on_step, held_out, checkpoint, session: None }
     }
 
-    /// Chooses where the inner solves of [`minimize`](Self::minimize) start. Default: [`Start::Warm`].
+    /// Chooses where the inner solves of [`minimize`](Self::minimize) start. Default: [`Start::WarmFull`].
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;
+        self
+    }
+
+    /// Solves inner problem and linear system of each step of [`minimize`](Self::minimize) to a tolerance of its own, in the place of those of the method and of the
+    /// inner solver. For methods with an inner solver.
+    #[must_use]
+    pub fn tolerances(mut self, tolerances: Tolerances) -> Self {
+        self.tolerances = Some(tolerances);
         self
     }
 

@@ -4,8 +4,9 @@ use std::any::type_name;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{Method, Session, Solver, Start, Step, Tuned, TunedOf};
+use super::{Method, Session, Solver, Start, Step, Tolerances, Tuned, TunedOf};
 use crate::checkpoint::{self, Identity};
+use crate::methods::Adapted;
 use crate::params::check_finite_leaves;
 use crate::solve::OuterOptimizer;
 use crate::trace::TraceEntry;
@@ -54,13 +55,16 @@ impl<P: BilevelProblem, M: Method<P, I>, I> Solver<'_, P, M, I> {
         n_steps: usize,
         resumed: bool,
     ) -> Result<TunedOf<P>, Error> {
-        let Solver { problem, method, inner_solver, start, on_step, held_out, checkpoint, session } = self;
+        let Solver { problem, method, inner_solver, start, tolerances, on_step, held_out, checkpoint, session } = self;
         let file = match checkpoint.as_ref() {
             Some((_, 0)) => return Err(Error::InvalidSetting { setting: "Solver::checkpoint", value: 0.0, requirement: "at least 1" }),
             Some((path, every)) => Some((path.as_path(), *every)),
             None if resumed => return Err(Error::MissingSetting { setting: "Solver::checkpoint", reason: "to resume needs a file" }),
             None => None,
         };
+        if let Some(tolerances) = tolerances {
+            tolerances.check()?;
+        }
         let session = Session::open(session, problem, method, inner_solver, outer, inner)?;
         let identity = identity::<P, M, I, O>(session, *start);
         let mut state = optimizer.state(session.outer.len())?;
@@ -82,7 +86,11 @@ impl<P: BilevelProblem, M: Method<P, I>, I> Solver<'_, P, M, I> {
             if *start == Start::Cold {
                 session.inner.copy_from_slice(&progress.first_inner);
             }
-            let (value, report) = session.hypergradient(method, inner_solver).map_err(in_step(index))?;
+            let (value, report) = match adapted(method, inner_solver, *start, *tolerances, index)? {
+                Some((method, inner_solver)) => session.hypergradient(&method, &inner_solver),
+                None => session.hypergradient(method, inner_solver),
+            }
+            .map_err(in_step(index))?;
             let (own_score, held_out_loss) = score(value, session);
             progress.best.offer(own_score, held_out_loss, value, index, session);
             let gradient_norm = vector::norm(&session.gradient);
@@ -109,11 +117,36 @@ impl<P: BilevelProblem, M: Method<P, I>, I> Solver<'_, P, M, I> {
         if *start == Start::Cold {
             session.inner.copy_from_slice(&progress.first_inner);
         }
-        let value = session.value(method, inner_solver).map_err(in_step(n_steps))?;
+        let value = match adapted(method, inner_solver, *start, *tolerances, n_steps)? {
+            Some((method, inner_solver)) => session.value(&method, &inner_solver),
+            None => session.value(method, inner_solver),
+        }
+        .map_err(in_step(n_steps))?;
         let (own_score, held_out_loss) = score(value, session);
         progress.best.offer(own_score, held_out_loss, value, n_steps, session);
         Ok(progress.best.tuned(outer, inner, first_step, trace))
     }
+}
+
+/// Method and inner solver as a step wants them, if that is not as they are.
+fn adapted<P: BilevelProblem, M: Method<P, I>, I>(
+    method: &M,
+    inner_solver: &I,
+    start: Start,
+    tolerances: Option<Tolerances>,
+    step: usize,
+) -> Result<Option<(M, I)>, Error> {
+    let inner_iterations = match start {
+        Start::WarmPartial(n) => Some(n),
+        Start::WarmFull | Start::Cold => None,
+    };
+    if inner_iterations.is_none() && tolerances.is_none() {
+        return Ok(None);
+    }
+    let settings = Adapted { tolerance: tolerances.map(|tolerances| tolerances.at(step)), inner_iterations };
+    let setting = if inner_iterations.is_some() { "Start::WarmPartial" } else { "Solver::tolerances" };
+    let reason = "it is for methods with an inner solver, and unrolled ones make the steps that they are told";
+    method.adapted(inner_solver, settings).ok_or(Error::NotApplicable { setting, reason }).map(Some)
 }
 
 fn in_step(step: usize) -> impl FnOnce(Error) -> Error {

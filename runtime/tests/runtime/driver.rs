@@ -6,6 +6,7 @@ use crate::problems::{Logistic, Quadratic, Ridge, Scalar};
 use bilevel_runtime::linear::Preconditioner;
 use bilevel_runtime::methods::{DefaultInner, EvoGrad, Implicit, Method, Unrolled};
 use bilevel_runtime::solve::{GradientDescent, Lbfgs, OuterOptimizer, Projected, Reparametrized};
+use bilevel_runtime::solver::{Start, Tolerances};
 use bilevel_runtime::updates::Adam;
 use bilevel_runtime::{BilevelProblem, Error, ProblemExt};
 use ndarray::{Array1, array};
@@ -97,6 +98,63 @@ fn a_warm_start_reaches_what_a_cold_one_cannot() {
     let retrained = solver.retrain(&tuned, &Array1::zeros(2)).unwrap();
     assert!(tuned.value < 1e-20 && retrained.value > 0.5 * 0.49 - 1e-9 && retrained.gap == retrained.value - tuned.value);
     assert!((distance(&retrained.inner).powi(2) / 2.0 - retrained.value).abs() < 1e-12);
+}
+
+#[test]
+fn tolerances_that_fall() {
+    let problem = Logistic::<f64>::new(6);
+    let run = |tolerances: Option<Tolerances>| {
+        let solver = problem.solver(Implicit::cg().error_bound(false)).inner(Lbfgs::default().tolerance(1e-12));
+        let mut solver = match tolerances {
+            Some(tolerances) => solver.tolerances(tolerances),
+            None => solver,
+        };
+        solver.minimize(&Array1::from_elem(6, -3.0), &Array1::zeros(6), Adam::new(0.05), 40).unwrap()
+    };
+    let tight = run(None);
+    for tolerances in [Tolerances::default(), Tolerances::power(1e-3, 2.0), Tolerances::geometric(1e-3, 0.7).least(1e-9)] {
+        let tuned = run(Some(tolerances));
+        let cost = |tuned: &bilevel_runtime::solver::TunedOf<Logistic<f64>>| -> usize {
+            tuned.trace.iter().map(|entry| entry.report.n_gradients + entry.report.n_products).sum()
+        };
+        assert!(cost(&tuned) < cost(&tight), "{} {}", cost(&tuned), cost(&tight));
+        assert!(tuned.outer.iter().zip(&tight.outer).all(|(a, b)| (a - b).abs() < 1e-2), "{} {}", tuned.outer, tight.outer);
+        let gradient = |k: usize| tuned.trace[k].report.inner.gradient_norm;
+        assert!(gradient(0) > 1e-7 && gradient(39) < gradient(0), "{} {}", gradient(0), gradient(39));
+    }
+    let error = problem
+        .solver(Implicit::cg())
+        .tolerances(Tolerances::geometric(1e-3, 1.5))
+        .minimize(&Array1::zeros(6), &Array1::zeros(6), Adam::new(0.1), 1)
+        .unwrap_err();
+    assert!(matches!(error, Error::InvalidSetting { setting: "Tolerances::geometric", .. }), "{error}");
+}
+
+#[test]
+fn partial_warm_starts() {
+    let problem = Logistic::<f64>::new(6);
+    let mut solver = problem.solver(Implicit::cg().tolerance(1e-6)).inner(GradientDescent::new(0.5)).start(Start::WarmPartial(3));
+    let tuned = solver.minimize(&Array1::from_elem(6, -3.0), &Array1::zeros(6), Adam::new(0.05), 60).unwrap();
+    assert!(tuned.trace.iter().all(|entry| entry.report.inner.n_iterations <= 3));
+    assert!(!tuned.trace[0].report.inner.is_converged() && tuned.trace[0].report.inner.gradient_norm > 1e-2);
+    // It follows the solution: the last points are nearly stationary.
+    assert!(tuned.trace[59].report.inner.gradient_norm < 0.1 * tuned.trace[0].report.inner.gradient_norm);
+    // Alone, such a point is refused, unless any will do.
+    let far = |method: Implicit| {
+        problem
+            .solver(method)
+            .inner(GradientDescent::new(0.5).max_iterations(1))
+            .hypergradient(&Array1::from_elem(6, -3.0), &Array1::zeros(6))
+    };
+    assert!(matches!(far(Implicit::cg()), Err(Error::InnerNotConverged { .. })));
+    assert!(far(Implicit::cg().unconverged(true)).unwrap().report.inner.gradient_norm > 1e-2);
+    let unrolled = problem.solver(Unrolled::reverse().steps(3)).inner(GradientDescent::new(0.5)).start(Start::WarmPartial(3)).minimize(
+        &Array1::zeros(6),
+        &Array1::zeros(6),
+        Adam::new(0.1),
+        1,
+    );
+    assert!(matches!(unrolled, Err(Error::NotApplicable { setting: "Start::WarmPartial", .. })));
 }
 
 #[test]

@@ -96,8 +96,10 @@ fn outer_gradients_of_any_scale() {
     Scales.check("one step", Implicit::one_step());
 }
 
+#[cfg(feature = "linalg")]
 struct RidgeProblem;
 
+#[cfg(feature = "linalg")]
 impl Check for RidgeProblem {
     fn check<L: LinearSolver<f64> + Copy>(&self, name: &str, method: Implicit<L>) {
         let problem = Ridge::<f64>::new(12);

@@ -8,7 +8,7 @@ mod certificate;
 mod checks;
 mod settings;
 
-use super::{DefaultInner, Kernels, Method, Point, Sizes};
+use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
 use crate::linear::{Cg, Damped, LinearSolver};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
 use crate::{BilevelProblem, Error, Float, Report, vector};
@@ -46,6 +46,7 @@ pub struct Implicit<L = Cg> {
     strong_convexity: Option<f64>,
     error_bound: bool,
     warm_start: bool,
+    unconverged: bool,
 }
 
 /// Vectors of an implicit hypergradient.
@@ -111,7 +112,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
         inner_solver: &I,
         Point { outer, inner }: Point<'_, P::Float>,
     ) -> Result<P::Float, Error> {
-        solve_inner(kernels, inner_solver, &mut memory.inner, outer, inner)?;
+        solve_inner(kernels, inner_solver, &mut memory.inner, (outer, inner), self.unconverged)?;
         outer_loss(kernels, outer, inner, &mut memory.inner_bar, &mut memory.mixed)
     }
 
@@ -127,7 +128,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
             Some(kept) => kept,
             none => none.insert(InnerSolver::<P::Float>::memory(&newton, inner.len())?),
         };
-        solve_inner(kernels, &newton, newton_memory, outer, inner)?;
+        solve_inner(kernels, &newton, newton_memory, (outer, inner), self.unconverged)?;
         outer_loss(kernels, outer, inner, &mut memory.inner_bar, &mut memory.mixed)
     }
 
@@ -141,7 +142,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
     ) -> Result<(P::Float, Report), Error> {
         let ImplicitMemory { inner_bar, solution, rhs_norm, mixed, certificate, linear: linear_memory, inner: inner_memory, .. } = memory;
         kernels.take_counts();
-        let inner_outcome = solve_inner(kernels, inner_solver, inner_memory, outer, inner)?;
+        let inner_outcome = solve_inner(kernels, inner_solver, inner_memory, (outer, inner), self.unconverged)?;
 
         let value = outer_loss(kernels, outer, inner, inner_bar, gradient)?;
         check_finite("the gradient of the outer loss", inner_bar)?;
@@ -161,7 +162,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
         let linear = self.linear.solve(&mut damped, inner_bar, solution, linear_memory);
         check_linear(&linear)?;
         check_convexity(self.strong_convexity, &linear, self.damping)?;
-        if let Some(largest_curvature) = linear.largest_curvature {
+        if let Some(largest_curvature) = linear.largest_curvature.filter(|_| !self.unconverged) {
             check_stationary(&inner_outcome, DISTANCE_LIMIT * largest_curvature, inner)?;
         }
         *rhs_norm = P::Float::from_f64(linear.rhs_norm);
@@ -198,6 +199,14 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
         Ok((value, report))
     }
 
+    fn adapted(&self, inner_solver: &I, settings: Adapted) -> Option<(Self, I)> {
+        let linear = settings.tolerance.map_or_else(|| self.linear.clone(), |tolerance| self.linear.at_tolerance(tolerance));
+        let unconverged = self.unconverged || settings.inner_iterations.is_some();
+        let Implicit { damping, strong_convexity, error_bound, warm_start, .. } = *self;
+        let method = Implicit { linear, damping, strong_convexity, error_bound, warm_start, unconverged };
+        Some((method, settings.inner(inner_solver)))
+    }
+
     fn save(&self, memory: &Self::Memory) -> Vec<f64> {
         [memory.rhs_norm].iter().chain(&memory.solution).map(|x| x.to_f64()).collect()
     }
@@ -220,16 +229,16 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
     }
 }
 
-/// Solves the inner problem well enough for a hypergradient, or fails.
+/// Solves the inner problem well enough for a hypergradient, or fails, unless any point will do.
 pub(super) fn solve_inner<P: BilevelProblem, I: InnerSolver<P::Float>>(
     kernels: &mut Kernels<'_, P>,
     inner_solver: &I,
     inner_memory: &mut I::Memory,
-    outer: &[P::Float],
-    inner: &mut [P::Float],
+    (outer, inner): (&[P::Float], &mut [P::Float]),
+    unconverged: bool,
 ) -> Result<InnerOutcome, Error> {
     let outcome = inner_solver.minimize(&mut kernels.inner_loss(outer), inner, inner_memory)?;
-    if !outcome.is_converged() {
+    if !outcome.is_converged() && !unconverged {
         check_stationary(&outcome, STATIONARITY_LIMIT, inner)?;
     }
     Ok(outcome)

@@ -8,7 +8,7 @@ use crate::linear::{BiCgStab, Cg, Gmres, Minres, Neumann, Nystrom, Preconditione
 impl<L> Implicit<L> {
     /// Solves `H q = ∂_w g` by a linear solver of your own.
     pub fn by(linear: L) -> Self {
-        Implicit { linear, damping: 0.0, strong_convexity: None, error_bound: true, warm_start: true }
+        Implicit { linear, damping: 0.0, strong_convexity: None, error_bound: true, warm_start: true, unconverged: false }
     }
 
     /// Solves with `H + δI` in the place of `H`: a bias on purpose, of relative size about `δ / (μ + δ)` for the smallest eigenvalue `μ`. The report repeats
@@ -28,6 +28,13 @@ impl<L> Implicit<L> {
     /// Whether to compute the error bound of the report, for about a tenth more products. Default: yes.
     pub fn error_bound(mut self, wanted: bool) -> Self {
         self.error_bound = wanted;
+        self
+    }
+
+    /// Whether to give a hypergradient also where the inner solver has ended far from a stationary point, for partial solves; the report says how far, and has an
+    /// error bound only where that is near enough. Default: no.
+    pub fn unconverged(mut self, wanted: bool) -> Self {
+        self.unconverged = wanted;
         self
     }
 
