@@ -8,6 +8,7 @@ use bilevel::Params;
 use bilevel::prelude::*;
 
 mod harness;
+mod traps;
 
 use harness::{check, check_first, check_second, flat};
 
