@@ -2,6 +2,7 @@
 //! function, its derivatives and closed forms agree.
 
 #![deny(warnings)]
+#![allow(clippy::type_complexity, reason = "tuples within tuples are what is tested")]
 
 use bilevel::ndarray::{Array3, Array4, arr0};
 use bilevel::prelude::*;

@@ -8,6 +8,9 @@ use bilevel_compiler::optimize::optimize;
 use bilevel_compiler::testing::check::{assert_near, read, run};
 use bilevel_compiler::testing::{Limits, Random, program};
 
+/// What is made of a function that is differentiated in some parameters.
+type Stage = fn(&Func, &[usize]) -> Result<Func, derive::DeriveError>;
+
 /// The function with a type parameter in the place of `f64`.
 fn generalized(f: &Func) -> Func {
     read(&f.to_string().replace("f64", "F"))
@@ -31,7 +34,7 @@ fn derived_and_optimized_functions_are_those_of_each_width() {
         let mut random = Random::new(seed);
         let tangents: Vec<Tensor> = p.wrt.iter().map(|&k| random.tensor(Elem::F64, &p.args[k].shape)).collect();
         let args = [&p.args[..], &tangents].concat();
-        let stages: [fn(&Func, &[usize]) -> Result<Func, derive::DeriveError>; 2] = [|f, _| Ok(f.clone()), |f, wrt| derive::jvp(f, wrt)];
+        let stages: [Stage; 2] = [|f, _| Ok(f.clone()), |f, wrt| derive::jvp(f, wrt)];
         for (stage, args) in stages.into_iter().zip([&p.args, &args]) {
             let (Ok(concrete), Ok(generic)) = (stage(&p.func, &p.wrt), stage(&generic, &p.wrt)) else { continue };
             let optimized = optimize(&generic);
