@@ -1,7 +1,9 @@
 //! Every implicit method on the same problems: those that are exact against closed forms, those that are approximations against their formulas, and
 //! what each does where there is no strict minimum.
 
-use crate::problems::{Logistic, Quadratic, Ridge, Scalar};
+#[cfg(feature = "linalg")]
+use crate::problems::Ridge;
+use crate::problems::{Logistic, Quadratic, Scalar};
 use bilevel_runtime::linear::{LinearSolver, LinearStop, Preconditioner};
 use bilevel_runtime::methods::Implicit;
 use bilevel_runtime::report::Report;
