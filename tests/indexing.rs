@@ -6,6 +6,7 @@
     clippy::op_ref,
     clippy::needless_range_loop,
     clippy::assign_op_pattern,
+    clippy::reversed_empty_ranges,
     reason = "the spellings are what is tested"
 )]
 

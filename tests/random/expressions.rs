@@ -33,7 +33,7 @@ impl Draw {
         match ty {
             Ty::Number => match self.random.below(6) {
                 0 => self.literal(),
-                1 | 2 if !self.only_numbers => self.from_table(ty, 0, |t| t.text.starts_with("{0}[")),
+                1 | 2 if !self.only_numbers => self.of_template(ty, 0, |t| t.text.starts_with("{0}[")),
                 3 if !self.loops.is_empty() => Expr::new(format!("{} as f64", self.loops[self.loops.len() - 1].0), 3.0),
                 _ => self.variable(Ty::Number).unwrap_or_else(|| self.literal()),
             },
@@ -83,8 +83,8 @@ impl Draw {
                 let &(text, bound) = self.random.pick(UNARY);
                 Expr::new(fill(text, &[x]), bound)
             }
-            6 if self.helper.is_some() && self.loops.is_empty() && !self.only_numbers => self.from_helper(ty, d),
-            _ => self.from_table(ty, d, |_| true),
+            6 if self.helper.is_some() && self.loops.is_empty() && !self.only_numbers => self.helper_call(ty, d),
+            _ => self.of_template(ty, d, |_| true),
         }
     }
 
@@ -125,7 +125,7 @@ impl Draw {
         if inside.is_empty() || self.random.one_in(4) { format!("{}", self.random.below(2)) } else { self.random.pick(&inside).clone() }
     }
 
-    fn from_table(&mut self, ty: Ty, d: usize, fits: fn(&Template) -> bool) -> Expr {
+    fn of_template(&mut self, ty: Ty, d: usize, fits: fn(&Template) -> bool) -> Expr {
         let letters: &[char] = match ty {
             Ty::Number => &['N'],
             Ty::Vector(Axis::N) => &['v', 'w', 'X'],
@@ -146,11 +146,11 @@ impl Draw {
         self.apply(template, ty, d)
     }
 
-    fn from_helper(&mut self, ty: Ty, d: usize) -> Expr {
+    fn helper_call(&mut self, ty: Ty, d: usize) -> Expr {
         let gives = match ty {
             Ty::Number => 'N',
             Ty::Vector(Axis::N) => 'X',
-            Ty::Vector(Axis::M) | Ty::Matrix(..) => return self.from_table(ty, d, |_| true),
+            Ty::Vector(Axis::M) | Ty::Matrix(..) => return self.of_template(ty, d, |_| true),
         };
         let fitting: Vec<&Template> = HELPER.iter().filter(|t| t.gives == gives).collect();
         let template = *self.random.pick(&fitting);

@@ -73,7 +73,7 @@ agree! {
             let logs = x.iter().filter(|v| **v > 0.05).map(|v| v.ln()).sum::<f64>();
             let roots = x.iter().copied().filter(|&v| v < 0.2).filter(|v| v.sin() > -0.9).map(|v| (0.2 - v).sqrt()).product::<f64>();
             let n = y.iter().filter(|&&v| v > 0.05).count() as f64 + idx.iter().filter(|&&i| i > 0).sum::<usize>() as f64;
-            let total = x.iter().zip(x.iter().skip(0)).filter(|(a, _)| **a > 0.0).fold(1.0, |total, (a, b)| total * a.cos() + b);
+            let total = x.iter().zip(x.iter()).filter(|(a, _)| **a > 0.0).fold(1.0, |total, (a, b)| total * a.cos() + b);
             let all = x.iter().filter(|v| **v > 0.5).all(|v| *v > 0.4) && !x.iter().filter(|v| **v > 0.5).any(|v| *v < 0.4);
             let rows = y.rows().into_iter().filter(|row| row.sum() > 0.0).map(|row| row.dot(&row)).sum::<f64>();
             let mut steps = if all { 1.0 } else { 2.0 };

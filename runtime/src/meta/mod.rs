@@ -63,6 +63,9 @@ pub struct MetaGradient<T, L> {
     pub values: Vec<T>,
 }
 
+/// The query loss of a task and its gradient.
+type OfTask<T> = Result<(T, Vec<T>), Error>;
+
 /// The mean query loss after adaptation and its gradient.
 ///
 /// Memory: the gradient of every task, and what the algorithm needs for as many tasks as there are threads.
@@ -75,7 +78,7 @@ pub fn meta_gradient<P: Task, A: MetaAlgorithm<P>>(
     learned: &A::Learned,
 ) -> Result<MetaGradient<P::Float, A::Learned>, Error> {
     let n = learned.n_elements();
-    let results: Vec<Result<(P::Float, Vec<P::Float>), Error>> = tasks
+    let results: Vec<OfTask<P::Float>> = tasks
         .par_iter()
         .map(|task| {
             let mut kernels = Kernels::new(task, algorithm.start(learned), &NoOuter::default())?;

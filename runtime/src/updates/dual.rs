@@ -105,6 +105,7 @@ impl<T: Float, const D: usize> Sub for Dual<T, D> {
 impl<T: Float, const D: usize> Mul for Dual<T, D> {
     type Output = Self;
     #[inline(always)]
+    #[allow(clippy::suspicious_arithmetic_impl)] // The rule of the derivative.
     fn mul(self, other: Self) -> Self {
         let (a, b) = (self.value, other.value);
         Dual { value: a * b, along: std::array::from_fn(|d| self.along[d] * b + a * other.along[d]) }
@@ -114,6 +115,7 @@ impl<T: Float, const D: usize> Mul for Dual<T, D> {
 impl<T: Float, const D: usize> Div for Dual<T, D> {
     type Output = Self;
     #[inline(always)]
+    #[allow(clippy::suspicious_arithmetic_impl)] // The rule of the derivative.
     fn div(self, other: Self) -> Self {
         let value = self.value / other.value;
         let b = other.value;

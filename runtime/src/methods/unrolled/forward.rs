@@ -1,7 +1,7 @@
 //! Tangents along an inner run.
 
-use super::dynamics::{Dynamics, Step, Work};
-use super::{Kernels, Length, Mode, Point, UnrolledOutcome, check_finite, check_finite_at, outer_loss};
+use super::dynamics::{Dynamics, Step};
+use super::{Kernels, Length, Memories, Mode, Point, UnrolledOutcome, check_finite, check_finite_at, outer_loss};
 use crate::{BilevelProblem, Error, Float, vector};
 
 /// The tangent of the state for each outer variable.
@@ -21,7 +21,7 @@ impl<T: Float> ForwardMemory<T> {
 pub(super) fn run<P: BilevelProblem, D: Dynamics<P>>(
     kernels: &mut Kernels<'_, P>,
     (dynamics, bound): (&D, &D::Bound),
-    (memory, work, state): (&mut ForwardMemory<P::Float>, &mut Work<P::Float>, &mut [P::Float]),
+    (memory, work, state): Memories<'_, ForwardMemory<P::Float>, P::Float>,
     length: Length,
     Point { outer, inner }: Point<'_, P::Float>,
     gradient: &mut [P::Float],

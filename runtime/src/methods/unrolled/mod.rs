@@ -353,6 +353,9 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
     }
 }
 
+/// The memory of a way, the working memory and the current state.
+type Memories<'a, M, T> = (&'a mut M, &'a mut Work<T>, &'a mut [T]);
+
 /// The state before the first step: `w` and zeros.
 fn begin<T: Float>(state: &mut [T], inner: &[T]) {
     state.fill(T::zero());

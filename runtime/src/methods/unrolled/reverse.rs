@@ -2,7 +2,7 @@
 
 use super::dynamics::{Dynamics, Step, Work};
 use super::schedule::{Checkpoints, Run, there_and_back};
-use super::{Kernels, Length, Mode, Point, UnrolledOutcome, check_finite, check_finite_at, outer_loss};
+use super::{Kernels, Length, Memories, Mode, Point, UnrolledOutcome, check_finite, check_finite_at, outer_loss};
 use crate::{BilevelProblem, Error, Float, vector};
 
 /// States, and the gradients at them where those are kept.
@@ -212,7 +212,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Run for Unrolling<'_, '_, P, D> {
 pub(super) fn run<P: BilevelProblem, D: Dynamics<P>>(
     kernels: &mut Kernels<'_, P>,
     (dynamics, bound): (&D, &D::Bound),
-    (memory, work, state): (&mut ReverseMemory<P::Float>, &mut Work<P::Float>, &mut [P::Float]),
+    (memory, work, state): Memories<'_, ReverseMemory<P::Float>, P::Float>,
     how: How,
     Point { outer, inner }: Point<'_, P::Float>,
     gradient: &mut [P::Float],
