@@ -142,7 +142,14 @@ impl Draw {
             letters.contains(&t.gives) && fits(t) && (!is_helper || parameters) && (!only_numbers || numbers && !t.text.contains("vec!"))
         };
         let fitting: Vec<&Template> = TEMPLATES.iter().filter(usable).collect();
-        let template = *self.random.pick(&fitting);
+        let first = self.first.and_then(|text| fitting.iter().find(|t| t.text.contains(text)));
+        let template = match first {
+            Some(template) => {
+                self.first = None;
+                *template
+            }
+            None => *self.random.pick(&fitting),
+        };
         self.apply(template, ty, d)
     }
 

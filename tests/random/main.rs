@@ -86,8 +86,11 @@ fn emitted_code_agrees_with_the_evaluator() {
 }
 
 /// Spellings that no random function has, and why.
-const NOT_DRAWN: &[(&str, &str)] =
-    &[("F::", "random functions are of `f64`; the test `generics` has functions of type parameters"), ("to_f64", "likewise")];
+const NOT_DRAWN: &[(&str, &str)] = &[
+    ("F::", "random functions are of `f64`; the test `generics` has functions of type parameters"),
+    ("to_f64", "likewise"),
+    ("slice_move", "rustc learns too late how many axes its result has for an index behind it; the test `surface` has it"),
+];
 
 #[test]
 fn every_spelling_is_drawn() {

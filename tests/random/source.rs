@@ -87,7 +87,12 @@ fn helper(seed: u64) -> String {
 /// Absolute values may grow to this size before they are brought back.
 pub(super) const LARGE: f64 = 5.0;
 
+/// A template that few functions draw: one function in ten takes it wherever it fits first.
+const RARE_TEMPLATE: &str = "linalg::solve(";
+
 pub(super) struct Draw {
+    /// The text of a template that is taken wherever it fits first.
+    pub(super) first: Option<&'static str>,
     pub(super) random: Random,
     /// Variables in scope.
     pub(super) variables: Vec<Variable>,
@@ -112,6 +117,7 @@ pub(super) struct Draw {
 impl Draw {
     fn new(seed: u64) -> Self {
         Draw {
+            first: (seed % 10 == 7).then_some(RARE_TEMPLATE),
             random: Random::new(seed ^ 0x5eed_0000),
             variables: Vec::new(),
             loops: Vec::new(),

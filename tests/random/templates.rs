@@ -165,7 +165,7 @@ pub(super) const TEMPLATES: &[Template] = &[
     t('N', "v", "{0}.slice(s![..-1]).dot(&{0}.slice(s![1..]))", |b| 3.0 * b[0] * b[0]),
     t('N', "M", "{0}.slice(s![..;2, -1..]).sum()", ALL),
     t('v', "M", "{0}.slice(s![.., {j}]).to_owned()", SAME),
-    t('w', "M", "{0}.to_owned().slice_move(s![{i}, ..])", SAME),
+    t('w', "M", "{0}.row({i}).to_owned()", SAME),
     t('N', "v", "{0}.slice(s![.., NewAxis]).sum()", SUM),
     t('N', "v", "{0}.select(Axis(0), &[0, 1, 1]).sum()", SUM),
     t('v', "M", "{0}.index_axis(Axis(1), {j}).to_owned()", SAME),

@@ -6,7 +6,7 @@ mod problem {
 
     #[inner(minimize = w)]
     fn train(w: &Array1<f64>, penalty: &Array1<f64>, x: &Array2<f64>, y: &Array1<f64>) -> f64 {
-        let prediction = x.dot(w).erf();
+        let prediction = x.dot(w).lgamma();
         let residual = prediction - y;
         let size = residual.norm_l2();
         let _rows = y.nrows();

@@ -89,7 +89,8 @@ fn fold(r: &mut Rewriter, op: Elementwise, args: &[ValueId]) -> Option<ValueId> 
     let literals: Vec<(Elem, Literal)> = args.iter().map(|&a| r.literal(a).map(|l| (r.elem(a), l))).collect::<Option<_>>()?;
     let at_width = |float: Elem| {
         // A literal of `f64` is of `f64` in both.
-        let literals: Vec<(Elem, Literal)> = literals.iter().map(|&(elem, l)| (elem.at_width(float), l.at_width(elem.at_width(float)))).collect();
+        let literals: Vec<(Elem, Literal)> =
+            literals.iter().map(|&(elem, l)| (elem.at_width(float), l.at_width(elem.at_width(float)))).collect();
         fold_literals(op.at_width(float), &literals)
     };
     let (wide, narrow) = (at_width(Elem::F64)?, at_width(Elem::F32)?);
