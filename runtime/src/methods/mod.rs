@@ -69,7 +69,7 @@ impl Adapted {
     }
 }
 
-/// A way to a hypergradient `dg(w(λ), λ) / dλ`, where `I` is what makes `w(λ)`: an [`InnerSolver`](crate::solve::InnerSolver) for methods that
+/// A way to a hypergradient `dg(w(λ), λ) / dλ`, where `I` is what makes `w(λ)`: an [`InnerSolver`] for methods that
 /// need a stationary point.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot make a hypergradient of this problem together with `{I}`",

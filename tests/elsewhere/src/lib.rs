@@ -88,7 +88,7 @@ pub fn integer_power(x: f64, n: usize) -> f64 {
     (0..n).fold(1.0, |power, _| power * x)
 }
 
-/// The derivative of [`integer_power`].
+/// The derivative of [`integer_power()`].
 #[derivative(of = integer_power)]
 pub fn integer_power_rule(x: f64, n: usize, x_dot: f64) -> f64 {
     if n == 0 { 0.0 * x_dot } else { n as f64 * integer_power(x, n - 1) * x_dot }
