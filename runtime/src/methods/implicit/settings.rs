@@ -25,7 +25,9 @@ impl<L> Implicit<L> {
         self
     }
 
-    /// Whether to compute the error bound of the report, for about a tenth more products. Default: yes.
+    /// Whether to compute the error bound of the report. Default: yes. It makes two more linear solves to a relative residual of 0.01, which cost the
+    /// less the better the Hessian is conditioned: the whole of the example `weight_decay`, with condition numbers up to about 10⁴, takes 4.7 s with it and
+    /// 3.2 s without.
     pub fn error_bound(mut self, wanted: bool) -> Self {
         self.error_bound = wanted;
         self
