@@ -165,8 +165,10 @@ struct Watch<T> {
     patience: usize,
     start_value: T,
     start_norm: T,
-    best_value: T,
-    best_gradient_norm: T,
+    /// Loss and norm of the gradient at the last iterates that were visibly better. What stands still is compared with these and not with the iterate before:
+    /// small steps add up.
+    last_value: T,
+    last_gradient_norm: T,
     n_without_progress: usize,
     n_iterations: usize,
     n_evaluations: usize,
@@ -181,8 +183,8 @@ impl<T: Float> Watch<T> {
             patience,
             start_value: value,
             start_norm: vector::norm(w),
-            best_value: value,
-            best_gradient_norm: T::infinity(),
+            last_value: value,
+            last_gradient_norm: T::infinity(),
             n_without_progress: 0,
             n_iterations: 0,
             n_evaluations: 1,
@@ -199,14 +201,15 @@ impl<T: Float> Watch<T> {
         if value < self.start_value && norm > unreachable_norm(self.start_norm) {
             return Err(self.unbounded(value, norm));
         }
-        let visible = T::from_f64(4.0) * T::EPSILON * self.best_value.abs();
-        if value < self.best_value - visible || gradient_norm < T::from_f64(0.9) * self.best_gradient_norm {
+        self.n_without_progress += 1;
+        if value < self.last_value - T::from_f64(4.0) * T::EPSILON * self.last_value.abs() {
+            self.last_value = value;
             self.n_without_progress = 0;
-        } else {
-            self.n_without_progress += 1;
         }
-        self.best_value = self.best_value.min(value);
-        self.best_gradient_norm = self.best_gradient_norm.min(gradient_norm);
+        if gradient_norm < T::from_f64(0.98) * self.last_gradient_norm {
+            self.last_gradient_norm = gradient_norm;
+            self.n_without_progress = 0;
+        }
         if self.n_without_progress > self.patience {
             return Ok(Some(self.outcome(InnerStop::NoProgress, value, gradient_norm)));
         }

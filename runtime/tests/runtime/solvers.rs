@@ -228,6 +228,16 @@ fn fixed_steps_contract_as_they_should() {
     assert_eq!((outcome.stop, outcome.n_iterations, w[0]), (InnerStop::MaxIterations, 10, 1.0 - 0.5_f64.powi(10)));
 }
 
+#[test]
+fn slow_progress_is_progress() {
+    // The largest error shrinks by a thousandth in each step, far below what the loss can resolve.
+    let mut w = [0.0_f64; 5];
+    let solver = GradientDescent::new(1.0).tolerance(1e-12).max_iterations(100_000);
+    let outcome = minimize(&solver, &mut quadratic(5, 1000.0, 1e3), &mut w).unwrap();
+    assert_eq!(outcome.stop, InnerStop::Converged);
+    assert!(w.iter().all(|w| (w - 1.0).abs() < 1e-8), "{w:?}");
+}
+
 /// A function of one number: its value, slope and curvature.
 type Curve = fn(f64) -> (f64, f64, f64);
 
