@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::Error;
 
-const HEADING: &str = "bilevel checkpoint, format 1";
+const HEADING: &str = "bilevel checkpoint, format 2";
 
 /// What a run must be for a file to belong to it: names and values.
 pub(crate) type Identity = Vec<(&'static str, String)>;

@@ -219,6 +219,11 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A trace could not be drawn.
+    Drawing {
+        /// Why not.
+        reason: String,
+    },
     /// A step of the outer loop failed.
     OuterStep {
         /// The step.
@@ -315,6 +320,7 @@ impl fmt::Display for Error {
             Error::CheckFailed { function, message } => write!(f, "`{function}`: {message}"),
             Error::NotApplicable { setting, reason } => write!(f, "`{setting}` does not go with this method: {reason}"),
             Error::Checkpoint { path, reason } => write!(f, "the checkpoint `{path}` cannot be used: {reason}"),
+            Error::Drawing { reason } => write!(f, "the trace cannot be drawn: {reason}"),
             Error::OuterStep { step, source } => write!(f, "in outer step {step}: {source}"),
         }
     }

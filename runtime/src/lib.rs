@@ -3,6 +3,7 @@
 mod checkpoint;
 mod compare;
 pub mod error;
+mod fingerprint;
 mod float;
 pub mod functions;
 mod kernels;
@@ -11,7 +12,10 @@ pub mod linear;
 pub mod meta;
 pub mod methods;
 pub mod params;
+#[cfg(feature = "plots")]
+mod plot;
 pub mod problem;
+mod progress;
 mod random;
 pub mod report;
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! What the macro implements for a problem: the few kernels from which every method is built.
 
+pub use crate::fingerprint::{Bits, Fingerprint};
 use crate::{Error, Float, Params};
 
 /// One bilevel problem: `min over λ of g(w*(λ), λ)` where `w*(λ)` minimises the inner loss `f(w, λ)`.
@@ -39,6 +40,17 @@ pub trait BilevelProblem {
     fn take_failed_check(workspace: &mut Self::Workspace) -> Option<Error> {
         let _ = workspace;
         None
+    }
+
+    /// Adds all data and the lengths of their axes to a hash, by which files know the runs that they belong to.
+    fn fingerprint(&self, workspace: &Self::Workspace, fingerprint: &mut Fingerprint) {
+        let _ = (workspace, fingerprint);
+    }
+
+    /// Bytes of the buffers of all kernels that have run: the activations of the losses, and what their derivatives keep of them.
+    fn buffer_bytes(workspace: &Self::Workspace) -> usize {
+        let _ = workspace;
+        0
     }
 
     /// The inner loss `f(w, λ)` and its gradient `∇_w f`.

@@ -31,11 +31,13 @@ pub(super) struct Kernels {
     /// Their initial values.
     pub(super) initial: Vec<TokenStream>,
     pub(super) methods: Vec<TokenStream>,
+    /// The buffers, as `workspace` reaches them.
+    buffers: Vec<TokenStream>,
 }
 
 /// Derives and emits all kernels of a problem.
 pub(super) fn kernels(layout: &Layout) -> Result<Kernels, DeriveError> {
-    let mut kernels = Kernels { structs: Vec::new(), fields: Vec::new(), initial: Vec::new(), methods: Vec::new() };
+    let mut kernels = Kernels { structs: Vec::new(), fields: Vec::new(), initial: Vec::new(), methods: Vec::new(), buffers: Vec::new() };
     let inner = optimize(&layout.problem.inner.func);
     let outer = optimize(&layout.problem.outer.func);
     let method = inner_value_and_grad(layout, &mut kernels, &inner)?;
@@ -49,6 +51,7 @@ pub(super) fn kernels(layout: &Layout) -> Result<Kernels, DeriveError> {
     let method = outer_value_and_grad(layout, &mut kernels, &outer)?;
     kernels.methods.push(method);
     kernels.failed_checks();
+    kernels.buffer_bytes();
     Ok(kernels)
 }
 
@@ -342,6 +345,18 @@ impl Kernels {
         }
     }
 
+    /// The method that says how much memory the buffers have.
+    fn buffer_bytes(&mut self) {
+        let buffers = &self.buffers;
+        if !buffers.is_empty() {
+            self.methods.push(quote! {
+                fn buffer_bytes(workspace: &Self::Workspace) -> usize {
+                    0 #(+ #buffers.n_bytes())*
+                }
+            });
+        }
+    }
+
     /// Adds a field of the workspace with buffers and numbers, and its type.
     pub(super) fn add_buffers(&mut self, name: &str, buffers: &[Buffer], scalars: &[Buffer]) {
         if buffers.is_empty() && scalars.is_empty() {
@@ -349,6 +364,10 @@ impl Kernels {
         }
         let ty = ident(&camel_case(name));
         let field = ident(name);
+        self.buffers.extend(buffers.iter().map(|buffer| {
+            let buffer = &buffer.field;
+            quote!(workspace.#field.#buffer)
+        }));
         let buffers = buffers.iter().map(|Buffer { field, elem }| {
             let elem = primitive(*elem);
             quote!(#field: rt::Buffer<#elem>)

@@ -86,6 +86,7 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let workspace_generics = (!arrays.is_empty()).then(|| quote!(<'a>));
     let (structs, fields) = (&kernels.structs, &kernels.fields);
     let workspace = workspace(layout, kernels);
+    let fingerprint = fingerprint(layout);
     let symmetric = crate::derive::has_symmetric_hessian(&problem.inner.func);
     let methods = &kernels.methods;
     // Where no array is borrowed, the lifetime of `Problem` appears only in the name of the type.
@@ -115,6 +116,8 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
                 const SYMMETRIC_HESSIAN: bool = #symmetric;
 
                 #workspace
+
+                #fingerprint
 
                 #(#methods)*
             }
@@ -181,6 +184,27 @@ fn workspace(layout: &Layout, kernels: &Kernels) -> TokenStream {
             #contiguous
             #positions
             ::core::result::Result::Ok(Workspace { dims: Dims { #(#dims),* }, #(#fields,)* #(#buffers,)* })
+        }
+    }
+}
+
+/// The method that gives all data, and the lengths of all axes, to a hash.
+fn fingerprint(layout: &Layout) -> TokenStream {
+    let dims = layout.dims.iter().map(|(name, _)| quote!(workspace.dims.#name));
+    let data = layout.of(Role::Data).map(|l| {
+        let label = &l.leaf.label;
+        if l.dims.is_empty() {
+            let number = l.leaf.number();
+            quote!(fingerprint.numbers(#label, &[#number]);)
+        } else {
+            let variable = ident(&l.variable);
+            quote!(fingerprint.numbers(#label, &workspace.#variable);)
+        }
+    });
+    quote! {
+        fn fingerprint(&self, workspace: &Self::Workspace, fingerprint: &mut rt::Fingerprint) {
+            fingerprint.numbers::<usize>("", &[#(#dims),*]);
+            #(#data)*
         }
     }
 }

@@ -33,6 +33,12 @@ impl<T: Copy + Default> Buffer<T> {
         &self.0
     }
 
+    /// The bytes of the memory that it has.
+    #[inline]
+    pub fn n_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<T>()
+    }
+
     /// The elements as an array.
     ///
     /// # Panics

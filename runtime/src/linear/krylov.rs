@@ -70,7 +70,7 @@ pub trait Cycle<T: Float> {
 }
 
 /// A solver that is rounds of a cycle.
-pub trait KrylovSolver: Clone {
+pub trait KrylovSolver: Clone + std::fmt::Debug {
     /// Its iteration.
     type Cycle<T: Float>: Cycle<T>;
 

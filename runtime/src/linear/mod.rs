@@ -64,7 +64,7 @@ impl<T: Float, F: FnMut(&[T], &mut [T])> Operator<T> for F {
 }
 
 /// A way to solve `H x = b`.
-pub trait LinearSolver<T: Float>: Clone {
+pub trait LinearSolver<T: Float>: Clone + fmt::Debug {
     /// Vectors that one solve needs, kept from one solve to the next.
     type Memory;
 

@@ -136,6 +136,10 @@ impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for
         })
     }
 
+    fn settings(&self, inner_solver: &I) -> (String, String) {
+        (format!("{self:?}"), format!("{inner_solver:?}"))
+    }
+
     fn solve_inner(
         &self,
         kernels: &mut Kernels<'_, P>,

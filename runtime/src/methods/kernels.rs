@@ -1,6 +1,7 @@
 //! The kernels of one problem together with their workspace, counted.
 
 use crate::linear::Operator;
+use crate::problem::Fingerprint;
 use crate::solve::Objective;
 use crate::{BilevelProblem, Error, Float};
 
@@ -38,6 +39,13 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         let has_failed = failed.is_some();
         self.failed_check = self.failed_check.take().or(failed);
         has_failed
+    }
+
+    /// The hash of the problem's data.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut fingerprint = Fingerprint::default();
+        self.problem.fingerprint(&self.workspace, &mut fingerprint);
+        fingerprint.text()
     }
 
     /// Inner gradients and curvature products computed since the last call of this function.

@@ -141,6 +141,9 @@ pub trait Method<P: BilevelProblem, I> {
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error>;
 
+    /// All settings of the method and of the inner solver in words, by which files know the runs that they belong to.
+    fn settings(&self, inner_solver: &I) -> (String, String);
+
     /// The method and the inner solver with settings for one outer step; none where they have no such settings.
     fn adapted(&self, inner_solver: &I, settings: Adapted) -> Option<(Self, I)>
     where

@@ -35,7 +35,7 @@ pub trait Objective<T: Float> {
 /// A way to find a stationary point of an inner loss.
 ///
 /// Every solver stops as soon as `‖∇f‖₂` is at most its tolerance, also before its first step. It allocates nothing while it iterates.
-pub trait InnerSolver<T: Float>: Clone {
+pub trait InnerSolver<T: Float>: Clone + fmt::Debug {
     /// Vectors that one solve needs, kept from one solve to the next.
     type Memory;
 
@@ -62,7 +62,7 @@ pub trait InnerSolver<T: Float>: Clone {
 }
 
 /// A way to improve the outer variable, one hypergradient at a time.
-pub trait OuterOptimizer<T: Float> {
+pub trait OuterOptimizer<T: Float>: fmt::Debug {
     /// What is carried from step to step.
     type State;
 

@@ -19,13 +19,15 @@ pub use rms_prop::RmsProp;
 
 pub(crate) use hyper::Bound;
 
+use std::fmt;
+
 use crate::solve::OuterOptimizer;
 use crate::{Error, Float, vector};
 
 /// A step `(w, b) ← Φ(w, b, ∇f(w))` of a first-order optimiser with its buffers `b`, coordinate by coordinate.
 ///
 /// States are the variable and then the buffers, `1 + N_STATE` vectors in one slice.
-pub trait Update: Copy {
+pub trait Update: Copy + fmt::Debug {
     /// The number of buffers, each of the size of the variable. All are zero before the first step.
     const N_STATE: usize;
 

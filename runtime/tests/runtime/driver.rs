@@ -98,6 +98,25 @@ fn a_warm_start_reaches_what_a_cold_one_cannot() {
     let retrained = solver.retrain(&tuned, &Array1::zeros(2)).unwrap();
     assert!(tuned.value < 1e-20 && retrained.value > 0.5 * 0.49 - 1e-9 && retrained.gap == retrained.value - tuned.value);
     assert!((distance(&retrained.inner).powi(2) / 2.0 - retrained.value).abs() < 1e-12);
+    assert_eq!(tuned.cold_gap, None);
+}
+
+/// The run goes on from step to step; a new solve at its result begins where the run began.
+#[test]
+fn the_gap_to_a_cold_start_is_that_of_retraining() {
+    let start = array![0.5, -0.3];
+    let inner = || GradientDescent::new(1.0).tolerance(1e-15);
+    let mut solver = Toy.solver(Implicit::cg().damping(1e-3)).inner(inner()).cold_gap(true);
+    let tuned = solver.minimize(&1.0, &start, Adam::new(0.3), 12).unwrap();
+    let retrained = solver.retrain(&tuned, &start).unwrap();
+    assert_eq!(tuned.cold_gap, Some(retrained.gap));
+    assert!(tuned.best_step > 0 && retrained.gap.abs() > 1e-3, "{} {}", tuned.best_step, retrained.gap);
+    // The run itself is the same as without.
+    let without = Toy.solver(Implicit::cg().damping(1e-3)).inner(inner()).minimize(&1.0, &start, Adam::new(0.3), 12).unwrap();
+    assert_eq!((tuned.outer, &tuned.inner, tuned.value), (without.outer, &without.inner, without.value));
+    // Where every solve is cold there is no gap.
+    let mut cold = Toy.solver(Implicit::cg().damping(1e-3)).inner(inner()).start(Start::Cold).cold_gap(true);
+    assert_eq!(cold.minimize(&1.0, &start, Adam::new(0.3), 12).unwrap().cold_gap, Some(0.0));
 }
 
 #[test]
@@ -328,6 +347,18 @@ fn a_file_of_another_run_is_refused() {
     assert!(other.starts_with("its outer optimiser is `") && other.contains("Lbfgs"), "{other}");
     let other = reason(problem.solver(Implicit::minres()).checkpoint(&file.0, 2).resume(&outer, &inner, Adam::new(0.1), 5));
     assert!(other.starts_with("its method is `"), "{other}");
+    let settings = reason(problem.solver(Implicit::cg().tolerance(1e-3)).checkpoint(&file.0, 2).resume(&outer, &inner, Adam::new(0.1), 5));
+    assert!(settings.starts_with("its method is `") && settings.contains("0.001"), "{settings}");
+    let settings = reason(resume().resume(&outer, &inner, Adam::new(0.2), 5));
+    assert!(settings.starts_with("its outer optimiser is `") && settings.contains("0.2"), "{settings}");
+    let settings = reason(resume().inner(Lbfgs::default().tolerance(1e-3)).resume(&outer, &inner, Adam::new(0.1), 5));
+    assert!(settings.starts_with("its inner solver is `"), "{settings}");
+    let settings = reason(resume().start(Start::Cold).resume(&outer, &inner, Adam::new(0.1), 5));
+    assert_eq!(settings, "its start is `WarmFull`, and that of this run is `Cold`");
+    let settings = reason(resume().tolerances(Tolerances::default()).resume(&outer, &inner, Adam::new(0.1), 5));
+    assert!(settings.starts_with("its schedule of tolerances is `None`"), "{settings}");
+    let settings = reason(resume().early_stopping(3, |_, _| 0.0).resume(&outer, &inner, Adam::new(0.1), 5));
+    assert!(settings.starts_with("its patience of early stopping is `None`"), "{settings}");
     let larger = Ridge::<f64>::new(5);
     let other =
         reason(larger.solver(Implicit::cg()).checkpoint(&file.0, 2).resume(&Array1::zeros(5), &Array1::zeros(5), Adam::new(0.1), 5));

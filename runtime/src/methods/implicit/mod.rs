@@ -95,6 +95,10 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
         })
     }
 
+    fn settings(&self, inner_solver: &I) -> (String, String) {
+        (format!("{self:?}"), format!("{inner_solver:?}"))
+    }
+
     fn solve_inner(
         &self,
         kernels: &mut Kernels<'_, P>,

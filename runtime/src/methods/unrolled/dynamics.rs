@@ -1,5 +1,7 @@
 //! The steps of an inner run, and their derivatives.
 
+use std::fmt;
+
 use super::{Kernels, Mode, Sizes, check_finite_at};
 use crate::updates::{At, Bound, Update};
 use crate::{BilevelProblem, Error, Float, vector};
@@ -10,7 +12,7 @@ use crate::{BilevelProblem, Error, Float, vector};
     label = "not an update",
     note = "unrolled methods take `GradientDescent::new(rate)`, `Momentum`, `Nesterov`, `RmsProp`, `Adam` or `AdamW`"
 )]
-pub trait Dynamics<P: BilevelProblem> {
+pub trait Dynamics<P: BilevelProblem>: fmt::Debug {
     /// The hyperparameters with their places in the outer variable.
     type Bound;
 

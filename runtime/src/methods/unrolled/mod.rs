@@ -285,6 +285,10 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         Ok(UnrolledMemory { length, n_last, checkpoints, dynamics: bound, state, work, way })
     }
 
+    fn settings(&self, inner_solver: &D) -> (String, String) {
+        (format!("{self:?}"), format!("{inner_solver:?}"))
+    }
+
     fn solve_inner(
         &self,
         kernels: &mut Kernels<'_, P>,
