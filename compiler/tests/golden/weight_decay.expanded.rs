@@ -285,6 +285,28 @@ pub mod weight_decay {
                     outer_value_and_grad: <OuterValueAndGrad as ::core::default::Default>::default(),
                 })
             }
+            fn fingerprint(
+                &self,
+                workspace: &Self::Workspace,
+                fingerprint: &mut rt::Fingerprint,
+            ) {
+                fingerprint
+                    .numbers::<
+                        usize,
+                    >(
+                        "",
+                        &[
+                            workspace.dims.w_rows,
+                            workspace.dims.w_cols,
+                            workspace.dims.x_rows,
+                            workspace.dims.x_val_rows,
+                        ],
+                    );
+                fingerprint.numbers("x", &workspace.x);
+                fingerprint.numbers("y", &workspace.y);
+                fingerprint.numbers("x_val", &workspace.x_val);
+                fingerprint.numbers("y_val", &workspace.y_val);
+            }
             fn inner_value_and_grad(
                 &self,
                 workspace: &mut Self::Workspace,
@@ -893,6 +915,53 @@ pub mod weight_decay {
                     rt::matrix(product_bar, [x_val_rows, w_cols]),
                 );
                 scaled
+            }
+            fn buffer_bytes(workspace: &Self::Workspace) -> usize {
+                0 + workspace.inner_value_and_grad.scaled_bar.n_bytes()
+                    + workspace.inner_value_and_grad.product.n_bytes()
+                    + workspace.inner_value_and_grad.log_sum_exp.n_bytes()
+                    + workspace.inner_value_and_grad.taken.n_bytes()
+                    + workspace.inner_value_and_grad.product_bar.n_bytes()
+                    + workspace.inner_value_and_grad.w_bar_2.n_bytes()
+                    + workspace.inner_value_and_outer_grad.exp.n_bytes()
+                    + workspace.inner_value_and_outer_grad.product.n_bytes()
+                    + workspace.inner_value_and_outer_grad.log_sum_exp.n_bytes()
+                    + workspace.inner_value_and_outer_grad.taken.n_bytes()
+                    + workspace.inner_curvature.exp.n_bytes()
+                    + workspace.inner_curvature.product.n_bytes()
+                    + workspace.inner_curvature.log_sum_exp.n_bytes()
+                    + workspace.inner_curvature.exp_part.n_bytes()
+                    + workspace.inner_curvature.w.n_bytes()
+                    + workspace.hessian_product.product_dot.n_bytes()
+                    + workspace.hessian_product.total.n_bytes()
+                    + workspace.hessian_product.scaled_bar_dot.n_bytes()
+                    + workspace.hessian_product.w_bar_dot_2.n_bytes()
+                    + workspace.both_products.product_dot.n_bytes()
+                    + workspace.both_products.total.n_bytes()
+                    + workspace.both_products.scaled_bar_dot.n_bytes()
+                    + workspace.both_products.w_bar_dot_2.n_bytes()
+                    + workspace.inner_gradient_linearize.exp.n_bytes()
+                    + workspace.inner_gradient_linearize.product.n_bytes()
+                    + workspace.inner_gradient_linearize.log_sum_exp.n_bytes()
+                    + workspace.inner_gradient_linearize.exp_part.n_bytes()
+                    + workspace.inner_gradient_linearize.w.n_bytes()
+                    + workspace.inner_gradient_jvp.product_dot.n_bytes()
+                    + workspace.inner_gradient_jvp.total.n_bytes()
+                    + workspace.inner_gradient_jvp.scaled_bar_dot.n_bytes()
+                    + workspace.inner_gradient_jvp.w_bar_dot_2.n_bytes()
+                    + workspace.inner_gradient_vjp.exp.n_bytes()
+                    + workspace.inner_gradient_vjp.product.n_bytes()
+                    + workspace.inner_gradient_vjp.log_sum_exp.n_bytes()
+                    + workspace.inner_gradient_vjp.exp_part.n_bytes()
+                    + workspace.inner_gradient_vjp.product_bar_bar.n_bytes()
+                    + workspace.inner_gradient_vjp.scaled_part_bar.n_bytes()
+                    + workspace.inner_gradient_vjp.product_bar.n_bytes()
+                    + workspace.inner_gradient_vjp.product_bar_2.n_bytes()
+                    + workspace.inner_gradient_vjp.w_bar_2.n_bytes()
+                    + workspace.outer_value_and_grad.product.n_bytes()
+                    + workspace.outer_value_and_grad.log_sum_exp.n_bytes()
+                    + workspace.outer_value_and_grad.taken.n_bytes()
+                    + workspace.outer_value_and_grad.product_bar.n_bytes()
             }
         }
     };
