@@ -76,7 +76,13 @@ pub enum Basis {
     /// One Newton correction of the inner solution and one of the solution of the linear system, each solved to a hundredth: what they change in the
     /// hypergradient becomes its error as both errors become small. The bound is twice that.
     Estimate,
-    /// The same corrections, and a lower bound `μ` on the eigenvalues of the Hessian, given by the user or shown by a factorisation, which bounds what
+    /// The same corrections, solved by a few iterations, and the smallest curvature that the linear solver has met, by which what they have found is
+    /// increased for what they have not. The bound is three times that, and twice where they were not cut short.
+    Curvature {
+        /// The smallest curvature, without damping.
+        smallest: f64,
+    },
+    /// The same corrections, solved to a hundredth, and a lower bound `μ` on the eigenvalues of the Hessian, given by the user or shown by a factorisation, which bounds what
     /// the corrections leave. The norm of the mixed derivative is measured along random directions, and the Lipschitz constants by the first
     /// correction.
     StrongConvexity {
@@ -95,6 +101,12 @@ impl fmt::Display for ErrorBound {
         let ErrorBound { value, relative, basis, n_gradients, n_products } = self;
         match basis {
             Basis::Estimate => write!(f, "{value:.1e} ({relative:.1e} relative), estimated by a Newton correction"),
+            Basis::Curvature { smallest } => {
+                write!(
+                    f,
+                    "{value:.1e} ({relative:.1e} relative), estimated by a Newton correction and a smallest curvature of {smallest:.1e}"
+                )
+            }
             Basis::StrongConvexity { mu } => {
                 write!(f, "{value:.1e} ({relative:.1e} relative), by a Newton correction and curvature of at least {mu:.1e}")
             }

@@ -43,6 +43,8 @@ impl BiCgStab {
 impl KrylovSolver for BiCgStab {
     type Cycle<T: Float> = BiCgStabCycle<T>;
 
+    const PRODUCTS_PER_ITERATION: usize = 2;
+
     fn cycle<T: Float>(&self, n: usize) -> Result<BiCgStabCycle<T>, Error> {
         self.limits.check("BiCgStab::tolerance", "BiCgStab::max_iterations")?;
         Ok(BiCgStabCycle {

@@ -2,7 +2,8 @@
 
 use super::krylov::{Cycle, KrylovMemory, KrylovSolver, Limits, Until};
 use super::precondition::{Preconditioner, PreconditionerMemory};
-use super::{LinearStop, Operator, Seen, bytes_of};
+use super::ritz::Tridiagonal;
+use super::{Effort, LinearStop, Operator, Seen, bytes_of};
 use crate::{Error, Float, vector};
 
 /// Conjugate gradients.
@@ -27,12 +28,17 @@ pub struct CgCycle<T> {
     preconditioner: Option<PreconditionerMemory<T>>,
     /// The residual after the preconditioner; empty without one.
     preconditioned: Vec<T>,
+    /// The operator on the directions of a run, without a preconditioner.
+    projected: Tridiagonal<T>,
 }
 
 impl<T: Float> CgMemory<T> {
     /// Memory for systems of `n` unknowns, without a preconditioner.
     pub(crate) fn new(n: usize) -> Self {
-        KrylovMemory::with_cycle(n, CgCycle { direction: vector::zeros(n), preconditioner: None, preconditioned: vec![] })
+        KrylovMemory::with_cycle(
+            n,
+            CgCycle { direction: vector::zeros(n), preconditioner: None, preconditioned: vec![], projected: Tridiagonal::new() },
+        )
     }
 }
 
@@ -63,7 +69,7 @@ impl KrylovSolver for Cg {
         self.limits.check("Cg::tolerance", "Cg::max_iterations")?;
         let preconditioner = self.preconditioner.map(|p| p.memory(n)).transpose()?;
         let preconditioned = vector::zeros(if preconditioner.is_some() { n } else { 0 });
-        Ok(CgCycle { direction: vector::zeros(n), preconditioner, preconditioned })
+        Ok(CgCycle { direction: vector::zeros(n), preconditioner, preconditioned, projected: Tridiagonal::new() })
     }
 
     fn limits(&self) -> Limits {
@@ -82,14 +88,13 @@ pub(crate) fn truncated_cg<T: Float>(
     b: &[T],
     unit_solution: &mut [T],
     memory: &mut CgMemory<T>,
-    tolerance: T,
-    max_iterations: usize,
+    effort: Effort<T>,
 ) -> LinearStop {
-    memory.rough(operator, b, unit_solution, Until { tolerance: tolerance.max(T::EPSILON), max_iterations })
+    memory.rough(operator, b, unit_solution, effort, 1)
 }
 
-impl<T: Float> Cycle<T> for CgCycle<T> {
-    fn run(
+impl<T: Float> CgCycle<T> {
+    fn iterate(
         &mut self,
         operator: &mut impl Operator<T>,
         x: &mut [T],
@@ -98,7 +103,9 @@ impl<T: Float> Cycle<T> for CgCycle<T> {
         until: Until<T>,
         seen: &mut Seen<T>,
     ) -> LinearStop {
-        let CgCycle { direction, preconditioner, preconditioned } = self;
+        let CgCycle { direction, preconditioner, preconditioned, projected } = self;
+        // What the last iteration adds to the next row of the projected operator: `β/α`, and `β/α²` beside it.
+        let (mut carried, mut beside_squared) = (T::zero(), T::zero());
         let mut square = vector::dot(residual, residual);
         // `rᵀP⁻¹r`, which without a preconditioner is the square of the residual.
         let mut metric = match preconditioner {
@@ -133,7 +140,10 @@ impl<T: Float> Cycle<T> for CgCycle<T> {
             square = vector::dot(residual, residual);
             let new_metric = match preconditioner {
                 None => {
-                    vector::xpby(residual, square / metric, direction);
+                    let ratio = square / metric;
+                    projected.push(step.recip() + carried, beside_squared);
+                    (carried, beside_squared) = (ratio / step, ratio / step / step);
+                    vector::xpby(residual, ratio, direction);
                     square
                 }
                 Some(preconditioner) => {
@@ -146,6 +156,23 @@ impl<T: Float> Cycle<T> for CgCycle<T> {
             metric = new_metric;
             seen.n_iterations += 1;
         }
+    }
+}
+
+impl<T: Float> Cycle<T> for CgCycle<T> {
+    fn run(
+        &mut self,
+        operator: &mut impl Operator<T>,
+        x: &mut [T],
+        residual: &mut [T],
+        product: &mut [T],
+        until: Until<T>,
+        seen: &mut Seen<T>,
+    ) -> LinearStop {
+        self.projected.clear();
+        let stop = self.iterate(operator, x, residual, product, until, seen);
+        self.projected.see(seen);
+        stop
     }
 
     fn prepare(&mut self, operator: &mut impl Operator<T>, scratch: &mut [T], seen: &mut Seen<T>) {
@@ -161,6 +188,7 @@ impl<T: Float> Cycle<T> for CgCycle<T> {
     }
 
     fn bytes(&self) -> usize {
-        bytes_of(&[&self.direction, &self.preconditioned]) + self.preconditioner.as_ref().map_or(0, PreconditionerMemory::bytes)
+        let own = bytes_of(&[&self.direction, &self.preconditioned]) + self.projected.bytes();
+        own + self.preconditioner.as_ref().map_or(0, PreconditionerMemory::bytes)
     }
 }

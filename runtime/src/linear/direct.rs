@@ -1,7 +1,7 @@
 //! Factorisation of the whole matrix, assembled from products.
 
 use super::krylov::default_tolerance;
-use super::{LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, unit_rhs};
+use super::{Effort, LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, unit_rhs};
 use crate::kernels::{Real, Triangle};
 use crate::random::SplitMix;
 use crate::{Error, Float, vector};
@@ -329,7 +329,7 @@ impl<T: Real> LinearSolver<T> for Direct {
         b: &[T],
         unit_solution: &mut [T],
         memory: &mut DirectMemory<T>,
-        tolerance: T,
+        effort: Effort<T>,
     ) -> LinearStop {
         if let Err(outcome) = unit_rhs(b, &mut memory.rhs, unit_solution) {
             return outcome.stop;
@@ -349,7 +349,7 @@ impl<T: Real> LinearSolver<T> for Direct {
             let DirectMemory { rhs, residual, product, .. } = memory;
             vector::add_scaled(rhs, -T::one(), product, residual);
             let norm = vector::norm(residual);
-            if norm <= tolerance {
+            if norm <= effort.tolerance {
                 return LinearStop::Converged;
             }
             if !norm.is_finite() {

@@ -3,7 +3,7 @@
 //! The iterations work on a residual that they update, not recompute, and which drifts from the true one by rounding. When it meets the tolerance,
 //! the true residual is computed, and if that does not meet it another round starts from there, as long as rounds make progress.
 
-use super::{LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, check_at_least_one, check_tolerance, unit_rhs};
+use super::{Effort, LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, check_at_least_one, check_tolerance, unit_rhs};
 use crate::{Error, Float, vector};
 
 /// The settings that all Krylov solvers have.
@@ -74,6 +74,9 @@ pub trait KrylovSolver: Clone + std::fmt::Debug {
     /// Its iteration.
     type Cycle<T: Float>: Cycle<T>;
 
+    /// The products with the operator that an iteration makes.
+    const PRODUCTS_PER_ITERATION: usize = 1;
+
     /// Checks the settings, and makes the iteration for `n` unknowns.
     ///
     /// # Errors
@@ -123,7 +126,16 @@ impl<T: Float, C: Cycle<T>> KrylovMemory<T, C> {
     }
 
     /// One round from zero, without the true residual.
-    pub(super) fn rough(&mut self, operator: &mut impl Operator<T>, b: &[T], x: &mut [T], until: Until<T>) -> LinearStop {
+    pub(super) fn rough(
+        &mut self,
+        operator: &mut impl Operator<T>,
+        b: &[T],
+        x: &mut [T],
+        effort: Effort<T>,
+        products_per_iteration: usize,
+    ) -> LinearStop {
+        let max_iterations = effort.max_products.map_or_else(|| default_max_iterations(b.len()), |n| n.div_ceil(products_per_iteration));
+        let until = Until { tolerance: effort.tolerance.max(T::EPSILON), max_iterations };
         if let Err(outcome) = unit_rhs(b, &mut self.rhs, x) {
             return outcome.stop;
         }
@@ -188,10 +200,9 @@ impl<T: Float, S: KrylovSolver> LinearSolver<T> for S {
         b: &[T],
         unit_solution: &mut [T],
         memory: &mut Self::Memory,
-        tolerance: T,
+        effort: Effort<T>,
     ) -> LinearStop {
-        let until = Until { tolerance: tolerance.max(T::EPSILON), max_iterations: default_max_iterations(b.len()) };
-        memory.rough(operator, b, unit_solution, until)
+        memory.rough(operator, b, unit_solution, effort, S::PRODUCTS_PER_ITERATION)
     }
 
     fn forget(&self, memory: &mut Self::Memory) {

@@ -1,6 +1,7 @@
 //! The method of minimal residuals of Paige and Saunders, for a symmetric operator that may be indefinite.
 
 use super::krylov::{Cycle, KrylovSolver, Limits, Until};
+use super::ritz::Tridiagonal;
 use super::{LinearStop, Operator, Seen, bytes_of};
 use crate::{Error, Float, vector};
 
@@ -21,6 +22,7 @@ pub struct MinresCycle<T> {
     last_basis: Vec<T>,
     direction: Vec<T>,
     last_direction: Vec<T>,
+    projected: Tridiagonal<T>,
 }
 
 impl Minres {
@@ -47,6 +49,7 @@ impl KrylovSolver for Minres {
             last_basis: vector::zeros(n),
             direction: vector::zeros(n),
             last_direction: vector::zeros(n),
+            projected: Tridiagonal::new(),
         })
     }
 
@@ -59,8 +62,8 @@ impl KrylovSolver for Minres {
     }
 }
 
-impl<T: Float> Cycle<T> for MinresCycle<T> {
-    fn run(
+impl<T: Float> MinresCycle<T> {
+    fn iterate(
         &mut self,
         operator: &mut impl Operator<T>,
         x: &mut [T],
@@ -69,7 +72,7 @@ impl<T: Float> Cycle<T> for MinresCycle<T> {
         until: Until<T>,
         seen: &mut Seen<T>,
     ) -> LinearStop {
-        let MinresCycle { basis, last_basis, direction, last_direction } = self;
+        let MinresCycle { basis, last_basis, direction, last_direction, projected } = self;
         // What is left of the norm of the residual, with its sign.
         let mut left = vector::norm(residual);
         if left <= until.tolerance {
@@ -81,8 +84,6 @@ impl<T: Float> Cycle<T> for MinresCycle<T> {
         last_direction.fill(T::zero());
         // The tridiagonal matrix below the diagonal, and the last two rotations.
         let mut below = T::zero();
-        // The last pivot of that matrix, the square of the length of the conjugate direction that it belongs to, and its last diagonal element.
-        let (mut pivot_along, mut square, mut last_diagonal) = (T::one(), T::zero(), None);
         let (mut cos, mut sin, mut last_cos, mut last_sin) = (T::one(), T::zero(), T::one(), T::zero());
         loop {
             if seen.n_iterations == until.max_iterations {
@@ -93,21 +94,7 @@ impl<T: Float> Cycle<T> for MinresCycle<T> {
             if !seen.curvature(diagonal) {
                 return LinearStop::NonFinite;
             }
-            // The vectors of the basis are averages over the spectrum; the directions of conjugate gradients, of which the pivots tell, and the planes of
-            // two vectors see more of it.
-            let ratio = below / pivot_along;
-            square = T::one() + ratio * ratio * square;
-            pivot_along = diagonal - ratio * below;
-            let along = pivot_along / square;
-            if along.is_finite() {
-                seen.curvature(along);
-            }
-            if let Some(last) = last_diagonal.replace(diagonal) {
-                let half = T::from_f64(0.5);
-                let (mean, radius) = (half * (last + diagonal), (half * (last - diagonal)).hypot(below));
-                seen.curvature(mean - radius);
-                seen.curvature(mean + radius);
-            }
+            projected.push(diagonal, below * below);
             vector::axpy(-diagonal, basis, product);
             vector::axpy(-below, last_basis, product);
             // Rounding leaves a part along the basis vector, which a second turn removes.
@@ -144,8 +131,25 @@ impl<T: Float> Cycle<T> for MinresCycle<T> {
             below = next_below;
         }
     }
+}
+
+impl<T: Float> Cycle<T> for MinresCycle<T> {
+    fn run(
+        &mut self,
+        operator: &mut impl Operator<T>,
+        x: &mut [T],
+        residual: &mut [T],
+        product: &mut [T],
+        until: Until<T>,
+        seen: &mut Seen<T>,
+    ) -> LinearStop {
+        self.projected.clear();
+        let stop = self.iterate(operator, x, residual, product, until, seen);
+        self.projected.see(seen);
+        stop
+    }
 
     fn bytes(&self) -> usize {
-        bytes_of(&[&self.basis, &self.last_basis, &self.direction, &self.last_direction])
+        bytes_of(&[&self.basis, &self.last_basis, &self.direction, &self.last_direction]) + self.projected.bytes()
     }
 }

@@ -25,6 +25,7 @@ mod minres;
 mod neumann;
 mod nystrom;
 mod precondition;
+mod ritz;
 #[cfg(test)]
 mod tests;
 
@@ -81,15 +82,15 @@ pub trait LinearSolver<T: Float>: Clone + fmt::Debug {
     /// where no product is made and `x̂ = 0`, and where the outcome says that there is none.
     fn solve(&self, operator: &mut impl Operator<T>, b: &[T], unit_solution: &mut [T], memory: &mut Self::Memory) -> LinearOutcome;
 
-    /// Solves the same system roughly, from zero, to about the relative residual `tolerance`, for a correction whose own error does not count:
-    /// without the product for the true residual, and whatever limits the user has set for [`solve`](Self::solve).
+    /// Solves the same system roughly, from zero, for a correction whose own error is accounted for: without the product for the true residual, and
+    /// whatever limits the user has set for [`solve`](Self::solve).
     fn correct(
         &self,
         operator: &mut impl Operator<T>,
         b: &[T],
         unit_solution: &mut [T],
         memory: &mut Self::Memory,
-        tolerance: T,
+        effort: Effort<T>,
     ) -> LinearStop;
 
     /// Forgets what earlier solves have left in the memory, so that the next one is as if it were the first.
@@ -103,6 +104,15 @@ pub trait LinearSolver<T: Float>: Clone + fmt::Debug {
 
     /// The bytes of all vectors in the memory.
     fn bytes(memory: &Self::Memory) -> usize;
+}
+
+/// How well a correction is to be solved for, and at what cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effort<T> {
+    /// The relative residual at which it is good enough.
+    pub tolerance: T,
+    /// The most products, for iterations; a solver with a factorisation needs few.
+    pub max_products: Option<usize>,
 }
 
 /// How a linear solve went.

@@ -1,7 +1,7 @@
 //! The Neumann series `H⁻¹ ≈ α Σₖ (I − αH)ᵏ`, cut short.
 
 use super::krylov::{default_max_iterations, default_tolerance};
-use super::{CgMemory, LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, check_tolerance, truncated_cg, unit_rhs};
+use super::{CgMemory, Effort, LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, check_tolerance, truncated_cg, unit_rhs};
 use crate::{Error, Float, vector};
 
 /// Products with which the largest curvature is found, for a step that the user has not set.
@@ -172,10 +172,10 @@ impl<T: Float> LinearSolver<T> for Neumann {
         b: &[T],
         unit_solution: &mut [T],
         memory: &mut NeumannMemory<T>,
-        tolerance: T,
+        effort: Effort<T>,
     ) -> LinearStop {
         let cg = memory.cg.get_or_insert_with(|| CgMemory::new(b.len()));
-        truncated_cg(operator, b, unit_solution, cg, tolerance, default_max_iterations(b.len()))
+        truncated_cg(operator, b, unit_solution, cg, effort)
     }
 
     fn at_tolerance(&self, tolerance: f64) -> Self {

@@ -1,8 +1,7 @@
 //! The inverse of a low-rank approximation plus `ρI`, from some columns of the operator.
 
-use super::krylov::default_max_iterations;
 use super::{
-    CgMemory, LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, check_at_least_one, dense, truncated_cg, unit_rhs,
+    CgMemory, Effort, LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, check_at_least_one, dense, truncated_cg, unit_rhs,
 };
 use crate::random::SplitMix;
 use crate::{Error, Float, vector};
@@ -176,10 +175,10 @@ impl<T: Float> LinearSolver<T> for Nystrom {
         b: &[T],
         unit_solution: &mut [T],
         memory: &mut NystromMemory<T>,
-        tolerance: T,
+        effort: Effort<T>,
     ) -> LinearStop {
         let cg = memory.cg.get_or_insert_with(|| CgMemory::new(b.len()));
-        truncated_cg(operator, b, unit_solution, cg, tolerance, default_max_iterations(b.len()))
+        truncated_cg(operator, b, unit_solution, cg, effort)
     }
 
     fn at_tolerance(&self, _: f64) -> Self {

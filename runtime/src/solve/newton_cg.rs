@@ -1,7 +1,7 @@
 //! Truncated Newton: conjugate gradients on the Newton system, as accurately as pays.
 
 use super::{InnerOutcome, InnerSolver, InnerStop, Objective, Watch, check_tolerance, gradient_tolerance, line_search};
-use crate::linear::{CgMemory, LinearStop, truncated_cg};
+use crate::linear::{CgMemory, Effort, LinearStop, truncated_cg};
 use crate::{Error, Float, vector};
 use line_search::{Line, Search};
 
@@ -84,8 +84,8 @@ impl<T: Float> InnerSolver<T> for NewtonCg {
             }
             objective.curvature(w);
             let mut hessian = |v: &[T], product: &mut [T]| objective.curvature_apply(v, product);
-            let residual = forcing.next(gradient_norm, tolerance);
-            let stop = truncated_cg(&mut hessian, gradient, direction, cg, residual, (10 * w.len()).max(100));
+            let effort = Effort { tolerance: forcing.next(gradient_norm, tolerance), max_products: Some((10 * w.len()).max(100)) };
+            let stop = truncated_cg(&mut hessian, gradient, direction, cg, effort);
             vector::scale(-gradient_norm, direction);
             let mut first = T::one();
             let mut slope = vector::dot(gradient, direction);

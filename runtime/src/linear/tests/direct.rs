@@ -88,18 +88,18 @@ fn factors_of_a_neighbour_correct_too() {
     let mut memory = LinearSolver::<f64>::memory(&direct, 5).unwrap();
     let b = [1.0, -1.0, 2.0, 0.0, 1.0];
     let mut x = [0.0; 5];
-    assert_eq!(direct.correct(&mut hilbert(5), &b, &mut x, &mut memory, 0.1), LinearStop::Singular);
+    assert_eq!(direct.correct(&mut hilbert(5), &b, &mut x, &mut memory, within(0.1)), LinearStop::Singular);
     direct.solve(&mut hilbert(5), &b, &mut x, &mut memory);
     let mut neighbour = hilbert(5);
     neighbour.rows.iter_mut().enumerate().for_each(|(i, row)| row[i] += 0.05);
-    assert_eq!(direct.correct(&mut neighbour, &b, &mut x, &mut memory, 1e-6), LinearStop::Converged);
+    assert_eq!(direct.correct(&mut neighbour, &b, &mut x, &mut memory, within(1e-6)), LinearStop::Converged);
     assert!(neighbour.n_products > 1);
     let mut product = [0.0; 5];
     neighbour.apply(&x, &mut product);
     assert!(product.iter().zip(b).all(|(p, b)| (p - b / 7_f64.sqrt()).abs() < 1e-6));
     // One that has nothing in common with them is not corrected, which is said.
     let mut stranger = Dense::diagonal(&[-1.0; 5]);
-    assert_eq!(direct.correct(&mut stranger, &b, &mut x, &mut memory, 0.1), LinearStop::Stagnated);
+    assert_eq!(direct.correct(&mut stranger, &b, &mut x, &mut memory, within(0.1)), LinearStop::Stagnated);
 }
 
 #[test]

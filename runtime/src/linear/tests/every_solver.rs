@@ -257,7 +257,7 @@ impl Check for Rough {
         // A direct solver corrects with the factors that it has.
         solver.solve(&mut operator, &b, &mut x, &mut memory);
         let before = operator.n_products;
-        solver.correct(&mut operator, &b, &mut x, &mut memory, 0.1);
+        solver.correct(&mut operator, &b, &mut x, &mut memory, within(0.1));
         assert!(operator.n_products - before <= 12, "{name}");
         let mut product = vec![0.0; 12];
         operator.apply(&x, &mut product);

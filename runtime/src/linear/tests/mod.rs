@@ -51,3 +51,8 @@ fn hilbert<T: Float>(n: usize) -> Dense<T> {
     let entry = |i: usize, j: usize| T::from_f64(1.0 / (i + j + 1) as f64 + if i == j { 0.1 } else { 0.0 });
     Dense::new((0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect())
 }
+
+/// As much effort as a tolerance takes.
+fn within(tolerance: f64) -> Effort<f64> {
+    Effort { tolerance, max_products: None }
+}

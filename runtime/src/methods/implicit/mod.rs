@@ -9,7 +9,7 @@ mod checks;
 mod settings;
 
 use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
-use crate::linear::{Cg, Damped, LinearSolver};
+use crate::linear::{Cg, Damped, LinearSolver, LinearStop};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
 use crate::{BilevelProblem, Error, Float, Report, vector};
 use certificate::{CertificateMemory, Made, error_bound};
@@ -37,7 +37,7 @@ use checks::{STATIONARITY_LIMIT, check_convexity};
 /// | [`neumann`](Self::neumann), [`one_step`](Self::one_step) | a series cut short | very large problems, as a cheap approximation |
 /// | [`nystrom`](Self::nystrom) | a low-rank approximation | the same |
 ///
-/// Memory: three vectors of the size of `w`, one of the size of `λ`, and those of the linear solver; with the error bound four and two more.
+/// Memory: three vectors of the size of `w`, one of the size of `λ`, and those of the linear solver; with the error bound five and two more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 pub struct Implicit<L = Cg> {
@@ -181,6 +181,7 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
             let made = Made {
                 outer,
                 inner,
+                inner_bar,
                 gradient,
                 unit_solution: solution,
                 rhs_norm: *rhs_norm,
@@ -190,6 +191,8 @@ impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Met
                     .zip(linear.largest_curvature)
                     .map(|(smallest, largest)| (P::Float::from_f64(smallest - self.damping), P::Float::from_f64(largest - self.damping))),
                 mu: self.strong_convexity.or(proved).map(P::Float::from_f64),
+                converged_to: (linear.stop == LinearStop::Converged).then_some(linear.relative_residual),
+                cost: n_gradients + n_products,
             };
             error_bound(kernels, (&self.linear, linear_memory), certificate, &made)
         });
