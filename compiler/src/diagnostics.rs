@@ -41,7 +41,7 @@ pub mod messages {
         MISSING_MINIMIZE = "B0103", "`#[{0}]` does not say which parameter is the {0} variable", "write `#[{0}(minimize = {1})]`";
         NOT_A_NAME = "B0104", "`{0}` is not the name of a parameter", "write the bare name, as in `minimize = w`, or several, as in `minimize(w, b)`";
         NAMED_TWICE = "B0105", "`{0}` is named twice", "name every parameter once";
-        METHOD_IN_ATTRIBUTE = "B0106", "choosing `{0}` in the attribute is not available in this version", "write `#[bilevel]` and choose the method with the builder: `problem.solver(Implicit::cg()).inner(Lbfgs::default())`";
+        NOT_A_CHOICE = "B0106", "`{0}` is not {1}", "write one of {2}";
         UNKNOWN_WRT = "B0107", "`{0}` is not a parameter of `{1}`", "name one of its parameters: {2}";
         WRT_NOT_FLOAT = "B0108", "`{0}` is of type `{1}`, which has no derivative", "leave it out of `wrt`; integers and truth values are data";
         NOTHING_TO_DIFFERENTIATE = "B0109", "`{0}` has no parameter of floating-point type, so there is nothing to differentiate", "give it a parameter of type `f64`, `f32` or an array of them";
@@ -53,6 +53,17 @@ pub mod messages {
         REQUEST_OF_STRUCT = "B0115", "`{0}` of `{1}` is not available in this version for {2}", "pass structs, and give them back, by themselves and not in tuples, or remove `{0}`";
 
         WRT_PART = "B0116", "`{0}` {1}", "{2}";
+
+        UNKNOWN_SETTING = "B0117", "`{0}` has no setting `{1}`", "its settings are {2}";
+        SETTING_TWICE = "B0118", "`{0}` of `{1}` is set twice", "set it once";
+        SETTING_MISSING = "B0119", "`{0}` needs {1}, which has no default", "write {2}";
+        SETTING_VALUE = "B0120", "`{0}` of `{1}` is {2}, found `{3}`", "write `{4}`, or a constant of that type";
+        SETTINGS_CONFLICT = "B0121", "`{0}` and `{1}` do not go together: {2}", "leave out one of them";
+        INNER_DOES_NOT_FIT = "B0122", "`{0}` does not go with `{1}`, {2}", "write one of {3}";
+        INNER_WITHOUT_METHOD = "B0123", "`inner` says what solves the inner problem of a method, and no method is chosen", "write `hypergradient = implicit(cg)` beside it";
+        ASYMMETRIC_HESSIAN = "B0124", "`{0}` needs a symmetric Hessian, and `{1}` uses `stop_gradient` or a rule of its own, which may make it asymmetric", "write `unrolled(mode = reverse, steps = 100)` or `unrolled(mode = forward, steps = 100)`";
+        NOT_AN_OUTER_VARIABLE = "B0125", "`{0}` is not an outer variable of the problem", "name one of its outer variables ({1}), or write a number; constants have names in capitals";
+        HYPER_OF_A_SOLVER = "B0126", "`{0}` is read by the inner solver only, and `{1}` is the derivative of a stationary point, which does not depend on how it is found: the hypergradient would be zero", "write a number, or choose `unrolled`, which differentiates the steps";
 
         // Signatures.
         UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";

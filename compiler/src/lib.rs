@@ -17,6 +17,7 @@ pub mod diagnostics;
 pub mod dump;
 pub mod emit;
 mod expand;
+mod fit;
 pub mod ir;
 pub mod lower;
 pub mod ops;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use syn::ext::IdentExt;
 
 use crate::diagnostics::{Diagnostics, messages};
+use crate::fit::check_fit;
 use crate::ir::{Builder, Call, CallPart, Dim, Func, Note, Opaque, ValueId};
 use crate::lower::{depends_on, lower, lower_found, read_rules};
 use crate::syntax::attributes::{BilevelArgs, DifferentiableArgs};
@@ -132,7 +133,11 @@ pub fn read_problem(args: BilevelArgs, item: syn::ItemMod, items: &Items, diags:
     let before = diags.n_errors();
     let module = parse_module(item, diags);
     // The losses are lowered whatever the errors in the attributes, so that all errors appear together.
-    let problem = lower_problem(&module, args.crate_path.unwrap_or_else(default_crate_path), items, diags);
+    let mut problem = lower_problem(&module, args.crate_path.unwrap_or_else(default_crate_path), items, diags);
+    if let (Some(problem), Some(configuration)) = (&mut problem, args.configuration) {
+        check_fit(&configuration, problem, diags);
+        problem.configuration = Some(configuration);
+    }
     (module.item, problem.filter(|_| diags.n_errors() == before))
 }
 
@@ -169,6 +174,7 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
         outer_variables: roles.outer,
         data: roles.data,
         float: roles.float,
+        configuration: None,
         crate_path,
     })
 }

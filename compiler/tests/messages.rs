@@ -127,13 +127,67 @@ const CASES: &[(&str, &str, &str)] = &[
     ("B0712", "", "fn f(a: f64) -> f64 { #[bound(3)] for i in 0..3 { } a }"),
 ];
 
+/// A problem that has nothing wrong with it.
+const ONE_NUMBER: &str =
+    "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }";
+
 /// The code, the attribute's arguments, and the items of the module.
 const PROBLEMS: &[(&str, &str, &str)] = &[
     ("B0103", "", "#[inner] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }"),
+    ("B0106", "hypergradient = implcit(cg)", ONE_NUMBER),
+    ("B0106", "hypergradient = 3", ONE_NUMBER),
+    ("B0106", "hypergradient = implicit(lu)", ONE_NUMBER),
+    ("B0106", "hypergradient = implicit(tolerance = 1e-8)", ONE_NUMBER),
+    ("B0106", "hypergradient = unrolled(mode = backwards, steps = 10), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0106", "hypergradient = unrolled(mode = mixed, steps = 10, checkpoint = roots), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0106", "hypergradient = implicit(cg), inner = bfgs", ONE_NUMBER),
+    ("B0117", "hypergradient = implicit(cg, tolerence = 1e-8)", ONE_NUMBER),
+    ("B0117", "hypergradient = implicit(cg, restart = 10)", ONE_NUMBER),
+    ("B0117", "hypergradient = unrolled(mode = forward, steps = 10, memory = 10), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0117", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(0.1, 0.9, 0.3)", ONE_NUMBER),
+    ("B0118", "hypergradient = implicit(cg, tolerance = 1e-8, tolerance = 1e-9)", ONE_NUMBER),
+    ("B0118", "hypergradient = implicit(cg), hypergradient = implicit(gmres)", ONE_NUMBER),
+    ("B0118", "hypergradient = unrolled(mode = mixed, mode = forward, steps = 10), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0118", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(0.1, rate = 0.1, momentum = 0.9)", ONE_NUMBER),
+    ("B0119", "hypergradient = implicit", ONE_NUMBER),
+    ("B0119", "hypergradient = unrolled(steps = 10), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0119", "hypergradient = unrolled(mode = mixed), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0119", "hypergradient = unrolled(mode = truncated, steps = 10), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0119", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(0.1)", ONE_NUMBER),
+    ("B0119", "hypergradient = unrolled(mode = mixed, steps = 10), inner = gradient_descent", ONE_NUMBER),
+    ("B0119", "hypergradient = unrolled(mode = mixed, steps = 10)", ONE_NUMBER),
+    ("B0120", "hypergradient = implicit(cg, tolerance = 1)", ONE_NUMBER),
+    ("B0120", "hypergradient = implicit(cg, error_bound = 1)", ONE_NUMBER),
+    ("B0120", "hypergradient = unrolled(mode = mixed, steps = 10, memory = \"256 mib\"), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0120", "hypergradient = unrolled(mode = mixed, steps = -10), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0120", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(l.exp().sigmoid(), 0.9)", ONE_NUMBER),
+    ("B0120", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(l.sqrt(), 0.9)", ONE_NUMBER),
+    ("B0121", "hypergradient = implicit(direct, allow_indefinite, pseudo_inverse = 1e-8)", ONE_NUMBER),
+    ("B0121", "hypergradient = implicit(neumann, terms = 10, tolerance = 1e-8)", ONE_NUMBER),
     (
-        "B0106",
-        "inner = lbfgs(tolerance = 1e-8)",
-        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+        "B0121",
+        "hypergradient = unrolled(mode = mixed, steps = 10, memory = \"1 MiB\", checkpoint = sqrt), inner = momentum(0.1, 0.9)",
+        ONE_NUMBER,
+    ),
+    (
+        "B0121",
+        "hypergradient = unrolled(mode = mixed, steps = 10, until = 1e-3, checkpoint = binomial(3)), inner = momentum(0.1, 0.9)",
+        ONE_NUMBER,
+    ),
+    ("B0122", "hypergradient = implicit(cg), inner = momentum(0.1, 0.9)", ONE_NUMBER),
+    ("B0122", "hypergradient = unrolled(mode = mixed, steps = 10), inner = lbfgs", ONE_NUMBER),
+    ("B0123", "inner = lbfgs(tolerance = 1e-8)", ONE_NUMBER),
+    ("B0125", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(log_rate.exp(), 0.9)", ONE_NUMBER),
+    ("B0126", "hypergradient = implicit(cg), inner = gradient_descent(l)", ONE_NUMBER),
+    (
+        "B0124",
+        "hypergradient = implicit(cg)",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l * stop_gradient(*w) } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0124",
+        "hypergradient = unrolled(mode = truncated, steps = 10, last = 3), inner = momentum(0.1, 0.9)",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l * stop_gradient(*w) } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
     ),
     (
         "B0111",

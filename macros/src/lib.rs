@@ -135,6 +135,23 @@ pub fn derivative(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// fields of the generated struct `Problem`, which implements `bilevel::BilevelProblem`: arrays by reference, numbers by value. Other functions and
 /// constants of the module may be used by the losses.
 ///
+/// # The method in the attribute
+///
+/// `#[bilevel(hypergradient = .., inner = ..)]` chooses a method and what solves the inner problem, and gives `Problem` the functions `hypergradient`, `minimize`, `check` and
+/// `solve_inner`, those of the solver that `problem.configured()` makes. `problem.solver(..)` still chooses otherwise. A name is a constructor and a setting a builder call:
+/// `implicit(cg, tolerance = 1e-10)` is `Implicit::cg().tolerance(1e-10)`.
+///
+/// | `hypergradient =` | settings |
+/// | --- | --- |
+/// | `implicit(cg)`, `direct`, `minres`, `gmres`, `bicgstab`, `neumann`, `one_step`, `nystrom` in its place | those of the linear solver, and `damping`, `strong_convexity`, `error_bound`, `warm_start`, `unconverged` |
+/// | `unrolled(mode = mixed, steps = 100)`, `reverse`, `forward`, `truncated` | `checkpoint = all`, `every(n)`, `sqrt`, `binomial(n)` or `online(n)`, or `memory = "256 MiB"`; `until`; `last` of `truncated` |
+/// | `evograd` | `copies`, `sigma`, `temperature`, `seed`, `noise = signs` or `normal`, `rescaled` |
+/// | `finite_differences` | `radius`, `tolerance`, `max_iterations` |
+///
+/// `inner =` is `lbfgs`, `newton_cg` or `gradient_descent` with `tolerance` and `max_iterations`, and for `unrolled` one of `gradient_descent(rate)`, `momentum(rate, momentum)`, `nesterov(rate, momentum)`,
+/// `rms_prop(rate)`, `adam(rate)` and `adamw(rate, weight_decay)`. Their hyperparameters are numbers or outer variables, as in `momentum(rate = log_rate.exp().per_step(), momentum = 0.9)`; `exp`, `sigmoid`,
+/// `per_step`, `per_leaf` and `per_weight` are those of `Hyper`. Numbers may be constants, whose names have no small letters.
+///
 /// `#[bilevel(crate = path)]` says where this crate is found, if not at `::bilevel`.
 #[proc_macro_attribute]
 pub fn bilevel(attr: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,5 +1,6 @@
 //! Every way to a hypergradient on problems that go through the macro: against each other and against differences of the re-solved problem.
 
+mod configured;
 mod meta;
 #[allow(unreachable_pub)] // Problems are written as users write them.
 mod problems;

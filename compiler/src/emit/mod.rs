@@ -7,6 +7,7 @@
 mod access;
 mod call;
 mod companion;
+mod configured;
 mod control;
 mod curvature;
 mod einsum;

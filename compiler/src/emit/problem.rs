@@ -6,6 +6,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
+use super::configured::configured;
 use super::emitter::ident;
 use super::forms::type_of;
 use super::kernels::{Kernels, kernels};
@@ -25,11 +26,12 @@ pub fn problem(problem: &ProblemIr) -> Result<TokenStream, DeriveError> {
     let kernels = kernels(&layout)?;
     let declaration = declaration(problem);
     let implementation = implementation(&layout, &kernels);
-    Ok(quote!(#declaration #implementation))
+    let configured = configured(problem);
+    Ok(quote!(#declaration #implementation #configured))
 }
 
 /// Whether the struct borrows data.
-fn has_lifetime(problem: &ProblemIr) -> bool {
+pub(super) fn has_lifetime(problem: &ProblemIr) -> bool {
     problem.data.iter().any(|v| !matches!(v.param.form, Form::Scalar(_)))
 }
 

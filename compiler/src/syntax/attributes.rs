@@ -6,6 +6,8 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Meta, Token};
 
+use super::configuration::table::InnerKind;
+use super::configuration::{Configuration, read_inner, read_method};
 use super::source_text;
 use super::wrt::is_place;
 use crate::diagnostics::{Diagnostics, messages};
@@ -83,6 +85,8 @@ pub fn parse_derivative(tokens: TokenStream, item: &TokenStream, diags: &mut Dia
 /// What `#[bilevel(..)]` says.
 #[derive(Clone, Debug, Default)]
 pub struct BilevelArgs {
+    /// The method and the inner solver.
+    pub configuration: Option<Configuration>,
     /// Where the crate `bilevel` is found, if not at `::bilevel`.
     pub crate_path: Option<syn::Path>,
 }
@@ -110,19 +114,37 @@ pub fn parse_differentiable(tokens: TokenStream, diags: &mut Diagnostics) -> Dif
 
 /// Reads the arguments of `#[bilevel]`.
 pub fn parse_bilevel(tokens: TokenStream, diags: &mut Diagnostics) -> BilevelArgs {
+    const UNDERSTOOD: &str = "`#[bilevel]`, with any of `hypergradient = implicit(cg)`, `inner = lbfgs` and `crate = path` in parentheses";
     let mut args = BilevelArgs::default();
+    let (mut hypergradient, mut inner): (Option<syn::Expr>, Option<syn::Expr>) = (None, None);
     for meta in parse_metas(tokens, diags) {
-        if meta.path().is_ident("hypergradient") || meta.path().is_ident("inner") {
-            diags.error(&meta, messages::METHOD_IN_ATTRIBUTE, &[&source_text(meta.path())]);
+        let chosen = match &meta {
+            Meta::NameValue(pair) if pair.path.is_ident("hypergradient") => Some((&mut hypergradient, &pair.value)),
+            Meta::NameValue(pair) if pair.path.is_ident("inner") => Some((&mut inner, &pair.value)),
+            Meta::NameValue(_) | Meta::List(_) | Meta::Path(_) => None,
+        };
+        if let Some((slot, value)) = chosen {
+            if slot.is_some() {
+                diags.error(&meta, messages::SETTING_TWICE, &[&source_text(meta.path()), "bilevel"]);
+            } else {
+                *slot = Some(value.clone());
+            }
         } else if let Some(path) = crate_path(&meta) {
             args.crate_path = Some(path);
         } else {
-            diags.error(
-                &meta,
-                messages::ATTRIBUTE_ARGUMENT,
-                &["bilevel", &source_text(&meta), "`#[bilevel]` or `#[bilevel(crate = path)]`"],
-            );
+            diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &["bilevel", &source_text(&meta), UNDERSTOOD]);
         }
+    }
+    let method = hypergradient.as_ref().and_then(|expr| read_method(expr, diags));
+    let read = inner.as_ref().map(|expr| read_inner(expr, method.as_ref().map(|(family, _)| *family), diags));
+    if let (Some(inner), None) = (&inner, &hypergradient) {
+        diags.error(inner, messages::INNER_WITHOUT_METHOD, &[]);
+    }
+    if let Some((family, method)) = method {
+        if inner.is_none() && family.inner == InnerKind::Update {
+            diags.error(&method.name, messages::SETTING_MISSING, &[family.name, "an `inner`", "`inner = gradient_descent(0.1)`"]);
+        }
+        args.configuration = Some(Configuration { family, method, inner: read.flatten() });
     }
     args
 }

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod bounds;
 pub mod carrier;
+pub mod configuration;
 pub mod derivative;
 pub mod form;
 pub mod generics;

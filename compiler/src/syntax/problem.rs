@@ -3,6 +3,7 @@
 use proc_macro2::Ident;
 
 use super::attributes::parse_minimize;
+use super::configuration::Configuration;
 use super::form::Form;
 use super::rule::rule_of;
 use super::signature::{Lowered, Param, Signature};
@@ -47,6 +48,8 @@ pub struct ProblemIr {
     pub data: Vec<Variable>,
     /// The float type of the losses and variables.
     pub float: Elem,
+    /// The method and the inner solver that the attribute chooses.
+    pub configuration: Option<Configuration>,
     /// Where generated code finds this crate.
     pub crate_path: syn::Path,
 }

@@ -1,0 +1,32 @@
+//! What the method that an attribute chooses demands of the problem.
+
+use crate::derive::has_symmetric_hessian;
+use crate::diagnostics::{Diagnostics, messages};
+use crate::syntax::configuration::table::InnerKind;
+use crate::syntax::configuration::{Built, Configuration};
+use crate::syntax::problem::Variable;
+use crate::syntax::{Param, ProblemIr};
+
+/// An error for each choice that the problem does not fit.
+pub(crate) fn check_fit(configuration: &Configuration, problem: &ProblemIr, diags: &mut Diagnostics) {
+    let Configuration { family, method, inner } = configuration;
+    if method.entry.needs_symmetry && !has_symmetric_hessian(&problem.inner.func) {
+        diags.error(&method.name, messages::ASYMMETRIC_HESSIAN, &[&method.name.to_string(), &problem.inner.signature.name.to_string()]);
+    }
+    let names: Vec<String> = problem.outer_variables.iter().flat_map(float_labels).collect();
+    for hyper in inner.iter().flat_map(Built::outer_hypers) {
+        if !names.contains(&hyper.name) {
+            let names = if names.is_empty() { "none".to_owned() } else { format!("`{}`", names.join("`, `")) };
+            diags.error(&hyper.place, messages::NOT_AN_OUTER_VARIABLE, &[&hyper.name, &names]);
+        } else if family.inner == InnerKind::Solver {
+            diags.error(&hyper.place, messages::HYPER_OF_A_SOLVER, &[&hyper.name, family.name]);
+        }
+    }
+}
+
+/// The names of the leaves of a variable that solvers see.
+fn float_labels(variable: &Variable) -> Vec<String> {
+    let Param { name, form, .. } = &variable.param;
+    let labels = form.labels(&name.to_string());
+    labels.into_iter().zip(form.leaves()).filter(|(_, (elem, _))| elem.is_float()).map(|(label, _)| label).collect()
+}

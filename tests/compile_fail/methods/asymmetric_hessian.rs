@@ -1,0 +1,33 @@
+use bilevel::prelude::*;
+
+#[bilevel(hypergradient = implicit(cg))]
+mod problem0 {
+    use super::*;
+
+    #[inner(minimize = w)]
+    fn train(w: &f64, log_rate: &f64) -> f64 {
+        (w - log_rate).powi(2) * stop_gradient(*w)
+    }
+
+    #[outer(minimize = log_rate)]
+    fn validate(w: &f64) -> f64 {
+        (w - 1.0).powi(2)
+    }
+}
+
+#[bilevel(hypergradient = unrolled(mode = mixed, steps = 100), inner = momentum(0.1, 0.9))]
+mod problem1 {
+    use super::*;
+
+    #[inner(minimize = w)]
+    fn train(w: &f64, log_rate: &f64) -> f64 {
+        (w - log_rate).powi(2) * stop_gradient(*w)
+    }
+
+    #[outer(minimize = log_rate)]
+    fn validate(w: &f64) -> f64 {
+        (w - 1.0).powi(2)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,55 @@
+use bilevel::prelude::*;
+
+#[bilevel(hypergradient = implict(cg))]
+mod problem0 {
+    #[inner(minimize = w)]
+    fn train(w: &f64, log_rate: &f64) -> f64 {
+        (w - log_rate).powi(2)
+    }
+
+    #[outer(minimize = log_rate)]
+    fn validate(w: &f64) -> f64 {
+        (w - 1.0).powi(2)
+    }
+}
+
+#[bilevel(hypergradient = implicit(lu))]
+mod problem1 {
+    #[inner(minimize = w)]
+    fn train(w: &f64, log_rate: &f64) -> f64 {
+        (w - log_rate).powi(2)
+    }
+
+    #[outer(minimize = log_rate)]
+    fn validate(w: &f64) -> f64 {
+        (w - 1.0).powi(2)
+    }
+}
+
+#[bilevel(hypergradient = unrolled(mode = backwards, steps = 100), inner = momentum(0.1, 0.9))]
+mod problem2 {
+    #[inner(minimize = w)]
+    fn train(w: &f64, log_rate: &f64) -> f64 {
+        (w - log_rate).powi(2)
+    }
+
+    #[outer(minimize = log_rate)]
+    fn validate(w: &f64) -> f64 {
+        (w - 1.0).powi(2)
+    }
+}
+
+#[bilevel(hypergradient = implicit(cg), inner = bfgs)]
+mod problem3 {
+    #[inner(minimize = w)]
+    fn train(w: &f64, log_rate: &f64) -> f64 {
+        (w - log_rate).powi(2)
+    }
+
+    #[outer(minimize = log_rate)]
+    fn validate(w: &f64) -> f64 {
+        (w - 1.0).powi(2)
+    }
+}
+
+fn main() {}

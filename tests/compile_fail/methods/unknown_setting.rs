@@ -1,0 +1,29 @@
+use bilevel::prelude::*;
+
+#[bilevel(hypergradient = implicit(cg, tolerence = 1e-10))]
+mod problem0 {
+    #[inner(minimize = w)]
+    fn train(w: &f64, log_rate: &f64) -> f64 {
+        (w - log_rate).powi(2)
+    }
+
+    #[outer(minimize = log_rate)]
+    fn validate(w: &f64) -> f64 {
+        (w - 1.0).powi(2)
+    }
+}
+
+#[bilevel(hypergradient = unrolled(mode = forward, steps = 100, checkpoint = sqrt), inner = momentum(0.1, 0.9))]
+mod problem1 {
+    #[inner(minimize = w)]
+    fn train(w: &f64, log_rate: &f64) -> f64 {
+        (w - log_rate).powi(2)
+    }
+
+    #[outer(minimize = log_rate)]
+    fn validate(w: &f64) -> f64 {
+        (w - 1.0).powi(2)
+    }
+}
+
+fn main() {}
