@@ -68,6 +68,13 @@ mod configured {
             ) -> ::core::result::Result<Self::Workspace, rt::Error> {
                 ::core::result::Result::Ok(Workspace { dims: Dims {} })
             }
+            fn fingerprint(
+                &self,
+                workspace: &Self::Workspace,
+                fingerprint: &mut rt::Fingerprint,
+            ) {
+                fingerprint.numbers::<usize>("", &[]);
+            }
             fn inner_value_and_grad(
                 &self,
                 workspace: &mut Self::Workspace,
@@ -188,7 +195,7 @@ mod configured {
             }
         }
     };
-    #[allow(clippy::all, clippy::pedantic)]
+    #[allow(unused, unreachable_pub, clippy::all, clippy::pedantic)]
     const _: () = {
         use ::bilevel::rt;
         impl Problem {
