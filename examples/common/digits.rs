@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use bilevel::ndarray::{Array1, Array2};
+use bilevel::argmax_axis;
+use bilevel::ndarray::{Array1, Array2, Axis};
 
 /// 1797 images of 8x8 pixels, scaled to 0..1, and their labels 0..9. See `examples/data/README.md` for the source.
 pub(crate) struct Digits {
@@ -40,15 +41,7 @@ impl Digits {
 }
 
 /// The share of rows whose largest logit is the label's.
-pub(crate) fn accuracy(logits: &Array2<f64>, labels: &Array1<usize>) -> f64 {
-    let right = logits
-        .rows()
-        .into_iter()
-        .zip(labels)
-        .filter(|(row, label)| {
-            let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(k, _)| k);
-            best == Some(**label)
-        })
-        .count();
+pub(crate) fn accuracy<T: Copy + PartialOrd>(logits: &Array2<T>, labels: &Array1<usize>) -> f64 {
+    let right = argmax_axis(logits, Axis(1)).iter().zip(labels).filter(|(found, label)| found == label).count();
     right as f64 / labels.len() as f64
 }

@@ -4,19 +4,18 @@
 //! uniform penalty, so that what it gains is what tuning every weight's own penalty adds. The first hypergradient is checked against
 //! differences of the re-solved problem. The 297 images left over are the test set and play no part in the tuning.
 
-#[path = "../common/digits.rs"]
-mod digits;
+#[path = "../common/mod.rs"]
+mod common;
 mod plot;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use bilevel::prelude::*;
 use clap::Parser;
-use digits::{Digits, accuracy};
-use indicatif::{ProgressBar, ProgressStyle};
+use common::arguments::{self, Common, at_least_one, positive};
+use common::digits::{Digits, accuracy};
 
 /// The problem: softmax regression, one penalty per weight.
 #[bilevel]
@@ -45,8 +44,8 @@ const GRID: [f64; 12] = [-1.0, -2.0, -3.0, -4.0, -5.0, -6.0, -7.0, -8.0, -9.0, -
 #[command(version)]
 struct Arguments {
     /// Outer steps
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
-    steps: u32,
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = at_least_one)]
+    steps: usize,
     /// Step size of Adam on the log-penalties
     #[arg(long, value_name = "X", default_value_t = 0.1, value_parser = positive)]
     rate: f64,
@@ -56,44 +55,12 @@ struct Arguments {
     /// The linear system of each hypergradient is solved to this relative residual
     #[arg(long, value_name = "X", default_value_t = 1e-6, value_parser = positive)]
     linear_tolerance: f64,
-    /// Seed of the random directions of the difference check
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-    /// Where the picture goes
-    #[arg(long, value_name = "FILE", default_value = "weight_decay.svg", value_parser = writable)]
-    svg: PathBuf,
-    /// Print one JSON line last, and no progress bar
-    #[arg(long)]
-    json: bool,
-}
-
-/// A finite number above zero.
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
-        Ok(_) => Err("it must be a finite number above zero".into()),
-        Err(e) => Err(e.to_string()),
-    }
-}
-
-/// A path in a folder that exists, so that a run is not lost at its end.
-fn writable(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    match path.parent() {
-        _ if path.file_name().is_none() => Err("it must be the path of a file".into()),
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(format!("there is no folder `{}`", folder.display())),
-        Some(_) | None => Ok(path),
-    }
+    #[command(flatten)]
+    common: Common,
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    arguments::exit_code(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
@@ -124,18 +91,17 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
 
     // The first hypergradient against differences of the re-solved problem, everything solved tightly.
     let mut tight = problem.solver(Implicit::cg().tolerance(1e-12)).inner(NewtonCg::default().tolerance(1e-11));
-    let check = tight.check_with(&start, &w_before, &Differences::default().seed(arguments.seed))?;
+    let check = tight.check_with(&start, &w_before, &Differences::default().seed(arguments.common.seed))?;
     println!("hypergradient against differences along {} random directions: {:.1e}", check.directions.len(), check.max_relative_error);
 
     // The tuning itself.
-    let bar = if arguments.json { ProgressBar::hidden() } else { ProgressBar::new(u64::from(arguments.steps)) };
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len}  validation loss {msg}  {elapsed}")?);
+    let bar = arguments.common.progress(arguments.steps, "validation loss");
     let mut solver = solver.on_step(|step| {
         bar.inc(1);
         bar.set_message(format!("{:.5}", step.entry.value));
         ControlFlow::Continue(())
     });
-    let tuned = solver.minimize(&start, &w_before, Adam::new(arguments.rate), arguments.steps as usize)?;
+    let tuned = solver.minimize(&start, &w_before, Adam::new(arguments.rate), arguments.steps)?;
     drop(solver);
     bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
@@ -151,10 +117,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!("outer steps: {}, with {n_products} curvature products; {seconds:.2} s with grid and check", tuned.trace.len());
 
     let losses: Vec<f64> = tuned.trace.iter().map(|step| step.value).chain([tuned.value]).collect();
-    plot::draw(&arguments.svg, &losses, &tuned.outer).map_err(|e| format!("cannot draw to `{}`: {e}", arguments.svg.display()))?;
-    println!("picture: {}", arguments.svg.display());
+    plot::draw(&arguments.common.svg, losses, &tuned.outer)?;
 
-    if arguments.json {
+    if arguments.common.json {
         let line = serde_json::json!({
             "check_rel_error": check.max_relative_error,
             "val_loss_before": val_loss_before,
