@@ -5,5 +5,6 @@
 pub(crate) mod arguments;
 pub(crate) mod digits;
 pub(crate) mod fashion;
+pub(crate) mod outer;
 pub(crate) mod plot;
 pub(crate) mod random;

@@ -1,10 +1,10 @@
 //! The problem, and how images are learned and judged.
 
 use bilevel::prelude::*;
-use bilevel::solve::OuterOptimizer;
 use clap::ValueEnum;
 
 use crate::common::digits::accuracy;
+use crate::common::outer::minimize_from;
 use crate::common::random::Random;
 
 /// A network that is trained on a few images, one of each class in their order; the images are learned.
@@ -102,25 +102,13 @@ impl Training {
 pub(crate) fn distill(
     problem: &Problem<'_>,
     (method, training): (Method, Training),
-    mut images: Array2<f64>,
+    images: &Array2<f64>,
     start: impl Fn(usize) -> Network,
     (n_steps, rate): (usize, f64),
-    mut progress: impl FnMut(f64),
+    progress: impl FnMut(f64),
 ) -> Result<(Array2<f64>, Vec<f64>), bilevel::Error> {
     let mut solver = problem.solver(training.unrolled(method)).inner(Momentum::new(training.rate, 0.9));
-    // `Solver::minimize` begins every inner run at the same network or at the last one; here each begins at another.
-    let adam = Adam::new(rate);
-    let mut state = OuterOptimizer::<f64>::state(&adam, images.len())?;
-    let mut losses = Vec::with_capacity(n_steps);
-    for step in 0..n_steps {
-        let h = solver.hypergradient(&images, &start(step))?;
-        losses.push(h.value);
-        progress(h.value);
-        let mut flat = images.flat();
-        adam.step(&mut state, &h.gradient.flat().to_vec(), flat.as_slice_mut().expect("a new array is contiguous"));
-        images = images.unflatten(&flat);
-    }
-    Ok((images, losses))
+    minimize_from(&mut solver, images, start, (Adam::new(rate), n_steps), progress)
 }
 
 /// One image of each class, chosen at random.

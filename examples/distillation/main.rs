@@ -78,7 +78,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     for one_start in [true, false] {
         let bar = common.progress(steps, "loss on real images");
         let start = |step| fresh(seed, "learning", if one_start { 0 } else { step });
-        learned.push(distill(&problem, (method, training), choices[0].clone(), start, (steps, rate), |loss| {
+        learned.push(distill(&problem, (method, training), &choices[0], start, (steps, rate), |loss| {
             bar.inc(1);
             bar.set_message(format!("{loss:.4}"));
         })?);

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use bilevel::ndarray::Array2;
-use plotters::prelude::*;
 
 use crate::common::plot::{self, Area, Curve, Result};
 

@@ -1,13 +1,13 @@
 //! The problem, the ways to its hypergradient, and how a network is trained with what was learned.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use bilevel::prelude::*;
-use bilevel::solver::{HypergradientOf, Start, TunedOf};
+use bilevel::solver::HypergradientOf;
 use clap::ValueEnum;
 
 use crate::common::digits::accuracy;
+use crate::common::outer::minimize_from;
 use crate::common::random::Random;
 
 /// A network whose training is learned: how long each step is, how much momentum each layer has, and how much each weight is held back.
@@ -58,9 +58,9 @@ pub(crate) use schedule::{Network, Problem};
 /// Log-penalties, logarithms of the rate of every step, and the momentum of every layer's weights and biases before the sigmoid.
 pub(crate) type Schedule = (Network, Array1<f64>, Array1<f64>);
 
-/// A network with random weights of variance `1 / inputs`, and biases of zero.
-pub(crate) fn fresh(n_hidden: usize, seed: u64) -> Network {
-    let mut random = Random::new(seed, "network");
+/// A network with random weights of variance `1 / inputs`, and biases of zero; another for every number of a stream.
+pub(crate) fn fresh(n_hidden: usize, seed: u64, stream: &str, number: usize) -> Network {
+    let mut random = Random::new(seed, &format!("{stream} {number}"));
     let mut layer =
         |inputs: usize, outputs: usize| Array2::from_shape_simple_fn((inputs, outputs), || random.normal() / (inputs as f64).sqrt());
     Network { hidden: layer(64, n_hidden), hidden_bias: Array1::zeros(n_hidden), out: layer(n_hidden, 10), out_bias: Array1::zeros(10) }
@@ -137,19 +137,15 @@ pub(crate) fn network_accuracy(net: &Network, x: &Array2<f64>, y: &Array1<usize>
     accuracy(&schedule::logits(net, x), y)
 }
 
-/// Learns penalties, rates and momentum together. Every inner run begins at `start`.
-pub(crate) fn learn<'p>(
-    problem: &'p Problem<'p>,
+/// Learns penalties, rates and momentum together. The training of each outer step begins at `start(step)`. Gives them with the validation loss of every step.
+pub(crate) fn learn(
+    problem: &Problem<'_>,
     method: Method,
     schedule: &Schedule,
-    start: &Network,
+    start: impl Fn(usize) -> Network,
     (n_steps, rate): (usize, f64),
-    mut progress: impl FnMut(f64) + 'p,
-) -> Result<TunedOf<Problem<'p>>, bilevel::Error> {
-    let solver = problem.solver(method.unrolled(schedule.1.len())).inner(optimizer()).start(Start::Cold);
-    let mut solver = solver.on_step(move |step| {
-        progress(step.entry.value);
-        ControlFlow::Continue(())
-    });
-    solver.minimize(schedule, start, Adam::new(rate), n_steps)
+    progress: impl FnMut(f64),
+) -> Result<(Schedule, Vec<f64>), bilevel::Error> {
+    let mut solver = problem.solver(method.unrolled(schedule.1.len())).inner(optimizer());
+    minimize_from(&mut solver, schedule, start, (Adam::new(rate), n_steps), progress)
 }
