@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::memory_size::MemorySize;
+
 /// One axis of a named array, in an error about shapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
@@ -141,6 +143,24 @@ pub enum Error {
         /// What it must be, for example `positive`.
         requirement: &'static str,
     },
+    /// Text that does not say what it has to.
+    InvalidText {
+        /// What it is for, for example `an amount of memory`.
+        setting: &'static str,
+        /// The text.
+        text: String,
+        /// What it must be.
+        requirement: &'static str,
+    },
+    /// [`Unrolled::memory`](crate::methods::Unrolled::memory) is not enough for a run that keeps a single state.
+    MemoryLimit {
+        /// The memory that there is, in bytes.
+        limit: usize,
+        /// What is needed at least.
+        needed: usize,
+        /// What of that the buffers of the kernels have, which hold the activations of one gradient.
+        activations: usize,
+    },
     /// A setting without a default was not made.
     MissingSetting {
         /// The setting, for example `GradientDescent::new`.
@@ -165,6 +185,15 @@ pub enum Error {
         name: String,
         /// The names of the leaves of the inner variable.
         known: &'static [&'static str],
+    },
+    /// A leaf that two problems share does not have the same number of elements in both.
+    LeafLength {
+        /// The leaf.
+        name: &'static str,
+        /// Its number of elements in the first.
+        found: usize,
+        /// That in the second.
+        expected: usize,
     },
     /// One of several tasks failed.
     Task {
@@ -296,12 +325,26 @@ impl fmt::Display for Error {
             Error::InvalidSetting { setting, value, requirement } => {
                 write!(f, "`{setting}` is {value}, but must be {requirement}")
             }
+            Error::InvalidText { setting, text, requirement } => write!(f, "`{text}` is not {setting}: write {requirement}"),
+            Error::MemoryLimit { limit, needed, activations } => {
+                let [limit, needed, activations] = [*limit, *needed, *activations].map(MemorySize::from);
+                write!(
+                    f,
+                    "`Unrolled::memory` is {limit}, but at least {needed} are needed, of which {activations} are activations of one gradient"
+                )
+            }
             Error::MissingSetting { setting, reason } => write!(f, "{reason}: give it with `{setting}`"),
             Error::UnknownHyperparameter { setting, name, known } => {
                 write!(f, "`{setting}` is `{name}` of the outer variable, which has no leaf of that name; it has {}", Names(known))
             }
             Error::UnknownLeaf { setting, name, known } => {
                 write!(f, "`{setting}` names `{name}`, which is no leaf of the inner variable; it has {}", Names(known))
+            }
+            Error::LeafLength { name, found, expected } => {
+                write!(
+                    f,
+                    "`{name}` has {found} elements where it is pre-trained, and {expected} where it is fine-tuned: one name is one variable"
+                )
             }
             Error::Task { task, source } => write!(f, "in task {task}: {source}"),
             Error::HyperparameterLength { setting, name, found, expected, what } => {

@@ -9,6 +9,7 @@ pub mod functions;
 mod kernels;
 pub mod linalg;
 pub mod linear;
+mod memory_size;
 pub mod meta;
 pub mod methods;
 pub mod params;

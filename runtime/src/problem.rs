@@ -24,6 +24,10 @@ pub trait BilevelProblem {
     /// The names of the outer variable's leaves in order, for messages; the last stands for all further leaves.
     const OUTER_NAMES: &'static [&'static str] = &["outer variable"];
 
+    /// For each leaf of the outer variable whether the gradient `∇_w f` depends on it. A hyperparameter of the inner optimiser that no loss computes with is `false`; leaves
+    /// that are not named here count as `true`.
+    const GRADIENT_READS: &'static [bool] = &[];
+
     /// Whether the Hessian of the inner loss is certainly symmetric, as that of every function of which the whole derivative is taken.
     /// `stop_gradient` and rules of the user's may make it asymmetric, and are differentiated as they are.
     const SYMMETRIC_HESSIAN: bool = true;

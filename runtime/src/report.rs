@@ -23,7 +23,8 @@ pub struct Report {
     pub damping: f64,
     /// How far the hypergradient is from the exact one, for methods that can say it.
     pub error_bound: Option<ErrorBound>,
-    /// Bytes of all vectors of the method, without those of the inner solver and of the kernels.
+    /// Bytes of all vectors of the method and of the buffers of the kernels, which hold the activations of the losses and what their derivatives keep of them;
+    /// without those of the inner solver.
     pub peak_bytes: usize,
     /// Gradients of the inner loss computed, without those of the error bound.
     pub n_gradients: usize,

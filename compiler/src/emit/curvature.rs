@@ -115,6 +115,11 @@ pub(super) fn gradient_jvp(layout: &Layout, kernels: &mut Kernels, inner: &Func)
     let rows = family.rows(layout, Role::Inner);
     let linear = family.with_results(&rows);
     let residuals = family.residuals(layout, kernels, &primal, &[&linear], name);
+    let reads = layout.of(Role::Outer).map(|leaf| {
+        let direction = leaf.in_inner.and_then(|p| family.positions.iter().position(|&q| q == p));
+        direction.is_some_and(|k| is_read(&linear, family.n_residuals + k))
+    });
+    kernels.methods.push(quote!(const GRADIENT_READS: &'static [bool] = &[#(#reads),*];));
     let body = apply(
         layout,
         kernels,

@@ -41,6 +41,11 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         has_failed
     }
 
+    /// Bytes of the buffers of all kernels that have run.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        P::buffer_bytes(&self.workspace)
+    }
+
     /// The hash of the problem's data.
     pub(crate) fn fingerprint(&self) -> String {
         let mut fingerprint = Fingerprint::default();

@@ -7,13 +7,14 @@ mod implicit;
 mod kernels;
 mod unrolled;
 
+pub use crate::memory_size::MemorySize;
 pub use differences::{Check, CheckedDirection, Differences};
 pub use evograd::{EvoGrad, EvoGradMemory, EvoGradOutcome, Noise};
 pub use finite_differences::{FiniteDifferences, FiniteDifferencesMemory};
 pub(crate) use implicit::check_finite;
-pub use implicit::{Implicit, ImplicitMemory};
+pub use implicit::{FineTuning, Implicit, ImplicitMemory, TwoStage, TwoStageMemory};
 pub use kernels::{InnerLoss, Kernels};
-pub use unrolled::{Checkpoints, Dynamics, Unrolled, UnrolledMemory, UnrolledOutcome};
+pub use unrolled::{Checkpoints, Dynamics, MemoryFit, Sharing, Unrolled, UnrolledMemory, UnrolledOutcome};
 pub(crate) use unrolled::{Start, check_finite_at};
 
 use crate::solve::{InnerOutcome, InnerSolver};

@@ -7,6 +7,7 @@ mod newton_cg;
 mod outer_lbfgs;
 mod projected;
 mod reparametrized;
+mod sign_descent;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ pub use newton_cg::{NewtonCg, NewtonCgMemory};
 pub use outer_lbfgs::LbfgsState;
 pub use projected::Projected;
 pub use reparametrized::{Reparametrized, ReparametrizedState};
+pub use sign_descent::{SignDescent, SignState};
 
 use crate::{Error, Float, vector};
 

@@ -56,7 +56,10 @@ impl<'p, P: BilevelProblem, M> Session<'p, P, M> {
         method: &impl Method<P, I, Memory = M>,
         inner_solver: &I,
     ) -> Result<(P::Float, Report), Error> {
-        self.run(|kernels, memory, point, gradient| method.hypergradient(kernels, memory, inner_solver, point, gradient))
+        let (value, mut report) =
+            self.run(|kernels, memory, point, gradient| method.hypergradient(kernels, memory, inner_solver, point, gradient))?;
+        report.peak_bytes += self.kernels.buffer_bytes();
+        Ok((value, report))
     }
 
     pub(super) fn value<I>(&mut self, method: &impl Method<P, I, Memory = M>, inner_solver: &I) -> Result<P::Float, Error> {

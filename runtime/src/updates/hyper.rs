@@ -7,7 +7,7 @@ use crate::methods::Sizes;
 /// A hyperparameter of an update: a constant, or a leaf of the outer variable, which is then differentiated.
 ///
 /// A constant is written as it is: `Momentum::new(0.1, 0.9)`. A leaf is named as in the problem:
-/// `Momentum::new(Hyper::outer("log_rate").exp(), 0.9)`. It is one number for all steps and weights, unless [`per_step`](Self::per_step),
+/// `Momentum::new(Hyper::outer("log_rate").exp(), 0.9)`. It is one number for all steps and weights, unless [`per_step`](Self::per_step), [`per_window`](Self::per_window),
 /// [`per_leaf`](Self::per_leaf) or [`per_weight`](Self::per_weight) says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
@@ -28,6 +28,7 @@ enum Source {
 pub(crate) enum Per {
     All,
     Step,
+    Window(usize),
     Leaf,
     Weight,
 }
@@ -55,6 +56,12 @@ impl Hyper {
     /// The leaf has one element for each step.
     pub fn per_step(self) -> Self {
         Hyper { per: Per::Step, ..self }
+    }
+
+    /// The leaf has one element for each window of so many consecutive steps; the last window may be shorter. Its hypergradient is the sum of those that the
+    /// steps of the window would have had by themselves.
+    pub fn per_window(self, n_steps: usize) -> Self {
+        Hyper { per: Per::Window(n_steps), ..self }
     }
 
     /// The leaf has one element for each leaf of the inner variable: each array of a network's weights.
@@ -135,14 +142,19 @@ impl Setting {
         let expected = match per {
             Per::All => 1,
             Per::Step => n_steps,
+            Per::Window(0) => {
+                return Err(Error::InvalidSetting { setting: "Hyper::per_window", value: 0.0, requirement: "at least 1" });
+            }
+            Per::Window(window) => n_steps.div_ceil(window),
             Per::Leaf => sizes.inner.len(),
             Per::Weight => sizes.n_inner(),
         };
         let found = sizes.outer[leaf];
         if found != expected {
             let what = match per {
-                Per::All => "one for all: `per_step`, `per_leaf` and `per_weight` say otherwise",
+                Per::All => "one for all: `per_step`, `per_window`, `per_leaf` and `per_weight` say otherwise",
                 Per::Step => "one for each step",
+                Per::Window(_) => "one for each window of steps",
                 Per::Leaf => "one for each leaf of the inner variable",
                 Per::Weight => "one for each element of the inner variable",
             };
@@ -170,10 +182,25 @@ impl Bound {
                     + match per {
                         Per::All => 0,
                         Per::Step => step,
+                        Per::Window(window) => step / window,
                         Per::Leaf => leaf,
                         Per::Weight => at,
                     },
             ),
+        }
+    }
+
+    /// Whether an element of the outer variable is its element for some coordinate.
+    pub(crate) fn reads(&self, step: usize, position: usize, leaves: &[usize]) -> bool {
+        match *self {
+            Bound::Constant(_) => false,
+            Bound::Outer { offset, per, .. } => match per {
+                Per::All => position == offset,
+                Per::Step => position == offset + step,
+                Per::Window(window) => position == offset + step / window,
+                Per::Leaf => (offset..offset + leaves.len()).contains(&position),
+                Per::Weight => (offset..offset + leaves.iter().sum::<usize>()).contains(&position),
+            },
         }
     }
 

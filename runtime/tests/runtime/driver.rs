@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::problems::{Logistic, Quadratic, Ridge, Scalar};
 use bilevel_runtime::linear::Preconditioner;
 use bilevel_runtime::methods::{DefaultInner, EvoGrad, Implicit, Method, Unrolled};
-use bilevel_runtime::solve::{GradientDescent, Lbfgs, OuterOptimizer, Projected, Reparametrized};
+use bilevel_runtime::solve::{GradientDescent, Lbfgs, Momentum, OuterOptimizer, Projected, Reparametrized, SignDescent};
 use bilevel_runtime::solver::{Start, Tolerances};
 use bilevel_runtime::updates::Adam;
 use bilevel_runtime::{BilevelProblem, Error, ProblemExt};
@@ -309,23 +309,25 @@ fn a_resumed_run_goes_on_bit_for_bit() {
 }
 
 #[test]
-fn an_unrolled_run_is_resumed_too() {
+fn unrolled_runs_are_resumed_too() {
     let ridge = Ridge::<f64>::new(4);
-    let (whole, part) = (File::new("unrolled-whole"), File::new("unrolled-part"));
     let (outer, inner) = (Array1::from_elem(4, -1.0), Array1::zeros(4));
-    let run = |file: &File, n| {
-        ridge.solver(Unrolled::mixed().steps(5)).inner(GradientDescent::new(0.3)).checkpoint(&file.0, 4).minimize(
-            &outer,
-            &inner,
-            Adam::new(0.1),
-            n,
-        )
-    };
-    let expected = run(&whole, 9).unwrap();
-    run(&part, 5).unwrap();
-    let mut solver = ridge.solver(Unrolled::mixed().steps(5)).inner(GradientDescent::new(0.3)).checkpoint(&part.0, 4);
-    let tuned = solver.resume(&outer, &inner, Adam::new(0.1), 9).unwrap();
-    assert_eq!((tuned.outer, tuned.inner, tuned.value), (expected.outer, expected.inner, expected.value));
+    // The file is written in the middle of an online run, with its velocities and tangents.
+    for (name, method) in [("mixed", Unrolled::mixed().steps(5)), ("online", Unrolled::online().steps(18).every(3))] {
+        let (whole, part) = (File::new(&format!("{name}-whole")), File::new(&format!("{name}-part")));
+        let solver = |file: &File| ridge.solver(method).inner(Momentum::new(0.1, 0.8)).checkpoint(&file.0, 4);
+        let expected = solver(&whole).minimize(&outer, &inner, SignDescent::new(0.1), 9).unwrap();
+        solver(&part).minimize(&outer, &inner, SignDescent::new(0.1), 5).unwrap();
+        let tuned = solver(&part).resume(&outer, &inner, SignDescent::new(0.1), 9).unwrap();
+        assert_eq!((tuned.outer, tuned.inner, tuned.value), (expected.outer, expected.inner, expected.value), "{name}");
+        for (resumed, whole) in tuned.trace.iter().zip(&expected.trace[4..]) {
+            assert_eq!(
+                (resumed.value, resumed.gradient_norm, &resumed.report),
+                (whole.value, whole.gradient_norm, &whole.report),
+                "{name}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod certificate;
 mod checks;
 mod settings;
+mod two_stage;
 
 use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
 use crate::linear::{Cg, Damped, LinearSolver, LinearStop};
@@ -16,6 +17,7 @@ use certificate::{CertificateMemory, Made, error_bound};
 pub(crate) use checks::check_finite;
 pub(super) use checks::{DISTANCE_LIMIT, check_linear, check_stationary};
 use checks::{STATIONARITY_LIMIT, check_convexity};
+pub use two_stage::{FineTuning, TwoStage, TwoStageMemory};
 
 /// The implicit hypergradient `∂_λ g − Mᵀ H⁻¹ ∂_w g` at the inner solution.
 ///

@@ -22,6 +22,18 @@ pub trait Dynamics<P: BilevelProblem>: fmt::Debug {
     /// Hyperparameters that make no sense, or that the outer variable does not have.
     fn bind(&self, sizes: &Sizes<'_>, n_steps: usize) -> Result<Self::Bound, Error>;
 
+    /// Whether the step reads an element of the outer variable by itself, and not only by way of the gradient. Where it surely does not, forward mode leaves
+    /// out tangents that are still zero.
+    fn reads(&self, bound: &Self::Bound, t: usize, position: usize) -> bool {
+        let _ = (bound, t, position);
+        true
+    }
+
+    /// Whether [`jvp`](Self::jvp) observes a limit on the tangents of the gradient.
+    fn can_clamp(&self) -> bool {
+        false
+    }
+
     /// The number of elements of a state.
     fn n_state(&self, sizes: &Sizes<'_>) -> usize;
 
@@ -97,6 +109,10 @@ pub struct Work<T> {
     pub(super) mixed: Vec<T>,
     /// A state to go back to.
     pub(super) state: Vec<T>,
+    /// The largest magnitude that an element of a tangent of the gradient may have.
+    pub(super) limit: Option<T>,
+    /// How many were taken back to it.
+    pub(super) n_clamped: usize,
 }
 
 impl<T: Float> Work<T> {
@@ -107,6 +123,30 @@ impl<T: Float> Work<T> {
             product: vector::zeros(n_inner),
             mixed: vector::zeros(n_outer),
             state: vector::zeros(n_state),
+            limit: None,
+            n_clamped: 0,
+        }
+    }
+
+    /// Bytes of all vectors.
+    pub(super) fn n_bytes(&self) -> usize {
+        let Work { gradient, gradient_bar, product, mixed, state, limit: _, n_clamped: _ } = self;
+        [gradient, gradient_bar, product, mixed, state].iter().map(|vector| vector.len() * size_of::<T>()).sum()
+    }
+
+    /// Takes the elements of the tangent of the gradient back to the limit. What is not a number stays as it is, and is reported.
+    fn clamp(&mut self) {
+        let Some(limit) = self.limit else { return };
+        for x in &mut self.gradient_bar {
+            let clamped = if *x > limit {
+                limit
+            } else if *x < -limit {
+                -limit
+            } else {
+                continue;
+            };
+            *x = clamped;
+            self.n_clamped += 1;
         }
     }
 }
@@ -130,6 +170,14 @@ impl<P: BilevelProblem, U: Update> Dynamics<P> for U {
     fn bind(&self, sizes: &Sizes<'_>, n_steps: usize) -> Result<BoundUpdate, Error> {
         let hypers = self.settings()?.iter().map(|setting| setting.bind(sizes, n_steps)).collect::<Result<_, _>>()?;
         Ok(BoundUpdate { hypers, leaves: sizes.inner.to_vec() })
+    }
+
+    fn reads(&self, bound: &BoundUpdate, t: usize, position: usize) -> bool {
+        bound.hypers.iter().any(|hyper| hyper.reads(t, position, &bound.leaves))
+    }
+
+    fn can_clamp(&self) -> bool {
+        true
     }
 
     fn n_state(&self, sizes: &Sizes<'_>) -> usize {
@@ -196,8 +244,8 @@ impl<P: BilevelProblem, U: Update> Dynamics<P> for U {
         outer_dot: &[P::Float],
     ) {
         let Step { t, outer, before, gradient, .. } = step;
-        let gradient_dot = &mut work.gradient_bar;
-        kernels.inner_gradient_jvp(&dot[..gradient.len()], outer_dot, gradient_dot);
-        Update::jvp(self, bound.at(t, outer), before, gradient, dot, gradient_dot, outer_dot);
+        kernels.inner_gradient_jvp(&dot[..gradient.len()], outer_dot, &mut work.gradient_bar);
+        work.clamp();
+        Update::jvp(self, bound.at(t, outer), before, gradient, dot, &work.gradient_bar, outer_dot);
     }
 }

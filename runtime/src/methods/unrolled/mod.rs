@@ -8,16 +8,19 @@ mod dynamics;
 mod forward;
 mod reverse;
 mod schedule;
+mod sharing;
 mod start;
 
 use std::fmt;
 
 pub use dynamics::Dynamics;
 pub use schedule::Checkpoints;
+pub use sharing::Sharing;
 pub(crate) use start::Start;
 
 use super::implicit::{check_finite, outer_loss};
 use super::{DefaultInner, Kernels, Method, Point, Sizes};
+use crate::memory_size::MemorySize;
 use crate::solve::{GradientDescent, InnerOutcome, InnerStop};
 use crate::{BilevelProblem, Error, Float, Report, vector};
 use dynamics::Work;
@@ -46,10 +49,11 @@ enum Mode {
 /// | [`reverse`](Self::reverse) | about 3 a step, and those of steps made again | as many as [`Checkpoints`] say |
 /// | [`mixed`](Self::mixed) | about 2 a step, and those of steps made again | the same, and a gradient for each |
 /// | [`truncated`](Self::truncated) | those of the last `K` steps | the same for `K` steps |
-/// | [`forward`](Self::forward) | about 2 a step and outer variable | one for each outer variable |
+/// | [`forward`](Self::forward) | about 2 a step and outer variable that a step before has read | one for each outer variable |
+/// | [`online`](Self::online) | the same, for the steps between two hypergradients | the same |
 ///
-/// All but the truncated one give the same hypergradient. Reverse: Domke, *Generic methods for optimization-based modeling* (2012); Franceschi et al.,
-/// *Forward and reverse gradient-based hyperparameter optimization* (2017), also for forward mode; truncated: Shaban et al., *Truncated
+/// All but the truncated and the online one give the same hypergradient. Reverse: Domke, *Generic methods for optimization-based modeling* (2012); Franceschi et al.,
+/// *Forward and reverse gradient-based hyperparameter optimization* (2017), also for forward mode and the online one; truncated: Shaban et al., *Truncated
 /// back-propagation for bilevel optimization* (2019); mixed: Kemaev et al., *Scalable meta-learning via mixed-mode differentiation* (2025).
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
@@ -59,13 +63,27 @@ pub struct Unrolled {
     n_steps: Option<usize>,
     n_last: Option<usize>,
     checkpoints: Option<Checkpoints>,
-    memory: Option<usize>,
+    memory: Option<MemorySize>,
     until: Option<f64>,
+    online: bool,
+    every: Option<usize>,
+    clamp: Option<f64>,
 }
 
 impl Unrolled {
     fn new(mode: Mode) -> Self {
-        Unrolled { mode, truncated: false, n_steps: None, n_last: None, checkpoints: None, memory: None, until: None }
+        Unrolled {
+            mode,
+            truncated: false,
+            n_steps: None,
+            n_last: None,
+            checkpoints: None,
+            memory: None,
+            until: None,
+            online: false,
+            every: None,
+            clamp: None,
+        }
     }
 
     /// Reverse mode throughout: each step is differentiated as it is, also where its inner "gradient" is not the gradient of a function, because of
@@ -89,8 +107,35 @@ impl Unrolled {
     }
 
     /// Forward mode: for few outer variables and many steps, since its memory does not grow with the steps.
+    ///
+    /// With outer variables that a window of steps shares ([`Hyper::per_window`](crate::updates::Hyper::per_window)), cold starts and steps by
+    /// [`SignDescent`](crate::solve::SignDescent) this is forward-mode differentiation with sharing: Micaelli and Storkey, *Gradient-based hyperparameter
+    /// optimization over long horizons* (2021). How long windows should be: [`Sharing`].
     pub fn forward() -> Self {
         Unrolled::new(Mode::Forward)
+    }
+
+    /// Forward mode on a run that goes on while its outer variable changes (RTHO): each hypergradient is that after [`every`](Self::every) steps more, up to
+    /// [`steps`](Self::steps) in all; the next one begins a run anew. It is not the derivative of anything unless a run has one hypergradient only: the tangents
+    /// have been made under earlier outer variables. The report says `online`.
+    ///
+    /// A hypergradient by itself begins a run. In [`minimize`](crate::solver::Solver::minimize), [`Start::Cold`](crate::solver::Start::Cold) has each run begin
+    /// at the inner variable given there, and a warm start where the run before has ended.
+    pub fn online() -> Self {
+        Unrolled { online: true, ..Unrolled::new(Mode::Forward) }
+    }
+
+    /// The number of steps from one hypergradient of an [`online`](Self::online) run to the next. There is no default.
+    pub fn every(mut self, n_steps: usize) -> Self {
+        self.every = Some(n_steps);
+        self
+    }
+
+    /// Takes each element of the tangents of the inner gradient to the nearest number between `-limit` and `limit`, in forward mode with a built-in update. The
+    /// hypergradient is then not exact wherever there was something to take back; the report says how many elements were. Default: no limit.
+    pub fn clamp(mut self, limit: f64) -> Self {
+        self.clamp = Some(limit);
+        self
     }
 
     /// The number of steps `T`. There is no default.
@@ -118,9 +163,12 @@ impl Unrolled {
         self
     }
 
-    /// Keeps as many states as fit into so many bytes, chosen so that the fewest steps are made again; the report says which.
-    pub fn memory(mut self, bytes: usize) -> Self {
-        self.memory = Some(bytes);
+    /// Keeps as many states as fit into so much memory, chosen so that the fewest steps are made again: `.memory("256 MiB")`, or a number of bytes.
+    ///
+    /// The buffers of the kernels, which hold the activations of one gradient and what its derivative keeps of them, and the vectors of the method count as well.
+    /// How large the former are is seen by making one step and its derivative, once, before the first hypergradient. The report says what was chosen and why.
+    pub fn memory(mut self, memory: impl Into<MemorySize>) -> Self {
+        self.memory = Some(memory.into());
         self
     }
 
@@ -143,9 +191,44 @@ impl Unrolled {
         Ok((n_steps, n_last))
     }
 
-    /// The schedule, for states and gradients of these sizes in bytes.
-    fn schedule(&self, n_last: usize, slot_bytes: usize) -> Result<Checkpoints, Error> {
-        let known = self.fitting_schedule(n_last, slot_bytes)?;
+    /// The steps from one hypergradient to the next.
+    fn steps_at_once(&self, n_steps: usize) -> Result<usize, Error> {
+        let setting = "Unrolled::every";
+        match self.every {
+            None if self.online => {
+                Err(Error::MissingSetting { setting, reason: "an online run needs the number of steps from one hypergradient to the next" })
+            }
+            Some(_) if !self.online => {
+                Err(Error::NotApplicable { setting, reason: "it is for `Unrolled::online`, which goes on with a run" })
+            }
+            Some(every) if every == 0 || every > n_steps => {
+                Err(Error::InvalidSetting { setting, value: every as f64, requirement: "at least 1 and at most the number of steps" })
+            }
+            Some(every) => Ok(every),
+            None => Ok(n_steps),
+        }
+    }
+
+    /// Checks the limit on tangents.
+    fn check_clamp(&self, can_clamp: bool) -> Result<(), Error> {
+        let (Some(value), setting) = (self.clamp, "Unrolled::clamp") else { return Ok(()) };
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(Error::InvalidSetting { setting, value, requirement: "finite and positive" });
+        }
+        if self.mode != Mode::Forward || !can_clamp {
+            return Err(Error::NotApplicable { setting, reason: "it is for forward mode with a built-in update, such as `Momentum`" });
+        }
+        Ok(())
+    }
+
+    /// The schedule; where states are to fit into memory, for so many of them.
+    fn schedule(&self, n_last: usize, n_slots: Option<usize>) -> Result<Checkpoints, Error> {
+        let known = match n_slots {
+            Some(n_slots) if n_slots >= n_last => Checkpoints::All,
+            Some(n_slots) => Checkpoints::Binomial(n_slots),
+            None => self.checkpoints.unwrap_or_default(),
+        };
+        known.check()?;
         let Some(tolerance) = self.until else { return Ok(known) };
         let setting = "Unrolled::until";
         if !(tolerance.is_finite() && tolerance >= 0.0) {
@@ -166,18 +249,28 @@ impl Unrolled {
         }
     }
 
-    /// The schedule for a run of known length.
-    fn fitting_schedule(&self, n_last: usize, slot_bytes: usize) -> Result<Checkpoints, Error> {
-        let Some(bytes) = self.memory else {
-            let checkpoints = self.checkpoints.unwrap_or_default();
-            return checkpoints.check().map(|()| checkpoints);
-        };
-        let n_slots = bytes / slot_bytes.max(1);
-        if n_slots == 0 {
-            let requirement = "enough for one state of the inner optimiser";
-            return Err(Error::InvalidSetting { setting: "Unrolled::memory", value: bytes as f64, requirement });
+    /// Chooses the schedule that fits into memory, where it has not been chosen yet. Before that, one step and its derivative are made at the start, so that all buffers
+    /// have their sizes.
+    fn fit<P: BilevelProblem, D: Dynamics<P>>(
+        &self,
+        kernels: &mut Kernels<'_, P>,
+        memory: &mut UnrolledMemory<P::Float, D::Bound>,
+        dynamics: &D,
+        (outer, inner): (&[P::Float], &[P::Float]),
+    ) -> Result<(), Error> {
+        let UnrolledMemory { n_last, checkpoints, dynamics: bound, state, work, way, limit, fit, .. } = memory;
+        let (Some(limit), Way::Reverse(reverse), None) = (*limit, way, &fit) else { return Ok(()) };
+        begin(state, inner);
+        reverse.try_a_step(kernels, (dynamics, bound), (work, state), self.mode, (outer, inner))?;
+        let (activations, slot) = (kernels.buffer_bytes(), reverse.slot_bytes());
+        let vectors = state.len() * size_of::<P::Float>() + work.n_bytes() + reverse.n_vector_bytes();
+        let n_fitting = limit.saturating_sub(activations + vectors) / slot.max(1);
+        if n_fitting == 0 {
+            return Err(Error::MemoryLimit { limit, needed: activations + vectors + slot, activations });
         }
-        Ok(if n_slots >= n_last { Checkpoints::All } else { Checkpoints::Binomial(n_slots) })
+        *checkpoints = self.schedule(*n_last, Some(n_fitting))?;
+        *fit = Some(MemoryFit { limit, activations, vectors, n_fitting });
+        Ok(())
     }
 }
 
@@ -190,7 +283,13 @@ impl DefaultInner for Unrolled {
 pub struct UnrolledMemory<T, D> {
     length: Length,
     n_last: usize,
+    /// The steps from one hypergradient to the next.
+    at_once: usize,
     checkpoints: Checkpoints,
+    /// The memory for which the checkpoints are to be chosen, in bytes.
+    limit: Option<usize>,
+    /// Why they are what they are, once they have been chosen.
+    fit: Option<MemoryFit>,
     dynamics: D,
     /// The current state.
     state: Vec<T>,
@@ -222,7 +321,7 @@ enum Way<T> {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct UnrolledOutcome {
-    /// Steps made by the inner optimiser.
+    /// Steps made by the inner optimiser; in an online run since the hypergradient before.
     pub n_steps: usize,
     /// Those of them, the last, that were differentiated.
     pub n_differentiated: usize,
@@ -235,12 +334,46 @@ pub struct UnrolledOutcome {
     /// The largest `‖p_t‖ / ‖p_T‖` of the cotangents on the way back, `1` where they shrink; none in forward mode. Above 10⁶ the inner run is so unstable that
     /// the hypergradient says nothing about larger changes of `λ`.
     pub growth: Option<f64>,
+    /// For an online run the step from which it went on: its hypergradient has tangents of earlier outer variables in it, unless that is 0.
+    pub online: Option<usize>,
+    /// Elements of tangents that [`Unrolled::clamp`] has changed.
+    pub n_clamped: usize,
+    /// Why the checkpoints are what they are, where [`Unrolled::memory`] has chosen them.
+    pub fit: Option<MemoryFit>,
+}
+
+/// How [`Unrolled::memory`] has divided the memory. All sizes are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryFit {
+    /// The memory that there was.
+    pub limit: usize,
+    /// The buffers of the kernels: the activations of one gradient, and what its derivative keeps of them.
+    pub activations: usize,
+    /// The vectors of the method that do not depend on the number of states.
+    pub vectors: usize,
+    /// The states that fit into the rest.
+    pub n_fitting: usize,
+}
+
+impl fmt::Display for MemoryFit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [limit, activations, vectors] = [self.limit, self.activations, self.vectors].map(MemorySize::from);
+        write!(
+            f,
+            "chosen for {limit}: beside {activations} of activations and {vectors} of vectors there is room for {} states",
+            self.n_fitting
+        )
+    }
 }
 
 impl fmt::Display for UnrolledOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let UnrolledOutcome { n_steps, n_differentiated, checkpoints, n_remade, n_bytes, growth } = self;
+        let UnrolledOutcome { n_steps, n_differentiated, checkpoints, n_remade, n_bytes, growth, online, n_clamped, fit } = self;
         write!(f, "unrolled: {n_steps} steps")?;
+        if let Some(first) = online {
+            write!(f, ", online from step {first} on")?;
+        }
         if n_differentiated < n_steps {
             write!(f, ", of which the last {n_differentiated} were differentiated")?;
         }
@@ -249,6 +382,12 @@ impl fmt::Display for UnrolledOutcome {
             None => f.write_str(", tangents of all outer variables")?,
         }
         write!(f, ", {n_bytes} bytes")?;
+        if let Some(fit) = fit {
+            write!(f, ", {fit}")?;
+        }
+        if *n_clamped > 0 {
+            write!(f, "; inexact: {n_clamped} elements of tangents were clamped")?;
+        }
         if let Some(growth) = growth.filter(|&growth| growth > GROWTH_LIMIT) {
             write!(f, "; warning: cotangents grow {growth:.1e} times on the way back, so that the inner run is unstable")?;
         }
@@ -269,20 +408,25 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
             return Err(Error::AsymmetricHessian { method: if self.truncated { "Unrolled::truncated" } else { "Unrolled::mixed" } });
         }
         let (n_steps, n_last) = self.lengths()?;
+        let at_once = self.steps_at_once(n_steps)?;
+        self.check_clamp(dynamics.can_clamp())?;
         let bound = dynamics.bind(sizes, n_steps)?;
         let (n_state, n_inner, n_outer) = (dynamics.n_state(sizes), sizes.n_inner(), sizes.n_outer());
-        let keeps_gradients = self.mode == Mode::Mixed;
-        let slot = (n_state + if keeps_gradients { n_inner } else { 0 }) * size_of::<P::Float>();
-        let checkpoints = self.schedule(n_last, slot)?;
+        let limit = self.memory.map(MemorySize::bytes).transpose()?;
+        // Where states are to fit into memory this is as if all did, until their number is known.
+        let checkpoints = self.schedule(n_last, limit.map(|_| n_last))?;
         let way = match self.mode {
-            Mode::Reverse | Mode::Mixed => {
-                Way::Reverse(ReverseMemory::new([n_state, n_inner, n_outer], keeps_gradients, checkpoints.n_slots(n_last)))
+            Mode::Reverse | Mode::Mixed => Way::Reverse(ReverseMemory::new([n_state, n_inner, n_outer], self.mode == Mode::Mixed)),
+            Mode::Forward if limit.is_some() => {
+                let reason = "forward mode keeps a tangent for each outer variable, and no states to choose from";
+                return Err(Error::NotApplicable { setting: "Unrolled::memory", reason });
             }
-            Mode::Forward => Way::Forward(ForwardMemory::new(n_state, n_outer)),
+            Mode::Forward => Way::Forward(ForwardMemory::new::<P>(n_state, sizes)),
         };
-        let (state, work) = (vector::zeros(n_state), Work::new(n_state, n_inner, n_outer));
+        let (state, mut work) = (vector::zeros(n_state), Work::new(n_state, n_inner, n_outer));
+        work.limit = self.clamp.map(P::Float::from_f64);
         let length = Length { n_steps, until: self.until };
-        Ok(UnrolledMemory { length, n_last, checkpoints, dynamics: bound, state, work, way })
+        Ok(UnrolledMemory { length, n_last, at_once, checkpoints, limit, fit: None, dynamics: bound, state, work, way })
     }
 
     fn settings(&self, inner_solver: &D) -> (String, String) {
@@ -296,6 +440,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         dynamics: &D,
         Point { outer, inner }: Point<'_, P::Float>,
     ) -> Result<InnerOutcome, Error> {
+        memory.end_online_run();
         let UnrolledMemory { length, dynamics: bound, state, work, .. } = memory;
         begin(state, inner);
         let n_steps = advance(kernels, dynamics, bound, work, outer, state, *length)?;
@@ -310,9 +455,13 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         dynamics: &D,
         Point { outer, inner }: Point<'_, P::Float>,
     ) -> Result<P::Float, Error> {
+        let is_under_way = memory.online_at().is_some_and(|at| at > 0);
         let UnrolledMemory { length, dynamics: bound, state, work, .. } = memory;
-        begin(state, inner);
-        advance(kernels, dynamics, bound, work, outer, state, *length)?;
+        // An online run has made its steps under the outer variables of its time; what counts is where it has got to.
+        if !is_under_way {
+            begin(state, inner);
+            advance(kernels, dynamics, bound, work, outer, state, *length)?;
+        }
         inner.copy_from_slice(&state[..inner.len()]);
         outer_loss(kernels, outer, inner, &mut work.gradient, &mut work.mixed)
     }
@@ -322,9 +471,14 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         kernels: &mut Kernels<'_, P>,
         memory: &mut Self::Memory,
         dynamics: &D,
-        point: Point<'_, P::Float>,
+        Point { outer, inner }: Point<'_, P::Float>,
     ) -> Result<P::Float, Error> {
-        self.value(kernels, memory, dynamics, point)
+        memory.end_online_run();
+        let UnrolledMemory { length, at_once, dynamics: bound, state, work, .. } = memory;
+        begin(state, inner);
+        advance(kernels, dynamics, bound, work, outer, state, Length { n_steps: *at_once, ..*length })?;
+        inner.copy_from_slice(&state[..inner.len()]);
+        outer_loss(kernels, outer, inner, &mut work.gradient, &mut work.mixed)
     }
 
     fn hypergradient(
@@ -335,25 +489,83 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         Point { outer, inner }: Point<'_, P::Float>,
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error> {
-        let UnrolledMemory { length, n_last, checkpoints, dynamics: bound, state, work, way } = memory;
+        self.fit(kernels, memory, dynamics, (outer, inner))?;
+        let UnrolledMemory { length, n_last, at_once, checkpoints, fit, dynamics: bound, state, work, way, .. } = memory;
         let (length, n_last) = (*length, *n_last);
         kernels.take_counts();
-        begin(state, inner);
         let (value, outcome) = match way {
             Way::Reverse(memory) => {
+                begin(state, inner);
                 let before = Length { n_steps: length.n_steps - n_last, until: None };
                 advance(kernels, dynamics, bound, work, outer, state, before)?;
                 let how = How { mode: self.mode, checkpoints: *checkpoints, length, n_last };
-                reverse::run(kernels, (dynamics, bound), (memory, work, state), how, Point { outer, inner }, gradient)?
+                let (value, outcome) =
+                    reverse::run(kernels, (dynamics, bound), (memory, work, state), how, Point { outer, inner }, gradient)?;
+                (value, UnrolledOutcome { fit: *fit, ..outcome })
             }
             Way::Forward(memory) => {
-                forward::run(kernels, (dynamics, bound), (memory, work, state), length, Point { outer, inner }, gradient)?
+                if !self.online || memory.at() == length.n_steps {
+                    memory.begin();
+                }
+                if memory.at() == 0 {
+                    begin(state, inner);
+                }
+                let (first, end) = (memory.at(), length.n_steps.min(memory.at() + *at_once));
+                let (value, outcome) =
+                    forward::run(kernels, (dynamics, bound), (memory, work, state), (length, end), Point { outer, inner }, gradient)?;
+                (value, UnrolledOutcome { online: self.online.then_some(first), ..outcome })
             }
         };
         check_finite("the hypergradient", gradient)?;
         let inner_outcome = end_of_run(kernels, work, outer, inner, outcome.n_steps)?;
         let (n_gradients, n_products) = kernels.take_counts();
-        Ok((value, Report { peak_bytes: outcome.n_bytes, unrolled: Some(outcome), ..Report::new(inner_outcome, n_gradients, n_products) }))
+        let peak_bytes = outcome.n_bytes + memory.n_vector_bytes();
+        Ok((value, Report { peak_bytes, unrolled: Some(outcome), ..Report::new(inner_outcome, n_gradients, n_products) }))
+    }
+
+    fn save(&self, memory: &Self::Memory) -> Vec<f64> {
+        match &memory.way {
+            Way::Forward(forward) if self.online => forward.save(&memory.state),
+            Way::Forward(_) | Way::Reverse(_) => vec![],
+        }
+    }
+
+    fn restore(&self, memory: &mut Self::Memory, saved: &[f64]) -> bool {
+        match &mut memory.way {
+            Way::Forward(forward) if self.online => forward.restore(&mut memory.state, saved),
+            Way::Forward(_) | Way::Reverse(_) => saved.is_empty(),
+        }
+    }
+
+    fn forget(&self, memory: &mut Self::Memory) {
+        memory.end_online_run();
+    }
+}
+
+impl<T: Float, D> UnrolledMemory<T, D> {
+    /// The next hypergradient begins a run.
+    fn end_online_run(&mut self) {
+        match &mut self.way {
+            Way::Forward(forward) => forward.begin(),
+            Way::Reverse(_) => {}
+        }
+    }
+
+    /// Steps that were made of a run that can go on.
+    fn online_at(&self) -> Option<usize> {
+        match &self.way {
+            Way::Forward(forward) if self.at_once < self.length.n_steps => Some(forward.at()),
+            Way::Forward(_) | Way::Reverse(_) => None,
+        }
+    }
+
+    /// Bytes of the vectors that do not depend on the number of states.
+    fn n_vector_bytes(&self) -> usize {
+        let way = match &self.way {
+            Way::Reverse(reverse) => reverse.n_vector_bytes(),
+            Way::Forward(_) => 0,
+        };
+        self.state.len() * size_of::<T>() + self.work.n_bytes() + way
     }
 }
 

@@ -29,9 +29,9 @@ struct Slot<T> {
 }
 
 impl<T: Float> ReverseMemory<T> {
-    pub(super) fn new([n_state, n_inner, n_outer]: [usize; 3], keeps_gradients: bool, n_slots: usize) -> Self {
+    pub(super) fn new([n_state, n_inner, n_outer]: [usize; 3], keeps_gradients: bool) -> Self {
         ReverseMemory {
-            slots: Vec::with_capacity(n_slots),
+            slots: Vec::new(),
             height: 0,
             most: 0,
             keeps_gradients,
@@ -40,6 +40,36 @@ impl<T: Float> ReverseMemory<T> {
             outer_bar: vector::zeros(n_outer),
             inner_bar: vector::zeros(n_inner),
         }
+    }
+
+    /// Bytes of a state that is kept, with its gradient where that is kept too.
+    pub(super) fn slot_bytes(&self) -> usize {
+        (self.bar.len() + if self.keeps_gradients { self.n_inner } else { 0 }) * size_of::<T>()
+    }
+
+    /// Bytes of the vectors beside those.
+    pub(super) fn n_vector_bytes(&self) -> usize {
+        (self.bar.len() + self.outer_bar.len() + self.inner_bar.len()) * size_of::<T>()
+    }
+
+    /// Makes a step with its derivative, and the outer loss, for nothing but what that leaves in the kernels.
+    pub(super) fn try_a_step<P: BilevelProblem<Float = T>, D: Dynamics<P>>(
+        &mut self,
+        kernels: &mut Kernels<'_, P>,
+        (dynamics, bound): (&D, &D::Bound),
+        (work, state): (&mut Work<T>, &mut [T]),
+        mode: Mode,
+        (outer, inner): (&[T], &[T]),
+    ) -> Result<(), Error> {
+        dynamics.gradient(kernels, bound, 0, outer, state, &mut work.gradient)?;
+        let gradient = std::mem::take(&mut work.gradient);
+        self.bar.fill(T::zero());
+        let step = Step { t: 0, mode, outer, before: state, gradient: &gradient };
+        dynamics.vjp(kernels, bound, step, work, &mut self.bar, &mut self.outer_bar);
+        dynamics.step(kernels, bound, 0, outer, state, &gradient);
+        work.gradient = gradient;
+        self.outer_bar.fill(T::zero());
+        outer_loss(kernels, outer, inner, &mut self.inner_bar, &mut self.outer_bar).map(drop)
     }
 
     /// The cotangent of the start of the run, after the way back.
@@ -249,7 +279,6 @@ pub(super) fn run<P: BilevelProblem, D: Dynamics<P>>(
     };
     let Unrolling { n_made, growth, memory, .. } = run;
     gradient.copy_from_slice(&memory.outer_bar);
-    let n_slot = memory.bar.len() + if memory.keeps_gradients { memory.n_inner } else { 0 };
     let n_differentiated = n_steps - first;
     let outcome = UnrolledOutcome {
         n_steps,
@@ -257,8 +286,11 @@ pub(super) fn run<P: BilevelProblem, D: Dynamics<P>>(
         checkpoints: Some(how.checkpoints),
         // The first way through makes all steps but the last, which is made under its adjoint.
         n_remade: n_made.saturating_sub(n_differentiated.saturating_sub(1)),
-        n_bytes: memory.most * n_slot * size_of::<P::Float>(),
+        n_bytes: memory.most * memory.slot_bytes(),
         growth: Some(growth),
+        online: None,
+        n_clamped: 0,
+        fit: None,
     };
     Ok((value, outcome))
 }

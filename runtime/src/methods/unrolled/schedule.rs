@@ -37,16 +37,6 @@ impl Checkpoints {
         };
         if value == 0 { Err(Error::InvalidSetting { setting, value: 0.0, requirement: "at least 1" }) } else { Ok(()) }
     }
-
-    /// The most states in memory at one time, for so many steps.
-    pub(super) fn n_slots(self, n_steps: usize) -> usize {
-        match self {
-            Checkpoints::All => n_steps,
-            Checkpoints::Every(k) => n_steps.div_ceil(k) + k.min(n_steps) - 1,
-            Checkpoints::Sqrt => Checkpoints::Every(block(n_steps)).n_slots(n_steps),
-            Checkpoints::Binomial(c) | Checkpoints::Online(c) => c.min(n_steps),
-        }
-    }
 }
 
 impl fmt::Display for Checkpoints {
@@ -208,6 +198,18 @@ fn online(run: &mut impl Run, n_steps: usize, c: usize) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Checkpoints {
+        /// The most states in memory at one time, for so many steps.
+        fn n_slots(self, n_steps: usize) -> usize {
+            match self {
+                Checkpoints::All => n_steps,
+                Checkpoints::Every(k) => n_steps.div_ceil(k) + k.min(n_steps) - 1,
+                Checkpoints::Sqrt => Checkpoints::Every(block(n_steps)).n_slots(n_steps),
+                Checkpoints::Binomial(c) | Checkpoints::Online(c) => c.min(n_steps),
+            }
+        }
+    }
 
     /// States are the numbers of their steps.
     struct Recorder {

@@ -1,13 +1,14 @@
 //! The derivative with respect to where an inner run starts: what meta-learning is made of.
 
 use super::{
-    Dynamics, How, Kernels, Length, Method, Point, Sizes, Unrolled, UnrolledMemory, Way, advance, begin, check_finite, outer_loss, reverse,
+    Dynamics, How, Kernels, Length, Method, Point, Sizes, Unrolled, UnrolledMemory, UnrolledOutcome, Way, advance, begin, check_finite,
+    outer_loss, reverse,
 };
 use crate::{BilevelProblem, Error, vector};
 
 /// An unrolled run whose start is differentiated. Its outer variable is that of the hyperparameters, and of the problem where that has one.
 pub(crate) struct Start<'a, P: BilevelProblem, D: Dynamics<P>> {
-    mode: super::Mode,
+    method: Unrolled,
     dynamics: &'a D,
     memory: UnrolledMemory<P::Float, D::Bound>,
 }
@@ -15,7 +16,7 @@ pub(crate) struct Start<'a, P: BilevelProblem, D: Dynamics<P>> {
 impl<'a, P: BilevelProblem, D: Dynamics<P>> Start<'a, P, D> {
     /// Checks the settings and makes the memory.
     pub(crate) fn new(method: &Unrolled, dynamics: &'a D, sizes: &Sizes<'_>) -> Result<Self, Error> {
-        Ok(Start { mode: method.mode, dynamics, memory: Method::<P, D>::memory(method, dynamics, sizes)? })
+        Ok(Start { method: *method, dynamics, memory: Method::<P, D>::memory(method, dynamics, sizes)? })
     }
 
     /// Makes the steps from `inner`, in its place.
@@ -36,7 +37,20 @@ impl<'a, P: BilevelProblem, D: Dynamics<P>> Start<'a, P, D> {
         start_bar: &mut [P::Float],
         outer_bar: &mut [P::Float],
     ) -> Result<P::Float, Error> {
-        let UnrolledMemory { length, n_last, checkpoints, dynamics: bound, state, work, way } = &mut self.memory;
+        self.gradient_with_outcome(kernels, outer, start, start_bar, outer_bar).map(|(value, _)| value)
+    }
+
+    /// The same, and how it was made.
+    pub(crate) fn gradient_with_outcome(
+        &mut self,
+        kernels: &mut Kernels<'_, P>,
+        outer: &[P::Float],
+        start: &[P::Float],
+        start_bar: &mut [P::Float],
+        outer_bar: &mut [P::Float],
+    ) -> Result<(P::Float, UnrolledOutcome), Error> {
+        self.method.fit(kernels, &mut self.memory, self.dynamics, (outer, start))?;
+        let UnrolledMemory { length, n_last, checkpoints, fit, dynamics: bound, state, work, way, .. } = &mut self.memory;
         let Way::Reverse(memory) = way else {
             let reason = "the derivative with respect to the start of a run needs a reverse mode";
             return Err(Error::MissingSetting { setting: "Unrolled::mixed", reason });
@@ -45,11 +59,11 @@ impl<'a, P: BilevelProblem, D: Dynamics<P>> Start<'a, P, D> {
         begin(state, &inner);
         let before = Length { n_steps: length.n_steps - *n_last, until: None };
         advance(kernels, self.dynamics, bound, work, outer, state, before)?;
-        let how = How { mode: self.mode, checkpoints: *checkpoints, length: *length, n_last: *n_last };
+        let how = How { mode: self.method.mode, checkpoints: *checkpoints, length: *length, n_last: *n_last };
         let point = Point { outer, inner: &mut inner };
-        let (value, _) = reverse::run(kernels, (self.dynamics, bound), (memory, work, state), how, point, outer_bar)?;
+        let (value, outcome) = reverse::run(kernels, (self.dynamics, bound), (memory, work, state), how, point, outer_bar)?;
         start_bar.copy_from_slice(memory.start_bar(start.len()));
-        Ok(value)
+        Ok((value, UnrolledOutcome { fit: *fit, ..outcome }))
     }
 
     /// The outer loss at the end of the run from `start`, and its gradient there.
