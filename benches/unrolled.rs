@@ -43,7 +43,7 @@ pub mod deep {
     use super::*;
 
     #[inner(minimize = w)]
-    pub fn train(w: &Array3<f64>, log_l2: f64, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
+    pub fn train(w: &Array3<f64>, log_l2: &f64, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
         let mut h = x.to_owned();
         for layer in w.outer_iter() {
             h = h.dot(&layer).tanh();

@@ -85,9 +85,11 @@ pub mod prelude {
     pub use bilevel_runtime::functions::{attention, batch_norm, causal_attention, embedding, layer_norm, log_softmax};
     pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, masked_attention, max_pool2d, one_hot};
     pub use bilevel_runtime::linear::Preconditioner;
-    pub use bilevel_runtime::methods::{Checkpoints, Differences, EvoGrad, FiniteDifferences, Implicit, Noise, Unrolled};
+    pub use bilevel_runtime::methods::{
+        Checkpoints, Differences, EvoGrad, FineTuning, FiniteDifferences, Implicit, Noise, TwoStage, Unrolled,
+    };
     pub use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, RmsProp};
-    pub use bilevel_runtime::solve::{Projected, Reparametrized};
+    pub use bilevel_runtime::solve::{Projected, Reparametrized, SignDescent};
     pub use bilevel_runtime::solver::{Start, Tolerances};
     pub use bilevel_runtime::{BilevelProblem, Float, Params, ProblemExt, Report, compare, linalg};
 

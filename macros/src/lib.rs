@@ -144,7 +144,7 @@ pub fn derivative(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// | `hypergradient =` | settings |
 /// | --- | --- |
 /// | `implicit(cg)`, `direct`, `minres`, `gmres`, `bicgstab`, `neumann`, `one_step`, `nystrom` in its place | those of the linear solver, and `damping`, `strong_convexity`, `error_bound`, `warm_start`, `unconverged` |
-/// | `unrolled(mode = mixed, steps = 100)`, `reverse`, `forward`, `truncated` | `checkpoint = all`, `every(n)`, `sqrt`, `binomial(n)` or `online(n)`, or `memory = "256 MiB"`; `until`; `last` of `truncated` |
+/// | `unrolled(mode = mixed, steps = 100)`, `reverse`, `forward`, `truncated`, `online` | `checkpoint = all`, `every(n)`, `sqrt`, `binomial(n)` or `online(n)`, or `memory = "256 MiB"`; `until`; `last` of `truncated`; `every` of `online`; `clamp` of `forward` and `online` |
 /// | `evograd` | `copies`, `sigma`, `temperature`, `seed`, `noise = signs` or `normal`, `rescaled` |
 /// | `finite_differences` | `radius`, `tolerance`, `max_iterations` |
 ///

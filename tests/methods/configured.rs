@@ -145,8 +145,8 @@ configured!(
 );
 configured!(
     mixed,
-    [hypergradient = unrolled(steps = 9, mode = mixed, memory = "160 B"), inner = momentum(rate = log_rate.exp(), momentum = 0.7)],
-    Unrolled::mixed().steps(9).memory(160),
+    [hypergradient = unrolled(steps = 9, mode = mixed, memory = "16 KiB"), inner = momentum(rate = log_rate.exp(), momentum = 0.7)],
+    Unrolled::mixed().steps(9).memory(16_384),
     Momentum::new(Hyper::outer("log_rate").exp(), 0.7)
 );
 configured!(
@@ -154,6 +154,12 @@ configured!(
     [hypergradient = unrolled(mode = forward, steps = 9, until = 1e-3), inner = nesterov(0.1, log_rate.sigmoid())],
     Unrolled::forward().steps(9).until(1e-3),
     Nesterov::new(0.1, Hyper::outer("log_rate").sigmoid())
+);
+configured!(
+    online,
+    [hypergradient = unrolled(mode = online, steps = 9, every = 4, clamp = 10.0), inner = momentum(0.1, log_rate.sigmoid())],
+    Unrolled::online().steps(9).every(4).clamp(10.0),
+    Momentum::new(0.1, Hyper::outer("log_rate").sigmoid())
 );
 configured!(
     truncated,

@@ -230,6 +230,8 @@ const PRECONDITIONERS: &[Entry] = &[
 const RUN: &[Setting] = &[required("steps", Kind::Count)];
 const UNTIL: &[Setting] = &[setting("until", Kind::Float)];
 const LAST: &[Setting] = &[required("last", Kind::Count)];
+const EVERY: &[Setting] = &[required("every", Kind::Count)];
+const CLAMP: &[Setting] = &[setting("clamp", Kind::Float)];
 const KEPT: &[Setting] =
     &[Setting { name: "checkpoint", call: "checkpoints", kind: Kind::OneOf(CHECKPOINTS), required: false }, setting("memory", Kind::Bytes)];
 
@@ -247,8 +249,9 @@ const fn mode(name: &'static str, settings: &'static [&'static [Setting]], confl
 const MODES: &[Entry] = &[
     mode("reverse", &[RUN, KEPT, UNTIL], &[KEPT_TWICE, UNKNOWN_LENGTH]),
     Entry { needs_symmetry: true, ..mode("mixed", &[RUN, KEPT, UNTIL], &[KEPT_TWICE, UNKNOWN_LENGTH]) },
-    mode("forward", &[RUN, UNTIL], &[]),
+    mode("forward", &[RUN, UNTIL, CLAMP], &[]),
     Entry { needs_symmetry: true, ..mode("truncated", &[RUN, LAST, KEPT], &[KEPT_TWICE]) },
+    mode("online", &[RUN, EVERY, UNTIL, CLAMP], &[]),
 ];
 
 const CHECKPOINTS: &[Entry] = &[
