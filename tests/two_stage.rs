@@ -72,7 +72,8 @@ fn quadratics_have_their_closed_form() {
         for unrolled in [Unrolled::mixed(), Unrolled::reverse().checkpoints(Checkpoints::Binomial(2))] {
             let tuning = || FineTuning::new(&task, &start, &NO_OUTER, unrolled.steps(n_steps), GradientDescent::new(rate));
             let inner = Lbfgs::default().tolerance(1e-14);
-            let at = (&phi, &Array1::zeros(3));
+            let from = Array1::zeros(3);
+            let at = (&phi, &from);
             let h = match linear {
                 "cg" => pretraining.solver(TwoStage::new(Implicit::cg().tolerance(1e-14), tuning())).inner(inner).hypergradient(at.0, at.1),
                 "minres" => {
