@@ -111,14 +111,14 @@ pub mod encoder {
     }
 }
 
-/// A head is trained on what the frozen encoder gives; the weights have a price.
+/// A head is trained on what the frozen encoder gives; the weights have a price, and are in its penalty too.
 #[bilevel]
 pub mod frozen {
     use super::*;
 
     #[inner(minimize = psi)]
-    pub fn support(psi: &Array1<f64>, theta: &Array2<f64>, xs: &Array2<f64>, ys: &Array1<f64>) -> f64 {
-        mse(&xs.dot(theta).tanh().dot(psi), ys) + 0.05 * (psi * psi).sum()
+    pub fn support(psi: &Array1<f64>, theta: &Array2<f64>, weights: &Array1<f64>, xs: &Array2<f64>, ys: &Array1<f64>) -> f64 {
+        mse(&xs.dot(theta).tanh().dot(psi), ys) + 0.02 * weights.exp().sum() * (psi * psi).sum()
     }
 
     #[outer(minimize(theta, weights))]
@@ -186,7 +186,8 @@ fn stages_that_do_not_fit_are_errors() {
 
     // An encoder has nothing that the quadratic task knows by its name and length.
     let (x, y) = (numbers(8, 3, 1.0), numbers(8, 2, 2.0).tanh());
-    let mut solver = encoder::Problem { x: &x, y: &y }.solver(TwoStage::new(Implicit::cg(), tuning(Unrolled::mixed().steps(3))));
+    let problem = encoder::Problem { x: &x, y: &y };
+    let mut solver = problem.solver(TwoStage::new(Implicit::cg(), tuning(Unrolled::mixed().steps(3))));
     let error = solver.hypergradient(&Array1::zeros(8), &Array2::zeros((3, 2))).unwrap_err();
     assert_eq!(error.to_string(), "`theta` has 6 elements where it is pre-trained, and 3 where it is fine-tuned: one name is one variable");
 

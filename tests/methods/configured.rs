@@ -156,7 +156,7 @@ configured!(
     Nesterov::new(0.1, Hyper::outer("log_rate").sigmoid())
 );
 configured!(
-    online,
+    in_parts,
     [hypergradient = unrolled(mode = online, steps = 9, every = 4, clamp = 10.0), inner = momentum(0.1, log_rate.sigmoid())],
     Unrolled::online().steps(9).every(4).clamp(10.0),
     Momentum::new(0.1, Hyper::outer("log_rate").sigmoid())
