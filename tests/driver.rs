@@ -6,17 +6,17 @@ use bilevel::prelude::*;
 use bilevel::{Error, solver::TunedOf};
 
 #[bilevel]
-pub mod ridge {
+mod ridge {
     use super::*;
 
     #[inner(minimize = w)]
-    pub fn train(w: &Array1<f64>, log_l2: &Array1<f64>, x: &Array2<f64>, y: &Array1<f64>, scale: f64, rows: &Array1<usize>) -> f64 {
+    fn train(w: &Array1<f64>, log_l2: &Array1<f64>, x: &Array2<f64>, y: &Array1<f64>, scale: f64, rows: &Array1<usize>) -> f64 {
         let kept = gather(&(x.dot(w) - y), Axis(0), rows);
         scale * (&kept * &kept).sum() + (log_l2.exp() * w * w).sum()
     }
 
     #[outer(minimize = log_l2)]
-    pub fn validate(w: &Array1<f64>, x_val: &Array2<f64>, y_val: &Array1<f64>) -> f64 {
+    fn validate(w: &Array1<f64>, x_val: &Array2<f64>, y_val: &Array1<f64>) -> f64 {
         mse(&x_val.dot(w), y_val)
     }
 }

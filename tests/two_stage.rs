@@ -6,32 +6,32 @@ use bilevel::prelude::*;
 
 /// `½ θᵀAθ − θᵀCφ`, with its minimum at `A⁻¹Cφ`.
 #[bilevel]
-pub mod quadratic {
+mod quadratic {
     use super::*;
 
     #[inner(minimize = theta)]
-    pub fn pretrain(theta: &Array1<f64>, phi: &Array1<f64>, a: &Array2<f64>, c: &Array2<f64>) -> f64 {
+    fn pretrain(theta: &Array1<f64>, phi: &Array1<f64>, a: &Array2<f64>, c: &Array2<f64>) -> f64 {
         0.5 * theta.dot(&a.dot(theta)) - theta.dot(&c.dot(phi))
     }
 
     #[outer(minimize = phi)]
-    pub fn size(theta: &Array1<f64>) -> f64 {
+    fn size(theta: &Array1<f64>) -> f64 {
         0.5 * theta.dot(theta)
     }
 }
 
 /// A head `ψ` beside what was pre-trained, on a quadratic that couples them.
 #[bilevel]
-pub mod head {
+mod head {
     use super::*;
 
     #[inner(minimize(theta, psi))]
-    pub fn support(theta: &Array1<f64>, psi: &Array1<f64>, b: &Array2<f64>, d: &Array2<f64>) -> f64 {
+    fn support(theta: &Array1<f64>, psi: &Array1<f64>, b: &Array2<f64>, d: &Array2<f64>) -> f64 {
         0.5 * theta.dot(&b.dot(theta)) + theta.dot(&d.dot(psi)) + 0.5 * psi.dot(psi)
     }
 
     #[outer]
-    pub fn query(theta: &Array1<f64>, psi: &Array1<f64>, t: &Array1<f64>, u: &Array1<f64>) -> f64 {
+    fn query(theta: &Array1<f64>, psi: &Array1<f64>, t: &Array1<f64>, u: &Array1<f64>) -> f64 {
         let (miss, missed) = (theta - t, psi - u);
         0.5 * miss.dot(&miss) + 0.5 * missed.dot(&missed)
     }
@@ -96,49 +96,49 @@ static NO_OUTER: std::sync::LazyLock<NoOuter<f64>> = std::sync::LazyLock::new(No
 
 /// An encoder, pre-trained with a weight for each example.
 #[bilevel]
-pub mod encoder {
+mod encoder {
     use super::*;
 
     #[inner(minimize = theta)]
-    pub fn pretrain(theta: &Array2<f64>, weights: &Array1<f64>, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
+    fn pretrain(theta: &Array2<f64>, weights: &Array1<f64>, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
         let miss = x.dot(theta).tanh() - y;
         ((&miss * &miss).sum_axis(Axis(1)) * weights.exp()).sum() + 0.5 * (theta * theta).sum()
     }
 
     #[outer(minimize = weights)]
-    pub fn validate(theta: &Array2<f64>, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
+    fn validate(theta: &Array2<f64>, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
         mse(&x.dot(theta).tanh(), y)
     }
 }
 
 /// A head is trained on what the frozen encoder gives; the weights have a price, and are in its penalty too.
 #[bilevel]
-pub mod frozen {
+mod frozen {
     use super::*;
 
     #[inner(minimize = psi)]
-    pub fn support(psi: &Array1<f64>, theta: &Array2<f64>, weights: &Array1<f64>, xs: &Array2<f64>, ys: &Array1<f64>) -> f64 {
+    fn support(psi: &Array1<f64>, theta: &Array2<f64>, weights: &Array1<f64>, xs: &Array2<f64>, ys: &Array1<f64>) -> f64 {
         mse(&xs.dot(theta).tanh().dot(psi), ys) + 0.02 * weights.exp().sum() * (psi * psi).sum()
     }
 
     #[outer(minimize(theta, weights))]
-    pub fn query(psi: &Array1<f64>, theta: &Array2<f64>, weights: &Array1<f64>, xq: &Array2<f64>, yq: &Array1<f64>) -> f64 {
+    fn query(psi: &Array1<f64>, theta: &Array2<f64>, weights: &Array1<f64>, xq: &Array2<f64>, yq: &Array1<f64>) -> f64 {
         mse(&xq.dot(theta).tanh().dot(psi), yq) + 0.01 * weights.exp().sum()
     }
 }
 
 /// The encoder is trained on with its head.
 #[bilevel]
-pub mod whole {
+mod whole {
     use super::*;
 
     #[inner(minimize(psi, theta))]
-    pub fn support(psi: &Array1<f64>, theta: &Array2<f64>, xs: &Array2<f64>, ys: &Array1<f64>) -> f64 {
+    fn support(psi: &Array1<f64>, theta: &Array2<f64>, xs: &Array2<f64>, ys: &Array1<f64>) -> f64 {
         mse(&xs.dot(theta).tanh().dot(psi), ys) + 0.05 * (psi * psi).sum()
     }
 
     #[outer]
-    pub fn query(psi: &Array1<f64>, theta: &Array2<f64>, xq: &Array2<f64>, yq: &Array1<f64>) -> f64 {
+    fn query(psi: &Array1<f64>, theta: &Array2<f64>, xq: &Array2<f64>, yq: &Array1<f64>) -> f64 {
         mse(&xq.dot(theta).tanh().dot(psi), yq)
     }
 }

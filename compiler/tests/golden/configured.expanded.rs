@@ -142,6 +142,7 @@ mod configured {
                 inner: &[Self::Float],
                 outer: &[Self::Float],
             ) {}
+            const GRADIENT_READS: &'static [bool] = &[true];
             #[inline]
             fn inner_gradient_jvp(
                 &self,

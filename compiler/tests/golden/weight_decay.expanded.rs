@@ -679,6 +679,7 @@ pub mod weight_decay {
                 rt::copy(buffers.w.fit(w_rows * w_cols), w);
                 buffers.reciprocal = reciprocal;
             }
+            const GRADIENT_READS: &'static [bool] = &[true];
             #[inline]
             fn inner_gradient_jvp(
                 &self,
