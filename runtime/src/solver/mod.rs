@@ -110,7 +110,7 @@ impl<'p, P: BilevelProblem, M: Method<P, I>, I> Solver<'p, P, M, I> {
     ///
     /// # Errors
     /// Variables or data that do not fit or are not finite; an inner loss that is not finite or unbounded below. A solver that ran out of
-    /// iterations is not an error here: see [`InnerOutcome::stop`].
+    /// iterations is not an error here: see [`InnerOutcome::stop`](crate::solve::InnerOutcome::stop).
     pub fn solve_inner(&mut self, outer: &P::Outer, inner: &P::Inner) -> Result<Solved<P::Inner>, Error> {
         let session = Session::open(&mut self.session, self.problem, &self.method, &self.inner_solver, outer, inner)?;
         let outcome = session.run(|kernels, memory, point, _| self.method.solve_inner(kernels, memory, &self.inner_solver, point))?;
