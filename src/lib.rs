@@ -57,7 +57,7 @@
 //! nothing of the compiler. Generated code is all that stands between them, and it names only `bilevel::rt`.
 
 pub use bilevel_macros::{Params, bilevel, derivative, differentiable, grad, hvp, jvp, value_and_grad};
-pub use bilevel_runtime::{BilevelProblem, Error, Float, Params, ProblemExt, Report};
+pub use bilevel_runtime::{BilevelProblem, Error, Float, LossesReadOuter, Params, ProblemExt, Report, StepProblem};
 pub use bilevel_runtime::{Compared, Comparison, Reference, Row, compare};
 pub use bilevel_runtime::{functions, linalg, linear, meta, methods, ndarray, params, report, solve, solver, updates, vector};
 
@@ -86,12 +86,12 @@ pub mod prelude {
     pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, masked_attention, max_pool2d, one_hot};
     pub use bilevel_runtime::linear::Preconditioner;
     pub use bilevel_runtime::methods::{
-        Checkpoints, Differences, EvoGrad, FineTuning, FiniteDifferences, Implicit, Noise, TwoStage, Unrolled,
+        Checkpoints, Differences, EvoGrad, FineTuning, FiniteDifferences, Implicit, Noise, OwnStep, TwoStage, Unrolled,
     };
     pub use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, RmsProp};
     pub use bilevel_runtime::solve::{Projected, Reparametrized, SignDescent};
     pub use bilevel_runtime::solver::{Start, Tolerances};
-    pub use bilevel_runtime::{BilevelProblem, Float, Params, ProblemExt, Report, compare, linalg};
+    pub use bilevel_runtime::{BilevelProblem, Float, LossesReadOuter, Params, ProblemExt, Report, StepProblem, compare, linalg};
 
     pub use bilevel_runtime::ndarray::{
         self, Array, Array0, Array1, Array2, Array3, Array4, ArrayView0, ArrayView1, ArrayView2, ArrayView3,

@@ -4,7 +4,7 @@
 #![deny(warnings)]
 
 use bilevel::prelude::*;
-use bilevel::{BilevelProblem, Params};
+use bilevel::{LossesReadOuter, Params};
 
 fn vector(n: usize) -> Array1<f64> {
     Array1::from_iter((0..n).map(|i| (1.7 * i as f64 + 0.3).sin()))
@@ -15,7 +15,7 @@ fn matrix(n: usize, m: usize) -> Array2<f64> {
 }
 
 /// The hypergradient, checked along each coordinate against differences of the outer loss at re-solved inner problems.
-fn checked<P: BilevelProblem<Float = f64>>(problem: &P, outer: &P::Outer, inner: &P::Inner, tolerance: f64) -> Vec<f64> {
+fn checked<P: LossesReadOuter<Float = f64>>(problem: &P, outer: &P::Outer, inner: &P::Inner, tolerance: f64) -> Vec<f64> {
     let mut solver = problem.solver(Implicit::cg().tolerance(1e-12)).inner(NewtonCg::default().tolerance(1e-12));
     let h = solver.hypergradient(outer, inner).unwrap_or_else(|e| panic!("{e}"));
     let flat = |p: &P::Outer| {

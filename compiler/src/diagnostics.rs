@@ -95,20 +95,25 @@ pub mod messages {
         ROLE_MISSING = "B0301", "the problem `{0}` has no `#[{1}]` function", "put `#[{1}(minimize = …)]` on the function that computes the {1} loss";
         ROLE_TWICE = "B0302", "the problem has a second `#[{0}]` function, `{1}`", "keep one `#[{0}]` function; write further problems in modules of their own";
         VARIABLE_NOT_A_PARAMETER = "B0303", "the {0} variable `{1}` is not a parameter of `{2}`", "add the parameter, for example `{1}: &Array1<f64>`, or name one of: {3}";
-        OUTER_VARIABLE_NOT_A_PARAMETER = "B0304", "the outer variable `{0}` is a parameter of neither `{1}` nor `{2}`", "add the parameter `{0}` to `{1}`: the inner loss must depend on it";
-        OUTER_NOT_IN_INNER_SIGNATURE = "B0305", "the outer variable `{0}` does not reach the inner loss: `{1}` has no parameter `{0}`", "add the parameter `{0}` to `{1}` and use it; otherwise its hypergradient is only the direct one and no inner problem is needed";
+        OUTER_VARIABLE_NOT_A_PARAMETER = "B0304", "the outer variable `{0}` is a parameter of neither `{1}` nor `{2}`", "add the parameter `{0}` to `{1}`, whose minimum it moves; what only the optimiser reads is a parameter of the `#[step]`, or stands with its type in `optimizer({0}: f64)`";
+        OUTER_NOT_IN_INNER_SIGNATURE = "B0305", "the outer variable `{0}` does not reach the inner loss: `{1}` has no parameter `{0}`", "add the parameter `{0}` to `{1}`, or to a `#[step]`, and use it; otherwise its hypergradient is only the direct one and no inner problem is needed";
         INNER_NOT_IN_OUTER = "B0306", "the outer loss does not depend on the inner variable `{0}`", "give `{1}` a parameter `{0}` and use it; otherwise the two losses have nothing to do with each other";
         INNER_UNUSED = "B0307", "the inner loss does not depend on the inner variable `{0}`", "use `{0}` in the value that `{1}` gives back, or minimize another parameter";
-        OUTER_UNUSED = "B0308", "the outer variable `{0}` does not reach the inner loss", "use `{0}` in the value that `{1}` gives back; otherwise the inner solution does not depend on it";
+        OUTER_UNUSED = "B0308", "the outer variable `{0}` does not reach the value of `{1}`", "use it there, or take the parameter out of `{1}`; what only the optimiser reads is a parameter of the `#[step]`, or stands with its type in `optimizer({0}: f64)`";
         SAME_NAME_OTHER_TYPE = "B0309", "`{0}` is `{1}` here and `{2}` in `{3}`; one name is one thing in a problem", "give both the same type, or rename one of them";
         VARIABLE_NOT_FLOAT = "B0310", "the {0} variable `{1}` is of type `{2}`, which cannot be minimized over", "use `f64`, `f32`, or an array of them";
         VARIABLE_BY_VALUE = "B0311", "the {0} variable `{1}` is passed by value", "take it by reference: `{1}: &{2}`";
         LOSS_NOT_SCALAR = "B0312", "the {0} loss is of type `{1}`, and a loss is one number", "give back `f64` or `f32`, for example with `.sum()` or `.mean().unwrap()`";
         BOTH_ROLES = "B0313", "`{0}` is both an inner and an outer variable", "name different parameters in `#[inner]` and `#[outer]`";
         MIXED_PRECISION = "B0314", "`{0}` is of type `{1}`, but the variables and losses before it are made of `{2}`", "use one float type for both losses and all variables";
-        ONE_FUNCTION_BOTH_ROLES = "B0315", "`{0}` is both the inner and the outer loss", "write two functions";
+        ONE_FUNCTION_BOTH_ROLES = "B0315", "`{0}` has two roles in the problem", "write two functions";
         VARIABLE_FIELD_READ = "B0316", "`{0}` is a `{1}` within an {2} variable, and a loss cannot depend on it", "pass it as a parameter of its own";
-        GENERIC_LOSS = "B0317", "the {0} loss is generic, and a problem is for one float type and its own lengths", "write concrete types, such as `f64` and `[f64; 3]`; functions that it calls may be generic";
+        GENERIC_LOSS = "B0317", "the {0} is generic, and a problem is for one float type and its own lengths", "write concrete types, such as `f64` and `[f64; 3]`; functions that it calls may be generic";
+        STEP_WITHOUT_VARIABLE = "B0318", "the step `{0}` has no parameter for the inner variable `{1}`", "add the parameter `{1}: {2}`, the variable before the step";
+        STEP_INDEX = "B0319", "the index of a step is a `usize`, and `t` is `{0}`", "write `t: usize`, or give the parameter another name";
+        STEP_RESULT = "B0320", "a step gives what the next one takes, {0}: `{1}`, but this is `{2}`", "give them back as owned values, the variables and then the state in the order of the parameters; what is no state is passed by value, or is data of a loss, too";
+        STATE_LENGTH = "B0321", "nothing says how long the state `{0}` is before the first step: {1}", "give back an array of the shape of a variable or of data, and combine the state with it";
+        OPTIMIZER_VARIABLE_TAKEN = "B0322", "`{0}` is a parameter of `{1}`, and `optimizer` is for variables that no function of the problem takes", "name it in `minimize`";
 
         // The language.
         UNSUPPORTED_EXPRESSION = "B0401", "{0} cannot be differentiated in this version", "write {1}";

@@ -24,7 +24,7 @@ use crate::syntax::question::{Answered, Entry, Question};
 use crate::syntax::rule::{Rules, check_rules_module, rule_functions, rules_item};
 use crate::syntax::shapes::{strip_function, strip_items};
 use crate::syntax::structs::missing_structs;
-use crate::syntax::witness::{carried_witness, name_checks, rules_witness, signature_witness, witness};
+use crate::syntax::witness::{carried_witness, name_checks, rules_witness, signature_witness, types_witness, witness};
 use crate::{derive, emit, program, syntax};
 
 /// How deep delimiters may be nested in what the macros read, so that no input makes the parser run out of stack.
@@ -357,11 +357,14 @@ fn problem(expansion: &mut Question, module: &mut syn::ItemMod, items: &Items, d
     let Some(problem) = problem else { return TokenStream::new() };
     let inner = witness(&problem.inner, &output_of(module, &problem.inner), &problem.crate_path);
     let outer = witness(&problem.outer, &output_of(module, &problem.outer), &problem.crate_path);
+    let step = problem.step.as_ref().map(|step| witness(&step.lowered, &output_of(module, &step.lowered), &problem.crate_path));
+    let of_optimizer = problem.outer_variables.iter().filter(|v| v.is_in_no_loss() && v.in_step.is_none()).map(|v| &v.param);
+    let optimizer = types_witness(of_optimizer, &problem.crate_path);
     let called = carried_witness(items, &expansion.paths, &problem.crate_path);
     let generated = derived(emit::problem(&problem), diags);
     let adaptors = adaptors(items, &expansion.crate_path);
     let rules = own_rules(items, &expansion.crate_path);
-    quote!(#inner #outer #called #rules #derivatives #adaptors #generated)
+    quote!(#inner #outer #step #optimizer #called #rules #derivatives #adaptors #generated)
 }
 
 /// In the place of what an item with an error, here or elsewhere, has no generated code for: nothing, for itself and for those who ask for it.

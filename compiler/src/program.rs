@@ -4,14 +4,15 @@ use std::rc::Rc;
 
 use syn::ext::IdentExt;
 
+use crate::derive;
 use crate::diagnostics::{Diagnostics, messages};
 use crate::fit::check_fit;
 use crate::ir::{Builder, Call, CallPart, Dim, Func, Note, Opaque, ValueId};
-use crate::lower::{depends_on, lower, lower_found, read_rules};
+use crate::lower::{depends_on, lower, lower_found, lower_step, read_rules};
 use crate::syntax::attributes::{BilevelArgs, DifferentiableArgs};
 use crate::syntax::derivative::DerivativeCall;
 use crate::syntax::items::{OpaqueState, path_key};
-use crate::syntax::problem::{Loss, Module, Variable, assign_roles, parse_module};
+use crate::syntax::problem::{Loss, Module, Roles, StepIr, Variable, assign_roles, parse_module};
 use crate::syntax::requests::check_requests;
 use crate::syntax::rule::Rules;
 use crate::syntax::signature::{Use, parse_signature};
@@ -151,8 +152,14 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
     };
     let inner = signature(&module.inner, diags);
     let outer = signature(&module.outer, diags);
-    let roles = match (&inner, &outer) {
-        (Some((inner, inner_sig)), Some((outer, outer_sig))) => assign_roles((inner, inner_sig), (outer, outer_sig), diags),
+    let step = module.step.as_ref().map(|item| (item, parse_signature(item, Use::Differentiated, &names, diags)));
+    let roles = match (&inner, &outer, &step) {
+        (Some((inner, inner_sig)), Some((outer, outer_sig)), None) => {
+            assign_roles((inner, inner_sig), (outer, outer_sig), None, &names, diags)
+        }
+        (Some((inner, inner_sig)), Some((outer, outer_sig)), Some((item, Some(step_sig)))) => {
+            assign_roles((inner, inner_sig), (outer, outer_sig), Some((item, step_sig)), &names, diags)
+        }
         _ => None,
     };
     let lowered = |function: Option<(Loss, Signature)>, diags: &mut Diagnostics| {
@@ -161,11 +168,21 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
     };
     let inner = lowered(inner, diags);
     let outer = lowered(outer, diags);
-    let (inner, outer, roles) = (inner?, outer?, roles?);
-    check_dependence(module, &inner, &outer, &roles.inner, &roles.outer, diags);
+    let step = match step {
+        Some((item, signature)) => Some(lower_step(item, signature?, items, diags)?),
+        None => None,
+    };
+    let (inner, outer, mut roles) = (inner?, outer?, roles?);
+    let step = step.zip(roles.step.take()).map(|(lowered, roles)| StepIr { lowered: with_float_results(lowered), roles });
+    let problem = Functions { inner: &inner, outer: &outer, step: step.as_ref() };
+    problem.check_dependence(module, &roles, diags);
+    if let Some(step) = &step {
+        check_state_lengths(step, &roles, diags);
+    }
     if diags.n_errors() > before {
         return None;
     }
+    let losses_read_outer = roles.outer.iter().all(|v| problem.reaches_a_loss(v));
     Some(ProblemIr {
         name: module.item.ident.clone(),
         inner,
@@ -173,61 +190,118 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
         inner_variables: roles.inner,
         outer_variables: roles.outer,
         data: roles.data,
+        step,
+        losses_read_outer,
         float: roles.float,
         configuration: None,
         crate_path,
     })
 }
 
-/// The variables must reach the losses, or there is nothing to solve.
-fn check_dependence(
-    module: &Module,
-    inner: &Lowered,
-    outer: &Lowered,
-    inner_variables: &[Variable],
-    outer_variables: &[Variable],
-    diags: &mut Diagnostics,
-) {
-    let reaches = |func: &Func, first: Option<usize>, variable: &Variable| {
-        let Some(first) = first else { return false };
-        (0..variable.param.form.leaves().len()).any(|k| depends_on(func, func.params()[first + k]))
-    };
-    refuse_reading_other_fields(inner, outer, inner_variables, outer_variables, diags);
-    // The attribute is where the variable was named; the error stands there.
-    let named = |loss: &Option<Loss>, variable: &Variable| {
-        let names = loss.iter().flat_map(|l| &l.minimize);
-        names.into_iter().find(|n| **n == variable.param.name).cloned().unwrap_or_else(|| variable.param.name.clone())
-    };
-    for v in inner_variables.iter().filter(|v| !reaches(&inner.func, v.in_inner, v)) {
-        let particulars = [v.param.name.to_string(), inner.signature.name.to_string()];
-        diags.error(named(&module.inner, v), messages::INNER_UNUSED, &[&particulars[0], &particulars[1]]);
+/// The state is made before the first step, so that its lengths must be those of variables or data. It has the shape of what the step gives back for it.
+fn check_state_lengths(step: &StepIr, roles: &Roles, diags: &mut Diagnostics) {
+    let func = &step.lowered.func;
+    let dims_of = |value: ValueId| func.ty(value).dims.clone();
+    let given = roles.inner.iter().chain(&roles.outer).chain(&roles.data).filter_map(|v| Some((v.in_step?, v.param.form.leaves().len())));
+    let mut known: Vec<Dim> = given.flat_map(|(first, n)| func.params()[first..first + n].to_vec()).flat_map(dims_of).collect();
+    // Each axis of each result, with the length that the state had before, and what it belongs to.
+    let mut axes: Vec<(&Variable, String, usize, Dim, Dim)> = Vec::new();
+    let mut results = func.results().iter();
+    for name in &step.roles.results {
+        let v = roles.inner.iter().chain(&step.roles.state).find(|v| v.param.name == *name).expect("a result is a variable or state");
+        let labels = v.param.form.labels(&name.to_string());
+        for (k, _) in v.param.form.leaves().into_iter().enumerate().filter(|(_, (elem, _))| elem.is_float()) {
+            let (before, after) = (func.params()[v.in_step.expect("a parameter") + k], *results.next().expect("a result for each float"));
+            let pairs = dims_of(before).into_iter().zip(dims_of(after)).enumerate();
+            axes.extend(pairs.map(|(axis, (before, after))| (v, labels[k].clone(), axis, before, after)));
+        }
     }
-    for v in outer_variables.iter().filter(|v| v.in_inner.is_some() && !reaches(&inner.func, v.in_inner, v)) {
-        let particulars = [v.param.name.to_string(), inner.signature.name.to_string()];
-        diags.error(named(&module.outer, v), messages::OUTER_UNUSED, &[&particulars[0], &particulars[1]]);
+    let is_known = |known: &[Dim], dim: Dim| matches!(dim, Dim::Const(_)) || known.contains(&dim);
+    loop {
+        let n = known.len();
+        for &(.., before, after) in &axes {
+            if is_known(&known, before) != is_known(&known, after) && func.param_types().any(|ty| ty.dims.contains(&after)) {
+                known.push(if is_known(&known, before) { after } else { before });
+            }
+        }
+        if known.len() == n {
+            break;
+        }
     }
-    if !inner_variables.is_empty() && !inner_variables.iter().any(|v| reaches(&outer.func, v.in_outer, v)) {
-        let names: Vec<String> = inner_variables.iter().map(|v| v.param.name.to_string()).collect();
-        let names = names.join("`, `");
-        diags.error(&outer.signature.name, messages::INNER_NOT_IN_OUTER, &[&names, &outer.signature.name.to_string()]);
+    for (v, label, axis, before, after) in axes {
+        let why = match (is_known(&known, before), is_known(&known, after)) {
+            (true, true) => continue,
+            (false, true) | (false, false) => format!("its axis {axis} is joined with that of no variable or data"),
+            (true, false) => format!("the length of axis {axis} of what the step gives back for it is computed"),
+        };
+        diags.error(&v.param.name, messages::STATE_LENGTH, &[&label, &why]);
     }
 }
 
-/// What a struct has beside floats comes along with a variable; solvers do not look at it, so that the losses must not depend on it.
-fn refuse_reading_other_fields(
-    inner: &Lowered,
-    outer: &Lowered,
-    inner_variables: &[Variable],
-    outer_variables: &[Variable],
-    diags: &mut Diagnostics,
-) {
-    for (role, variables) in [("inner", inner_variables), ("outer", outer_variables)] {
-        for v in variables {
-            let labels = v.param.form.labels(&v.param.name.to_string());
-            for (k, (elem, _)) in v.param.form.leaves().into_iter().enumerate().filter(|(_, (elem, _))| !elem.is_float()) {
-                let read = |loss: &Lowered, first: Option<usize>| first.is_some_and(|at| is_read(&loss.func, loss.func.params()[at + k]));
-                if read(inner, v.in_inner) || read(outer, v.in_outer) {
-                    diags.error(&v.param.name, messages::VARIABLE_FIELD_READ, &[&labels[k], elem.name(), role]);
+/// A step without the results that are no floats: what a variable has beside floats comes along unchanged.
+fn with_float_results(mut step: Lowered) -> Lowered {
+    let func = &mut step.func;
+    func.body.results = func.results().iter().copied().filter(|&v| func.ty(v).elem.is_float()).collect();
+    step
+}
+
+/// The functions of a problem.
+struct Functions<'a> {
+    inner: &'a Lowered,
+    outer: &'a Lowered,
+    step: Option<&'a StepIr>,
+}
+
+/// Whether a variable whose first leaf is a parameter at `first` reaches the value of a function.
+fn reaches(func: &Func, first: Option<usize>, variable: &Variable) -> bool {
+    let Some(first) = first else { return false };
+    (0..variable.param.form.leaves().len()).any(|k| depends_on(func, func.params()[first + k]))
+}
+
+impl Functions<'_> {
+    fn reaches_a_loss(&self, v: &Variable) -> bool {
+        reaches(&self.inner.func, v.in_inner, v) || reaches(&self.outer.func, v.in_outer, v)
+    }
+
+    /// The variables must reach the losses, or there is nothing to solve; what only the optimiser reads must reach the step.
+    fn check_dependence(&self, module: &Module, roles: &Roles, diags: &mut Diagnostics) {
+        let Functions { inner, outer, step } = *self;
+        self.refuse_reading_other_fields(&roles.inner, &roles.outer, diags);
+        // The attribute is where the variable was named; the error stands there.
+        let named = |loss: &Option<Loss>, variable: &Variable| {
+            let names = loss.iter().flat_map(|l| &l.minimize);
+            names.into_iter().find(|n| **n == variable.param.name).cloned().unwrap_or_else(|| variable.param.name.clone())
+        };
+        for v in roles.inner.iter().filter(|v| !reaches(&inner.func, v.in_inner, v)) {
+            let particulars = [v.param.name.to_string(), inner.signature.name.to_string()];
+            diags.error(named(&module.inner, v), messages::INNER_UNUSED, &[&particulars[0], &particulars[1]]);
+        }
+        for v in &roles.outer {
+            let of_step = step.filter(|_| v.in_inner.is_none()).map(|step| (&step.lowered, v.in_step));
+            let (function, first) = of_step.unwrap_or((inner, v.in_inner));
+            if first.is_some() && !reaches(&function.func, first, v) {
+                let particulars = [v.param.name.to_string(), function.signature.name.to_string()];
+                diags.error(named(&module.outer, v), messages::OUTER_UNUSED, &[&particulars[0], &particulars[1]]);
+            }
+        }
+        if !roles.inner.is_empty() && !roles.inner.iter().any(|v| reaches(&outer.func, v.in_outer, v)) {
+            let names: Vec<String> = roles.inner.iter().map(|v| v.param.name.to_string()).collect();
+            let names = names.join("`, `");
+            diags.error(&outer.signature.name, messages::INNER_NOT_IN_OUTER, &[&names, &outer.signature.name.to_string()]);
+        }
+    }
+
+    /// What a struct has beside floats comes along with a variable; solvers do not look at it, so that no function must depend on it.
+    fn refuse_reading_other_fields(&self, inner: &[Variable], outer: &[Variable], diags: &mut Diagnostics) {
+        for (role, variables) in [("inner", inner), ("outer", outer)] {
+            for v in variables {
+                let labels = v.param.form.labels(&v.param.name.to_string());
+                for (k, (elem, _)) in v.param.form.leaves().into_iter().enumerate().filter(|(_, (elem, _))| !elem.is_float()) {
+                    let read = |func: &Func, first: Option<usize>| first.is_some_and(|at| is_read(func, func.params()[at + k]));
+                    let by_step = |step: &StepIr| read(&derive::expand(&step.lowered.func), v.in_step);
+                    if read(&self.inner.func, v.in_inner) || read(&self.outer.func, v.in_outer) || self.step.is_some_and(by_step) {
+                        diags.error(&v.param.name, messages::VARIABLE_FIELD_READ, &[&labels[k], elem.name(), role]);
+                    }
                 }
             }
         }

@@ -270,6 +270,77 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
          #[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64, s: &S) -> f64 { *w }",
     ),
     (
+        "B0102",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l, optimizer(rate))] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0102",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }
+         #[step(t)] fn s(w: &f64, l: &f64) -> f64 { w - l * grad!(f, w) }",
+    ),
+    (
+        "B0105",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l }
+         #[outer(minimize = l, optimizer(rate: f64, rate: f64))] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0302",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }
+         #[step] fn s(w: &f64, l: &f64) -> f64 { w - grad!(f, w) } #[step] fn r(w: &f64, l: &f64) -> f64 { w - grad!(f, w) }",
+    ),
+    (
+        "B0308",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize(l, rate))] fn g(w: &f64) -> f64 { *w }
+         #[step] fn s(w: &f64, l: &f64, rate: &f64) -> f64 { w - grad!(f, w) }",
+    ),
+    (
+        "B0310",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l, optimizer(n: usize))] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
+        "B0318",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }
+         #[step] fn s(v: &f64, l: &f64) -> f64 { v - grad!(f(v, l), w) }",
+    ),
+    (
+        "B0319",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }
+         #[step] fn s(w: &f64, l: &f64, t: i64) -> f64 { w - grad!(f, w) }",
+    ),
+    (
+        "B0320",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }
+         #[step] fn s(w: &f64, m: &f64, l: &f64) -> f64 { w - m * grad!(f, w) }",
+    ),
+    (
+        "B0321",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }
+         #[step] fn s(w: &f64, m: &Array1<f64>, l: &f64) -> (f64, Array1<f64>) { (w - m.sum() * grad!(f, w), 0.5 * m) }",
+    ),
+    (
+        "B0321",
+        "",
+        "#[inner(minimize = w)] fn f(w: &Array1<f64>, l: &f64) -> f64 { w.sum() * l } #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }
+         #[step] fn s(w: &Array1<f64>, m: &Array1<f64>, l: &f64) -> (Array1<f64>, Array1<f64>) {
+             (w + m - grad!(f, w), Array1::from_elem(w.len() + 1, 0.5 * m.sum()))
+         }",
+    ),
+    (
+        "B0322",
+        "",
+        "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(optimizer(l: f64))] fn g(w: &f64) -> f64 { *w }",
+    ),
+    (
         "B0316",
         "",
         "#[derive(Params)] pub struct S { a: f64, n: usize }

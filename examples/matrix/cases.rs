@@ -15,7 +15,7 @@ pub(crate) struct Dense {
 type Formula<'a> = &'a dyn Fn(&Array1<f64>, &Array1<f64>) -> Dense;
 
 /// One problem at one point.
-pub(crate) struct Case<'a, P: BilevelProblem> {
+pub(crate) struct Case<'a, P: LossesReadOuter> {
     pub(crate) name: &'static str,
     pub(crate) problem: &'a P,
     pub(crate) outer: P::Outer,
@@ -25,7 +25,7 @@ pub(crate) struct Case<'a, P: BilevelProblem> {
     formula: Option<Formula<'a>>,
 }
 
-impl<P: BilevelProblem<Float = f64>> Case<'_, P> {
+impl<P: LossesReadOuter<Float = f64>> Case<'_, P> {
     /// The derivatives of the inner gradient.
     pub(crate) fn dense(&self, w: &Array1<f64>, lambda: &Array1<f64>) -> Result<Dense, bilevel::Error> {
         if let Some(formula) = self.formula {
@@ -67,7 +67,7 @@ impl<P: BilevelProblem<Float = f64>> Case<'_, P> {
 
 /// What is done with every problem.
 pub(crate) trait Visitor {
-    fn visit<P: BilevelProblem<Float = f64>>(&mut self, case: &Case<'_, P>);
+    fn visit<P: LossesReadOuter<Float = f64>>(&mut self, case: &Case<'_, P>);
 }
 
 /// Numbers between −1 and 1 that look random.

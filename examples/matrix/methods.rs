@@ -24,7 +24,7 @@ enum Kind {
 }
 
 impl Visitor for Table {
-    fn visit<P: BilevelProblem<Float = f64>>(&mut self, case: &Case<'_, P>) {
+    fn visit<P: LossesReadOuter<Float = f64>>(&mut self, case: &Case<'_, P>) {
         self.begin(case.name);
         match Stationary::new(case) {
             Ok(stationary) => {
@@ -52,13 +52,13 @@ impl Visitor for Table {
 }
 
 /// The rows of implicit methods.
-struct Implicits<'t, 'a, 'c, P: BilevelProblem> {
+struct Implicits<'t, 'a, 'c, P: LossesReadOuter> {
     table: &'t mut Table,
     case: &'a Case<'c, P>,
     stationary: &'a Stationary,
 }
 
-impl<P: BilevelProblem<Float = f64>> Implicits<'_, '_, '_, P> {
+impl<P: LossesReadOuter<Float = f64>> Implicits<'_, '_, '_, P> {
     /// All of them with one inner solver.
     fn by<I: Clone>(&mut self, inner: (&str, I))
     where
@@ -102,7 +102,7 @@ impl<P: BilevelProblem<Float = f64>> Implicits<'_, '_, '_, P> {
 }
 
 /// EvoGrad at a fixed point is the derivative of its own value, for fixed noise.
-fn evograd<P: BilevelProblem<Float = f64>>(table: &mut Table, case: &Case<'_, P>) {
+fn evograd<P: LossesReadOuter<Float = f64>>(table: &mut Table, case: &Case<'_, P>) {
     for (name, noise) in [("EvoGrad, signs", Noise::Signs), ("EvoGrad, normal", Noise::Normal)] {
         let method = EvoGrad::default().copies(4).sigma(0.3).temperature(0.2).noise(noise);
         let stay = GradientDescent::default().max_iterations(0);
@@ -114,12 +114,12 @@ fn evograd<P: BilevelProblem<Float = f64>>(table: &mut Table, case: &Case<'_, P>
 }
 
 /// The rows of unrolled methods.
-struct Unrollings<'t, 'a, 'c, P: BilevelProblem> {
+struct Unrollings<'t, 'a, 'c, P: LossesReadOuter> {
     table: &'t mut Table,
     case: &'a Case<'c, P>,
 }
 
-impl<P: BilevelProblem<Float = f64>> Unrollings<'_, '_, '_, P> {
+impl<P: LossesReadOuter<Float = f64>> Unrollings<'_, '_, '_, P> {
     /// All of them with one inner optimiser.
     fn by<U: Dynamics<P> + Clone>(&mut self, optimizer: &str, update: U, reference: Optimizer) {
         let schedules = [
@@ -155,7 +155,7 @@ impl<P: BilevelProblem<Float = f64>> Unrollings<'_, '_, '_, P> {
 }
 
 /// The hypergradient by a method against the exact answer, and against differences where it is the derivative of what it solves.
-fn cell<P: BilevelProblem<Float = f64>, M, I>(
+fn cell<P: LossesReadOuter<Float = f64>, M, I>(
     case: &Case<'_, P>,
     method: M,
     inner: I,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::linear::Preconditioner;
 use crate::methods::{DefaultInner, EvoGrad, FiniteDifferences, Implicit, Method, Unrolled};
 use crate::solve::{GradientDescent, Lbfgs, NewtonCg};
-use crate::{BilevelProblem, Error, Float, Params, ProblemExt, Report, vector};
+use crate::{Error, Float, LossesReadOuter, Params, ProblemExt, Report, vector};
 
 /// Inner variables up to which the direct solver takes part.
 #[cfg(feature = "linalg")]
@@ -19,7 +19,7 @@ const N_STEPS: usize = 100;
 ///
 /// # Errors
 /// Those of the reference: data that do not fit, or an inner problem without a strict minimum. A method that fails has its error in the table.
-pub fn compare<'p, P: BilevelProblem>(problem: &'p P, outer: &P::Outer, inner: &P::Inner) -> Result<Comparison<'p, P>, Error> {
+pub fn compare<'p, P: LossesReadOuter>(problem: &'p P, outer: &P::Outer, inner: &P::Inner) -> Result<Comparison<'p, P>, Error> {
     let method = Implicit::cg().tolerance(P::Float::EPSILON.to_f64()).error_bound(false);
     let best = problem.solver(method).inner(NewtonCg::default().tolerance(0.0)).hypergradient(outer, inner)?;
     let largest = best.report.linear.as_ref().and_then(|linear| linear.largest_curvature).unwrap_or(1.0);
@@ -51,7 +51,7 @@ pub fn compare<'p, P: BilevelProblem>(problem: &'p P, outer: &P::Outer, inner: &
 }
 
 /// What [`compare`] gives.
-pub struct Comparison<'p, P: BilevelProblem> {
+pub struct Comparison<'p, P: LossesReadOuter> {
     problem: &'p P,
     outer: P::Outer,
     inner: P::Inner,
@@ -96,7 +96,7 @@ pub struct Compared {
     pub report: Report,
 }
 
-impl<P: BilevelProblem> Comparison<'_, P> {
+impl<P: LossesReadOuter> Comparison<'_, P> {
     /// Adds a method, with what solves the inner problem.
     pub fn add<M: DefaultInner + Method<P, M::Inner> + Method<P, I>, I>(&mut self, name: &str, method: M, inner_solver: I) {
         let began = Instant::now();
@@ -126,7 +126,7 @@ impl<P: BilevelProblem> Comparison<'_, P> {
     }
 }
 
-impl<P: BilevelProblem> fmt::Display for Comparison<'_, P> {
+impl<P: LossesReadOuter> fmt::Display for Comparison<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(6);
         write!(

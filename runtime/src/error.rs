@@ -215,6 +215,15 @@ pub enum Error {
         /// What has an element of its own.
         what: &'static str,
     },
+    /// The state given to an inner optimiser of the user's has not the parts that its step takes.
+    StateParts {
+        /// The number of parts given.
+        found: usize,
+        /// The number of parts that the step takes.
+        expected: usize,
+        /// Their names.
+        names: &'static [&'static str],
+    },
     /// A hyperparameter is part of the outer variable where only a constant makes sense.
     HyperparameterNotConstant {
         /// The setting, for example `Adam::new`.
@@ -349,6 +358,9 @@ impl fmt::Display for Error {
             Error::Task { task, source } => write!(f, "in task {task}: {source}"),
             Error::HyperparameterLength { setting, name, found, expected, what } => {
                 write!(f, "`{setting}` is `{name}` of the outer variable, which has {found} elements, but must have {expected}, {what}")
+            }
+            Error::StateParts { found, expected, names } => {
+                write!(f, "`OwnStep::state` was given {found} arrays and numbers, and the step has a state of {expected}: {}", Names(names))
             }
             Error::HyperparameterNotConstant { setting, what } => {
                 write!(

@@ -32,7 +32,7 @@ pub use compare::{Compared, Comparison, Reference, Row, compare};
 pub use error::Error;
 pub use float::Float;
 pub use params::Params;
-pub use problem::BilevelProblem;
+pub use problem::{BilevelProblem, LossesReadOuter, StepProblem};
 pub use report::Report;
 pub use solver::ProblemExt;
 

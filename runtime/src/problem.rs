@@ -1,4 +1,4 @@
-//! What the macro implements for a problem: the few kernels from which every method is built.
+//! What the macro implements for a problem: the few kernels from which every method is built, and those of a step that the user writes.
 
 pub use crate::fingerprint::{Bits, Fingerprint};
 use crate::{Error, Float, Params};
@@ -123,4 +123,112 @@ pub trait BilevelProblem {
         inner_bar: &mut [Self::Float],
         outer_bar: &mut [Self::Float],
     ) -> Self::Float;
+}
+
+/// A problem whose outer variables are all read by a loss. A variable that only the optimiser reads moves no stationary point of the inner loss, so that the
+/// methods that are about those would give it a hypergradient of zero. `#[bilevel]` implements this where it holds.
+#[diagnostic::on_unimplemented(
+    message = "an outer variable of this problem is read by the inner optimiser only, and `{Self}` has a hypergradient of zero in it by this method",
+    label = "an outer variable of this problem reaches no loss",
+    note = "implicit methods differentiate a stationary point, which does not depend on how the optimiser gets there",
+    note = "use `Unrolled::reverse()`, `Unrolled::mixed()` or `Unrolled::forward()`, which differentiate the steps",
+    note = "a function that is generic over problems asks for `P: LossesReadOuter` where it calls such a method"
+)]
+pub trait LossesReadOuter: BilevelProblem {}
+
+/// A problem with a step of the inner optimiser that the user writes, a `#[step]` function `(w, s) ← Φ_t(w, s, λ)` of the inner variable `w` and the optimiser's
+/// state `s`. [`OwnStep`](crate::methods::OwnStep) is the inner optimiser that makes it.
+///
+/// `#[bilevel]` implements it. The conventions are those of [`BilevelProblem`]; `state` is the elements of all of the state, leaf after leaf.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no step of its own",
+    label = "no `#[step]` function in this problem",
+    note = "write a `#[step]` function in its module, or take a built-in optimiser such as `Momentum::new(0.1, 0.9)`"
+)]
+pub trait StepProblem: BilevelProblem {
+    /// The state of the optimiser, in the user's form.
+    type State: Params<Float = Self::Float>;
+
+    /// The names of the state's leaves in order, for messages.
+    const STATE_NAMES: &'static [&'static str];
+    /// How many gradients stand in the step. What a loop computes again and again is counted once.
+    const N_GRADIENTS: usize;
+
+    /// The shape of each leaf of the state, which are those of what the step gives back.
+    fn state_shapes(workspace: &Self::Workspace) -> Vec<Vec<usize>>;
+
+    /// Checks that what the step reads at the position of its index is long enough for so many steps.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] naming the array.
+    fn check_steps(workspace: &Self::Workspace, n_steps: usize) -> Result<(), Error>;
+
+    /// The step with this index, which counts from 0.
+    #[allow(clippy::too_many_arguments)]
+    fn step(
+        &self,
+        workspace: &mut Self::Workspace,
+        index: usize,
+        inner: &[Self::Float],
+        state: &[Self::Float],
+        outer: &[Self::Float],
+        next_inner: &mut [Self::Float],
+        next_state: &mut [Self::Float],
+    );
+
+    /// The cotangents of all variables before the step for those after it, the step differentiated as it is: reverse over reverse where it computes gradients.
+    #[allow(clippy::too_many_arguments)]
+    fn step_vjp(
+        &self,
+        workspace: &mut Self::Workspace,
+        index: usize,
+        inner: &[Self::Float],
+        state: &[Self::Float],
+        outer: &[Self::Float],
+        next_inner_bar: &[Self::Float],
+        next_state_bar: &[Self::Float],
+        inner_bar: &mut [Self::Float],
+        state_bar: &mut [Self::Float],
+        outer_bar: &mut [Self::Float],
+    );
+
+    /// [`step_vjp`](Self::step_vjp) in mixed mode: the cotangent `u` of a gradient `∇_w f` becomes `(∇²_ww f · u, ∇²_λw f · u)` by one pass forward over reverse.
+    /// The same for a step without gradients.
+    #[allow(clippy::too_many_arguments)]
+    fn step_mixed_vjp(
+        &self,
+        workspace: &mut Self::Workspace,
+        index: usize,
+        inner: &[Self::Float],
+        state: &[Self::Float],
+        outer: &[Self::Float],
+        next_inner_bar: &[Self::Float],
+        next_state_bar: &[Self::Float],
+        inner_bar: &mut [Self::Float],
+        state_bar: &mut [Self::Float],
+        outer_bar: &mut [Self::Float],
+    ) {
+        self.step_vjp(workspace, index, inner, state, outer, next_inner_bar, next_state_bar, inner_bar, state_bar, outer_bar);
+    }
+
+    /// Linearizes the step at a point for [`step_jvp`](Self::step_jvp).
+    fn step_linearize(
+        &self,
+        workspace: &mut Self::Workspace,
+        index: usize,
+        inner: &[Self::Float],
+        state: &[Self::Float],
+        outer: &[Self::Float],
+    );
+
+    /// The tangents after the step of the last [`step_linearize`](Self::step_linearize), for those before it.
+    fn step_jvp(
+        &self,
+        workspace: &mut Self::Workspace,
+        inner_dot: &[Self::Float],
+        state_dot: &[Self::Float],
+        outer_dot: &[Self::Float],
+        next_inner_dot: &mut [Self::Float],
+        next_state_dot: &mut [Self::Float],
+    );
 }

@@ -26,12 +26,12 @@ pub use crate::several::{array_at, columns, fixed_at, rows, stacked, stacked_sha
 pub use ndarray::{Ix1, Ix2, Ix3, Ix4, Ix5, Ix6};
 
 pub use crate::params::{Struct, check_finite, from_fields, take_leaf, write_leaf};
-pub use crate::{BilevelProblem, Error, Float, Params};
+pub use crate::{BilevelProblem, Error, Float, LossesReadOuter, Params, StepProblem};
 
 // What the method in the attribute is made of.
 #[cfg(feature = "linalg")]
 pub use crate::linear::Direct;
 pub use crate::linear::{BiCgStab, Cg, Gmres, Minres, Neumann, Nystrom, Preconditioner};
-pub use crate::methods::{Check, Checkpoints, DefaultInner, EvoGrad, FiniteDifferences, Implicit, Noise, Unrolled};
+pub use crate::methods::{Check, Checkpoints, DefaultInner, EvoGrad, FiniteDifferences, Implicit, Noise, OwnStep, Unrolled};
 pub use crate::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, OuterOptimizer, RmsProp};
 pub use crate::solver::{HypergradientOf, ProblemExt, Solved, Solver, TunedOf};

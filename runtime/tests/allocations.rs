@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bilevel_runtime::methods::Implicit;
 use bilevel_runtime::solve::{Adam, GradientDescent, InnerSolver, Lbfgs, NewtonCg};
-use bilevel_runtime::{BilevelProblem, Error, ProblemExt};
+use bilevel_runtime::{BilevelProblem, Error, LossesReadOuter, ProblemExt};
 use ndarray::Array1;
 
 struct Counting;
@@ -37,6 +37,8 @@ const N: usize = 30;
 fn weight(i: usize) -> f64 {
     1.0 + i as f64
 }
+
+impl LossesReadOuter for Quartic {}
 
 impl BilevelProblem for Quartic {
     type Float = f64;

@@ -4,6 +4,8 @@ mod configured;
 mod meta;
 #[allow(unreachable_pub)] // Problems are written as users write them.
 mod problems;
+#[allow(unreachable_pub)]
+mod steps;
 
 use bilevel::methods::Dynamics;
 use bilevel::prelude::*;

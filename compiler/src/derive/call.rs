@@ -1,10 +1,14 @@
-//! The derivatives of calls: rules of the user's in the place of the function's body.
+//! The derivatives of calls: rules in the place of the function's body.
 
-use super::DeriveError;
-use super::copy::inline;
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use super::copy::{Env, copy_params, inline};
+use super::{DeriveError, checked, grad, has_symmetric_hessian, jvp};
 use crate::ir::call::match_dims;
-use crate::ir::{Builder, Call, CallPart, Dim, DimId, Func, Note, Op, Type, ValueId};
+use crate::ir::{Body, Builder, Call, CallPart, Dim, DimId, Func, Note, Op, Opaque, Stmt, Type, ValueId};
 use crate::ops::Operand;
+use crate::optimize::optimize;
 
 /// Which way a tangent goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,5 +92,89 @@ pub(super) fn refuse_tangents_of_calls(f: &Func) -> Result<(), DeriveError> {
             );
             Err(DeriveError::new(&note.unwrap_or_else(Note::default), why))
         }
+    }
+}
+
+/// The gradient of `f` in the parameters `wrt` as a function that can be kept as one operation: its results are the gradients, and its rule of reverse mode is a
+/// single pass forward over reverse. For cotangents `u` of the gradients that pass gives `d/dε ∇f(w + εu)`, the products of `u` with the rows of the
+/// Hessian, which are the cotangents wherever the Hessian is symmetric (Kemaev et al., *Scalable meta-learning via mixed-mode differentiation*, 2025). `None` where
+/// it may not be, or where not all parameters can be differentiated; `id` tells the function from all others.
+///
+/// # Errors
+/// [`DeriveError`] as for [`grad`].
+///
+/// # Panics
+/// As [`grad`].
+pub fn kept_gradient(f: &Func, wrt: &[usize], id: String) -> Result<Option<Opaque>, DeriveError> {
+    let mut body = grad(f, wrt)?;
+    body.body.results.remove(0);
+    body = optimize(&body);
+    let floats: Vec<usize> = (0..f.params().len()).filter(|&k| f.ty(f.params()[k]).elem.is_float()).collect();
+    let rows = match grad(f, &floats) {
+        Ok(rows) if has_symmetric_hessian(f) => rows,
+        Ok(_) | Err(_) => return Ok(None),
+    };
+    let mut products = jvp(&rows, wrt)?;
+    // The results are the value, the gradients, and the tangents of both.
+    products.body.results.drain(..floats.len() + 2);
+    let vjp = OnceCell::from(optimize(&products));
+    let types = |values: &[ValueId], of: &Func| values.iter().map(|&v| of.ty(v).clone()).collect();
+    let (params, results) = (types(body.params(), &body), types(body.results(), &body));
+    let name = body.name.clone();
+    Ok(Some(Opaque { id, name, symbol: String::new(), body: Some(body), params, results, jvp: OnceCell::new(), vjp }))
+}
+
+/// `f` with the bodies of functions that have one in the place of their calls.
+pub fn expand(f: &Func) -> Func {
+    let mut b = Builder::with_dims_of(f.name.clone(), f);
+    let mut env = Env::new(f);
+    copy_params(&mut b, f, f.params(), &mut env);
+    for stmt in &f.body.stmts {
+        expand_stmt(&mut b, f, stmt, &mut env);
+    }
+    let results = env.get_all(f.results());
+    optimize(&checked(b.finish(results), "expand"))
+}
+
+fn expand_stmt(b: &mut Builder, f: &Func, stmt: &Stmt, env: &mut Env) {
+    let args = env.get_all(&stmt.args);
+    let outs = match body_of(&stmt.op) {
+        Some(body) => {
+            let outs = by_rule(b, body, &args);
+            for (&out, &new) in stmt.outs.iter().zip(&outs) {
+                b.set_note(new, f.note(out).clone());
+            }
+            outs
+        }
+        None => {
+            let bodies = stmt.bodies.iter().map(|nested| expand_body(b, f, nested, env)).collect();
+            b.copy_stmt(f, stmt, &args, bodies)
+        }
+    };
+    env.set_all(&stmt.outs, &outs);
+}
+
+fn expand_body(b: &mut Builder, f: &Func, body: &Body, env: &mut Env) -> Body {
+    b.open();
+    copy_params(b, f, &body.params, env);
+    for stmt in &body.stmts {
+        expand_stmt(b, f, stmt, env);
+    }
+    b.close(env.get_all(&body.results))
+}
+
+/// The body of the function that an operation calls for its value.
+fn body_of(op: &Op) -> Option<&Func> {
+    match op {
+        Op::Call(Call { function, part: CallPart::Value }) => Rc::as_ref(function).body.as_ref(),
+        Op::Call(Call { part: CallPart::Tangent, .. })
+        | Op::Const(..)
+        | Op::Elementwise(_)
+        | Op::Reduce(_)
+        | Op::Einsum(_)
+        | Op::Shape(_)
+        | Op::Index(_)
+        | Op::Linalg(_)
+        | Op::Control(_) => None,
     }
 }

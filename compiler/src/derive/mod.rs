@@ -41,6 +41,7 @@ use crate::ir::{Builder, Func, Note, Type, ValueId};
 use crate::optimize::optimize;
 
 pub use batch::{batch, batch_some};
+pub use call::{expand, kept_gradient};
 pub use copy::inline;
 pub use jacobian::{has_symmetric_hessian, hessian, hvp_many, jacobian, jvp_many};
 pub use jvp::jvp;

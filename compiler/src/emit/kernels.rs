@@ -9,6 +9,7 @@
 //! | `inner_gradient_linearize`, `inner_gradient_jvp` | the same split of the gradient in the inner variable along directions of both variables |
 //! | `inner_gradient_vjp` | `vjp` of that gradient in both variables: reverse over reverse |
 //! | `outer_value_and_grad` | `grad` of the outer loss in both variables |
+//! | those of [`steps`] | the step of the optimiser, where the user writes it |
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::quote;
@@ -16,10 +17,11 @@ use quote::quote;
 use super::curvature::{curvature, gradient_jvp, gradient_vjp};
 use super::emitter::{Buffer, Checks, Destination, Emitter, ident};
 use super::expr::{Expr, primitive};
-use super::layout::{Layout, ProblemLeaf, RESERVED, Role};
+use super::layout::{Function, Layout, ProblemLeaf, RESERVED, Role};
 use super::names::Names;
+use super::steps::steps;
 use crate::derive::{self, DeriveError};
-use crate::ir::{DimId, Func, Literal, ValueId};
+use crate::ir::{Func, Literal, ValueId};
 use crate::optimize::optimize;
 
 /// The generated kernels.
@@ -31,13 +33,22 @@ pub(super) struct Kernels {
     /// Their initial values.
     pub(super) initial: Vec<TokenStream>,
     pub(super) methods: Vec<TokenStream>,
+    /// The methods of `StepProblem`.
+    pub(super) step_methods: Vec<TokenStream>,
     /// The buffers, as `workspace` reaches them.
     buffers: Vec<TokenStream>,
 }
 
 /// Derives and emits all kernels of a problem.
 pub(super) fn kernels(layout: &Layout) -> Result<Kernels, DeriveError> {
-    let mut kernels = Kernels { structs: Vec::new(), fields: Vec::new(), initial: Vec::new(), methods: Vec::new(), buffers: Vec::new() };
+    let mut kernels = Kernels {
+        structs: Vec::new(),
+        fields: Vec::new(),
+        initial: Vec::new(),
+        methods: Vec::new(),
+        step_methods: Vec::new(),
+        buffers: Vec::new(),
+    };
     let inner = optimize(&layout.problem.inner.func);
     let outer = optimize(&layout.problem.outer.func);
     let method = inner_value_and_grad(layout, &mut kernels, &inner)?;
@@ -50,13 +61,16 @@ pub(super) fn kernels(layout: &Layout) -> Result<Kernels, DeriveError> {
     kernels.methods.push(method);
     let method = outer_value_and_grad(layout, &mut kernels, &outer)?;
     kernels.methods.push(method);
+    if let Some(step) = &layout.problem.step {
+        steps(layout, &mut kernels, step)?;
+    }
     kernels.failed_checks();
     kernels.buffer_bytes();
     Ok(kernels)
 }
 
 fn inner_value_and_grad(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<TokenStream, DeriveError> {
-    let body = value_and_grad(layout, kernels, inner, Loss::Inner, "inner_value_and_grad", &[(Role::Inner, "inner_bar")])?;
+    let body = value_and_grad(layout, kernels, inner, Function::Inner, "inner_value_and_grad", &[(Role::Inner, "inner_bar")])?;
     Ok(quote! {
         fn inner_value_and_grad(
             &self,
@@ -71,7 +85,7 @@ fn inner_value_and_grad(layout: &Layout, kernels: &mut Kernels, inner: &Func) ->
 }
 
 fn inner_value_and_outer_grad(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<TokenStream, DeriveError> {
-    let body = value_and_grad(layout, kernels, inner, Loss::Inner, "inner_value_and_outer_grad", &[(Role::Outer, "outer_bar")])?;
+    let body = value_and_grad(layout, kernels, inner, Function::Inner, "inner_value_and_outer_grad", &[(Role::Outer, "outer_bar")])?;
     Ok(quote! {
         fn inner_value_and_outer_grad(
             &self,
@@ -87,7 +101,7 @@ fn inner_value_and_outer_grad(layout: &Layout, kernels: &mut Kernels, inner: &Fu
 
 fn outer_value_and_grad(layout: &Layout, kernels: &mut Kernels, outer: &Func) -> Result<TokenStream, DeriveError> {
     let into = [(Role::Inner, "inner_bar"), (Role::Outer, "outer_bar")];
-    let body = value_and_grad(layout, kernels, outer, Loss::Outer, "outer_value_and_grad", &into)?;
+    let body = value_and_grad(layout, kernels, outer, Function::Outer, "outer_value_and_grad", &into)?;
     Ok(quote! {
         fn outer_value_and_grad(
             &self,
@@ -107,7 +121,7 @@ fn value_and_grad(
     layout: &Layout,
     kernels: &mut Kernels,
     loss: &Func,
-    which: Loss,
+    which: Function,
     name: &str,
     into: &[(Role, &str)],
 ) -> Result<TokenStream, DeriveError> {
@@ -132,50 +146,10 @@ fn value_and_grad(
     Ok(body)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Loss {
-    Inner,
-    Outer,
-}
-
-impl Loss {
-    /// The user's name of it.
-    fn name(self, layout: &Layout) -> String {
-        let loss = match self {
-            Loss::Inner => &layout.problem.inner,
-            Loss::Outer => &layout.problem.outer,
-        };
-        loss.signature.name.to_string()
-    }
-
-    /// Where a leaf stands among the parameters of the loss.
-    pub(super) fn position(self, leaf: &ProblemLeaf) -> Option<usize> {
-        match self {
-            Loss::Inner => leaf.in_inner,
-            Loss::Outer => leaf.in_outer,
-        }
-    }
-
-    /// Where the leaves of some roles stand, ascending.
-    pub(super) fn positions(self, layout: &Layout, roles: &[Role]) -> Vec<usize> {
-        let leaves = layout.leaves.iter().filter(|l| roles.contains(&l.role));
-        let mut positions: Vec<usize> = leaves.filter_map(|l| self.position(l)).collect();
-        positions.sort_unstable();
-        positions
-    }
-
-    fn dims<'l>(self, layout: &'l Layout) -> &'l [(DimId, usize)] {
-        match self {
-            Loss::Inner => &layout.inner_dims,
-            Loss::Outer => &layout.outer_dims,
-        }
-    }
-}
-
 /// A kernel under construction.
 pub(super) struct Kernel<'k, 'f> {
     layout: &'k Layout<'k>,
-    loss: Loss,
+    function: Function,
     pub(super) emitter: Emitter<'f>,
     /// Variables and the statements that make them, of which only those with a variable in use are written.
     pub(super) lets: Vec<(Vec<Ident>, TokenStream)>,
@@ -188,7 +162,7 @@ pub(super) struct Kernel<'k, 'f> {
 }
 
 impl<'k, 'f> Kernel<'k, 'f> {
-    pub(super) fn new(layout: &'k Layout<'k>, loss: Loss, func: &'f Func) -> Self {
+    pub(super) fn new(layout: &'k Layout<'k>, function: Function, func: &'f Func) -> Self {
         let mut names = Names::reserving(&RESERVED);
         for leaf in &layout.leaves {
             names.unique(&leaf.variable);
@@ -196,28 +170,34 @@ impl<'k, 'f> Kernel<'k, 'f> {
         for (dim, _) in &layout.dims {
             names.unique(&dim.to_string());
         }
+        let called = function.lowered(layout.problem).map_or_else(String::new, |lowered| lowered.signature.name.to_string());
         let place = quote!(workspace.failed_check);
-        let mut emitter = Emitter::new(func, &layout.rt, names, Checks::Note { function: loss.name(layout), place });
-        for &(id, number) in loss.dims(layout) {
+        let mut emitter = Emitter::new(func, &layout.rt, names, Checks::Note { function: called, place });
+        for &(id, number) in layout.dims_of(function) {
             emitter.bind_dim(id, &layout.dims[number].0);
         }
-        Kernel { layout, loss, emitter, lets: Vec::new(), residuals: "", splits: TokenStream::new(), copied: Vec::new() }
+        Kernel { layout, function, emitter, lets: Vec::new(), residuals: "", splits: TokenStream::new(), copied: Vec::new() }
     }
 
     /// Binds parameters to the leaves that they are.
     pub(super) fn bind_leaves(&mut self, params: &[ValueId]) {
         for leaf in &self.layout.leaves {
-            if let Some(at) = self.loss.position(leaf) {
+            if let Some(at) = self.function.position(leaf) {
                 self.emitter.bind(params[at], &ident(&leaf.variable));
             }
         }
     }
 
-    /// The inner and outer variables from the slices in which they stand.
+    /// The variables from the slices in which they stand: the inner and outer ones, and for a step the state, and its index.
     pub(super) fn take_variables(&mut self) {
-        for (role, slice) in [(Role::Inner, "inner"), (Role::Outer, "outer")] {
+        let of_step: &[(Role, &str)] = if self.function == Function::Step { &[(Role::State, "state")] } else { &[] };
+        for &(role, slice) in [(Role::Inner, "inner"), (Role::Outer, "outer")].iter().chain(of_step) {
             let names: Vec<Ident> = self.layout.of(role).map(|l| ident(&l.variable)).collect();
             self.take(role, slice, &names);
+        }
+        for leaf in self.layout.of(Role::Index).filter(|leaf| self.function.position(leaf).is_some()) {
+            let (name, index) = (ident(&leaf.variable), plain("index"));
+            self.lets.push((vec![name.clone()], quote!(let #name = #index;)));
         }
     }
 
@@ -334,7 +314,7 @@ impl Kernels {
     /// If a kernel has a check, the place of its failure in the workspace, and the method that asks for it.
     fn failed_checks(&mut self) {
         let field = ident("failed_check");
-        if self.methods.iter().any(|method| mentions(method, &field)) {
+        if self.methods.iter().chain(&self.step_methods).any(|method| mentions(method, &field)) {
             self.fields.push(quote!(#field: rt::FailedCheck));
             self.initial.push(quote!(#field: <rt::FailedCheck as ::core::default::Default>::default()));
             self.methods.push(quote! {
@@ -388,7 +368,7 @@ impl Kernels {
 }
 
 /// A parameter of the methods.
-fn plain(name: &str) -> TokenStream {
+pub(super) fn plain(name: &str) -> TokenStream {
     let name = Ident::new(name, proc_macro2::Span::call_site());
     quote!(#name)
 }

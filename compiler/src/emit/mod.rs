@@ -28,6 +28,7 @@ mod problem;
 mod requests;
 mod rust;
 mod several;
+mod steps;
 
 pub use call::adaptor;
 pub use companion::{companion, derivative};

@@ -6,7 +6,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::emitter::ident;
-use super::layout::{Layout, Role};
+use super::layout::{Function, Layout, Role};
+use crate::derive;
 use crate::ir::{Body, Control, Dim, DimId, Func, Index, Op, Pick, Shape, Stmt, ValueId};
 
 /// A check for every array or number of the data that gives positions along an axis.
@@ -14,8 +15,10 @@ pub(super) fn position_checks(layout: &Layout) -> TokenStream {
     let mut checks = TokenStream::new();
     let mut seen = HashSet::new();
     let mut seen_turns = HashSet::new();
-    let losses = [(&layout.problem.inner.func, &layout.inner_dims, true), (&layout.problem.outer.func, &layout.outer_dims, false)];
-    for (func, dims, is_inner) in losses {
+    let step = layout.problem.step.as_ref().map(|step| derive::expand(&step.lowered.func));
+    let losses = [(Function::Inner, &layout.problem.inner.func), (Function::Outer, &layout.problem.outer.func)];
+    for (function, func) in losses.into_iter().chain(step.as_ref().map(|step| (Function::Step, step))) {
+        let dims = layout.dims_of(function);
         let mut definitions: Vec<Option<&Stmt>> = vec![None; func.types.len()];
         func.body.walk(&mut |stmt| {
             for &out in &stmt.outs {
@@ -32,10 +35,7 @@ pub(super) fn position_checks(layout: &Layout) -> TokenStream {
             }
             let param = data_behind(&definitions, index);
             let at = func.params().iter().position(|&p| p == param);
-            let leaf = layout
-                .leaves
-                .iter()
-                .position(|l| l.role == Role::Data && at.is_some() && (if is_inner { l.in_inner } else { l.in_outer }) == at);
+            let leaf = layout.leaves.iter().position(|l| l.role == Role::Data && at.is_some() && function.position(l) == at);
             let limit = match dim {
                 Dim::Const(n) => {
                     let n = proc_macro2::Literal::u64_unsuffixed(n);
@@ -60,6 +60,24 @@ pub(super) fn position_checks(layout: &Layout) -> TokenStream {
                 quote!(rt::check_indices(#label, &#variable, #limit)?;)
             });
         }
+    }
+    checks
+}
+
+/// A check for every array that a step reads at the position of its index: it has to be long enough for all steps, of which there are `n_steps`.
+pub(super) fn index_checks(layout: &Layout, step: &Func) -> TokenStream {
+    let mut checks = TokenStream::new();
+    let mut seen = HashSet::new();
+    let index = layout.of(Role::Index).find_map(|leaf| Function::Step.position(leaf)).map(|at| step.params()[at]);
+    for (position, dim) in positions(step, &step.body) {
+        let number = layout.dims_of(Function::Step).iter().find(|(d, _)| Dim::Sym(*d) == dim).map(|&(_, n)| n);
+        let (true, Some(number)) = (Some(position) == index, number) else { continue };
+        let leaf = layout.leaves.iter().find(|l| l.dims.contains(&number) && Function::Step.position(l).is_some());
+        let Some(leaf) = leaf.filter(|_| seen.insert(number)) else { continue };
+        let axis = proc_macro2::Literal::usize_unsuffixed(leaf.dims.iter().position(|&n| n == number).unwrap_or_default());
+        let dims = leaf.dims.iter().map(|&n| &layout.dims[n].0);
+        let (label, name) = (&leaf.leaf.label, layout.problem.name.to_string());
+        checks.extend(quote!(rt::check_turns(#name, #label, &[#(workspace.dims.#dims),*], #axis, n_steps)?;));
     }
     checks
 }

@@ -47,9 +47,11 @@ fn declaration(problem: &ProblemIr) -> TokenStream {
                 quote!(&'a #ty)
             }
         };
-        let losses = [(v.in_inner, &problem.inner), (v.in_outer, &problem.outer)];
-        let losses: Vec<String> = losses.iter().filter(|(at, _)| at.is_some()).map(|(_, l)| format!("`{}`", l.signature.name)).collect();
-        let doc = format!(" The parameter `{name}` of {}.", losses.join(" and "));
+        let mut functions = vec![(v.in_inner, &problem.inner), (v.in_outer, &problem.outer)];
+        functions.extend(problem.step.iter().map(|step| (v.in_step, &step.lowered)));
+        let taking = functions.iter().filter(|(at, _)| at.is_some());
+        let taking: Vec<String> = taking.map(|(_, function)| format!("`{}`", function.signature.name)).collect();
+        let doc = format!(" The parameter `{name}` of {}.", taking.join(" and "));
         quote!(#[doc = #doc] pub #name: #ty)
     });
     let fields: Vec<TokenStream> = fields.collect();
@@ -77,6 +79,10 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
         [] => quote!(rt::NoOuter<#float>),
         variables => variable_type(variables, &layout.rt),
     };
+    let state_type = problem.step.as_ref().map(|step| match &step.roles.state[..] {
+        [] => quote!(rt::NoOuter<#float>),
+        variables => variable_type(variables, &layout.rt),
+    });
     let (inner_names, outer_names) = (leaf_names(layout, Role::Inner), leaf_names(layout, Role::Outer));
     let dims: Vec<&Ident> = layout.dims.iter().map(|(name, _)| name).collect();
     let arrays: Vec<TokenStream> = data_arrays(layout)
@@ -91,8 +97,19 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let fingerprint = fingerprint(layout);
     let symmetric = crate::derive::has_symmetric_hessian(&problem.inner.func);
     let methods = &kernels.methods;
+    let losses_read_outer = problem.losses_read_outer.then(|| quote!(impl rt::LossesReadOuter for #name #anonymous {}));
     // Where no array is borrowed, the lifetime of `Problem` appears only in the name of the type.
     let (impl_generics, self_generics) = if workspace_generics.is_some() { (&generics, &generics) } else { (&None, &anonymous) };
+    let step_methods = &kernels.step_methods;
+    let step = state_type.map(|state| {
+        quote! {
+            impl #impl_generics rt::StepProblem for #name #self_generics {
+                type State = #state;
+
+                #(#step_methods)*
+            }
+        }
+    });
     quote! {
         #[allow(unused, unused_doc_comments, clippy::all, clippy::pedantic)]
         const _: () = {
@@ -123,6 +140,9 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
 
                 #(#methods)*
             }
+
+            #losses_read_outer
+            #step
         };
     }
 }
@@ -152,6 +172,10 @@ fn workspace(layout: &Layout, kernels: &Kernels) -> TokenStream {
     for l in &layout.leaves {
         let (label, shape) = (&l.leaf.label, l.leaf.shape());
         let variable = ident(&l.variable);
+        if matches!(l.role, Role::State | Role::Index) {
+            // The state is as long as what it is joined with.
+            continue;
+        }
         if l.dims.is_empty() {
             if l.role == Role::Data && l.elem.is_float() {
                 let number = l.leaf.number();

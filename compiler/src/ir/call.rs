@@ -1,4 +1,4 @@
-//! Functions of which nothing is known but how they are differentiated, by rules of the user's.
+//! Functions that are one operation, differentiated by rules: those of the user's, of which nothing else is known, and gradients that have rules of their own.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -26,14 +26,17 @@ pub enum CallPart {
     Tangent,
 }
 
-/// A function without a body.
+/// A function that is not looked into.
 pub struct Opaque {
     /// Tells it from all other functions.
     pub id: String,
     /// The user's name.
     pub name: String,
-    /// The generated function that calls it on slices.
+    /// The generated function that calls it on slices; unused where there is a body.
     pub symbol: String,
+    /// The function itself, where it is one of the compiler's and not of the user's: what takes the place of its calls once they have been differentiated
+    /// ([`derive::expand`](crate::derive::expand)).
+    pub body: Option<Func>,
     /// The types of the parameters. Their dimensions, and those of the results, are the function's own; each of the results' is one of the parameters'.
     pub params: Vec<Type>,
     /// The types of the results, all of them floats.

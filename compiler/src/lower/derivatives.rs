@@ -1,8 +1,7 @@
 //! `grad!(f, w)` and its kin: derivatives of functions inside of functions.
 //!
 //! `f` is lowered by itself, its derivative is derived, and the statements of that take the place of the macro, to be differentiated again like any others.
-//! All of it goes through `Lowering::splice`: whoever wants to keep such a derivative as one operation, whose own derivative is another
-//! derivative of `f`, starts there.
+//! In the step of an optimiser a gradient stays one operation instead, whose own derivative is another derivative of `f` (`derive::kept_gradient`).
 
 use std::rc::Rc;
 
@@ -10,10 +9,10 @@ use quote::ToTokens;
 
 use super::structs::Fields;
 use super::value::Value;
-use super::{Lowering, lower_at, text};
+use super::{Gradients, Lowering, lower_at, text};
 use crate::derive::{self, DeriveError};
 use crate::diagnostics::messages;
-use crate::ir::{Dim, Func, ValueId};
+use crate::ir::{Call, CallPart, Dim, Func, Opaque, ValueId};
 use crate::syntax::derivative::{Derivative, DerivativeCall};
 use crate::syntax::items::{Found, path_key};
 use crate::syntax::signature::{Use, parse_signature, parse_signature_with};
@@ -78,7 +77,7 @@ impl Lowering<'_> {
             directions.push(tangent);
         }
         let Some(func) = self.lower_callee(&call.path, found, signature.clone()) else { return Value::Poison };
-        self.apply_derivative(&call, &signature, &func, &args, &wrt, &directions)
+        self.apply_derivative(&call, Callee { id: found.id, signature: &signature, func: &func }, &args, &wrt, &directions)
     }
 
     /// The arguments, from the macro or from the scope by name.
@@ -146,7 +145,7 @@ impl Lowering<'_> {
         let before = self.diags.n_errors();
         let mut calls = self.calls.clone();
         calls.push(found.id.to_owned());
-        let lowered = lower_at(found, signature, self.items, calls, self.diags);
+        let lowered = lower_at(found, signature, self.items, calls, Gradients::Spliced, self.diags);
         if !found.place.is_here() {
             self.diags.gather(before, at.to_token_stream(), messages::CALL, &[&name]);
         }
@@ -168,17 +167,18 @@ impl Lowering<'_> {
     fn apply_derivative(
         &mut self,
         call: &DerivativeCall,
-        signature: &Signature,
-        func: &Func,
+        callee: Callee<'_>,
         args: &[Value],
         wrt: &[usize],
         directions: &[Value],
     ) -> Value {
+        let Callee { signature, func, .. } = callee;
         let leaves = wrt_leaves(signature, wrt);
         let derived = match call.kind {
-            Derivative::Grad | Derivative::ValueAndGrad => derive::grad(func, &leaves),
-            Derivative::Jvp => derive::jvp(func, &leaves),
-            Derivative::Hvp => derive::hvp(func, &leaves),
+            Derivative::Grad | Derivative::ValueAndGrad if self.gradients == Gradients::Kept => callee.kept_gradient(&leaves),
+            Derivative::Grad | Derivative::ValueAndGrad => derive::grad(func, &leaves).map(Derived::Spliced),
+            Derivative::Jvp => derive::jvp(func, &leaves).map(Derived::Spliced),
+            Derivative::Hvp => derive::hvp(func, &leaves).map(Derived::Spliced),
         };
         let derived = match derived {
             Ok(derived) => derived,
@@ -191,7 +191,15 @@ impl Lowering<'_> {
             values.extend(tangents.into_iter().filter(|&v| self.b.ty(v).elem.is_float()));
             values
         });
-        let Some(results) = values.and_then(|values| self.splice(call, &derived, &values)) else { return Value::Poison };
+        let results = values.and_then(|values| match derived {
+            Derived::Spliced(derived) => self.splice(call, &derived, &values),
+            Derived::Kept(gradient) => {
+                let mut results = self.splice(call, func, &values)?;
+                results.extend(self.b.stmt(Call { function: Rc::new(gradient), part: CallPart::Value }, &values, Vec::new()));
+                Some(results)
+            }
+        });
+        let Some(results) = results else { return Value::Poison };
         let mut results = results.into_iter();
         let value = |form: Option<Form>, results: &mut dyn Iterator<Item = ValueId>| form.and_then(|form| of_form(&form, results));
         let output = signature.output.clone();
@@ -248,6 +256,34 @@ impl Lowering<'_> {
             })
             .collect();
         Some(derive::inline(&mut self.b, f, args, &dims))
+    }
+}
+
+/// A function whose derivative is taken.
+#[derive(Clone, Copy)]
+struct Callee<'a> {
+    id: &'a str,
+    signature: &'a Signature,
+    func: &'a Func,
+}
+
+/// A derivative on its way into the function around it.
+enum Derived {
+    /// The value and the derivative, as statements.
+    Spliced(Func),
+    /// The gradient, as one operation; the value is computed beside it.
+    Kept(Opaque),
+}
+
+impl Callee<'_> {
+    /// The value and the gradient, of which that stays one operation if it has rules.
+    fn kept_gradient(&self, leaves: &[usize]) -> Result<Derived, DeriveError> {
+        let types: Vec<_> = self.func.param_types().collect();
+        let id = format!("gradient of {} in {leaves:?} at {types:?}", self.id);
+        match derive::kept_gradient(self.func, leaves, id)? {
+            Some(gradient) => Ok(Derived::Kept(gradient)),
+            None => derive::grad(self.func, leaves).map(Derived::Spliced),
+        }
     }
 }
 

@@ -83,13 +83,34 @@ use value::{Number, Value, describe_type};
 
 /// Lowers a function whose signature has been read. `None` if there was an error, which is then in `diags`.
 pub fn lower(item: &syn::ItemFn, signature: Signature, items: &Items, diags: &mut Diagnostics) -> Option<Lowered> {
+    lower_here(item, signature, items, Gradients::Spliced, diags)
+}
+
+/// [`lower`] for the step of an optimiser: the gradients in it stay single operations, which have rules of their own, until [`derive::expand`] takes them apart.
+///
+/// [`derive::expand`]: crate::derive::expand
+pub fn lower_step(item: &syn::ItemFn, signature: Signature, items: &Items, diags: &mut Diagnostics) -> Option<Lowered> {
+    lower_here(item, signature, items, Gradients::Kept, diags)
+}
+
+fn lower_here(item: &syn::ItemFn, signature: Signature, items: &Items, gradients: Gradients, diags: &mut Diagnostics) -> Option<Lowered> {
     let name = signature.name.unraw().to_string();
-    lower_at(Found { item, id: &name, place: Place::HERE, foreign: false }, signature, items, vec![name.clone()], diags)
+    let found = Found { item, id: &name, place: Place::HERE, foreign: false };
+    lower_at(found, signature, items, vec![name.clone()], gradients, diags)
+}
+
+/// What `grad!` becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Gradients {
+    /// The statements of the gradient.
+    Spliced,
+    /// One operation, where that has rules.
+    Kept,
 }
 
 /// [`lower`] for a function that may stand elsewhere.
 pub fn lower_found(found: Found<'_, syn::ItemFn>, signature: Signature, items: &Items, diags: &mut Diagnostics) -> Option<Lowered> {
-    lower_at(found, signature, items, vec![found.id.to_owned()], diags)
+    lower_at(found, signature, items, vec![found.id.to_owned()], Gradients::Spliced, diags)
 }
 
 /// [`lower_found`]; `calls` are the functions being lowered, outermost first, the last being this one.
@@ -98,6 +119,7 @@ fn lower_at(
     signature: Signature,
     items: &Items,
     calls: Vec<String>,
+    gradients: Gradients,
     diags: &mut Diagnostics,
 ) -> Option<Lowered> {
     let before = diags.n_errors();
@@ -105,6 +127,7 @@ fn lower_at(
     let mut lowering = Lowering::new(signature.name.unraw().to_string(), default_float(&signature), items, diags);
     lowering.place = found.place;
     lowering.calls = calls;
+    lowering.gradients = gradients;
     lowering.generics = signature.generics.clone();
     lowering.types = signature.types.clone();
     lowering.refuse_conditional(|visitor| visitor.visit_block(&item.block));
@@ -169,6 +192,7 @@ struct Lowering<'a> {
     /// The functions being lowered, outermost first, to find recursion.
     calls: Vec<String>,
     default_float: Elem,
+    gradients: Gradients,
     /// Values that are the length of a dimension, and the depth of nested bodies at which the dimension is known.
     lengths: HashMap<ValueId, (Dim, usize)>,
     /// What is known of the lengths that statements compute.
@@ -225,6 +249,7 @@ impl<'a> Lowering<'a> {
             scope: Scope::default(),
             calls: vec![name],
             default_float,
+            gradients: Gradients::Spliced,
             lengths: HashMap::new(),
             computed_lengths: lengths::Computed::default(),
             shapes: shapes::Lengths::default(),

@@ -184,7 +184,7 @@ fn opaque(found: Found<'_, syn::ItemMod>, rules: &Rules, items: &Items, diags: &
         return None;
     }
     let symbol = unique_name(&format!("call_{name}"), &format!("{} {}", items.owner(), found.id));
-    Some(Opaque { id: found.id.to_owned(), name, symbol, params, results, jvp: OnceCell::new(), vjp: OnceCell::new() })
+    Some(Opaque { id: found.id.to_owned(), name, symbol, body: None, params, results, jvp: OnceCell::new(), vjp: OnceCell::new() })
 }
 
 /// Reads the rules again, now that the function can be called in them, and checks what they give.

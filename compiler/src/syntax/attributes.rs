@@ -167,31 +167,103 @@ pub fn parse_params(attrs: &[syn::Attribute], diags: &mut Diagnostics) -> Option
     path
 }
 
-/// Reads the arguments of `#[inner(minimize = w)]` or `#[outer(minimize = w)]`: the names of the variables. `example` is a parameter that could be meant.
+/// What `#[inner(..)]` or `#[outer(..)]` says.
+#[derive(Clone, Debug, Default)]
+pub struct Minimized {
+    /// The names of the variables.
+    pub minimize: Vec<Ident>,
+    /// Further outer variables, which no function takes.
+    pub optimizer: Vec<OptimizerVariable>,
+}
+
+/// An outer variable that is a hyperparameter of the inner optimiser and nothing else.
+#[derive(Clone, Debug)]
+pub struct OptimizerVariable {
+    /// Its name.
+    pub name: Ident,
+    /// Its type, without a reference.
+    pub ty: syn::Type,
+}
+
+impl syn::parse::Parse for OptimizerVariable {
+    fn parse(input: syn::parse::ParseStream) -> syn::Result<Self> {
+        let name = input.parse()?;
+        input.parse::<Token![:]>()?;
+        Ok(OptimizerVariable { name, ty: input.parse()? })
+    }
+}
+
+/// `#[step]` says nothing in parentheses.
+pub fn refuse_step_arguments(attr: &syn::Attribute, diags: &mut Diagnostics) {
+    if !matches!(attr.meta, Meta::Path(_)) {
+        diags.error(attr, messages::ATTRIBUTE_ARGUMENT, &["step", &source_text(attr), "`#[step]`"]);
+    }
+}
+
+/// Reads the arguments of `#[inner(minimize = w)]` or `#[outer(minimize = w, optimizer(log_rate: f64))]`. `example` is a parameter that could be meant.
 /// `#[outer]` alone is a problem without an outer variable.
-pub fn parse_minimize(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> Vec<Ident> {
+pub fn parse_minimize(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> Minimized {
     let before = diags.n_errors();
     let tokens = match &attr.meta {
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(_) => {
             diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
-            return Vec::new();
+            return Minimized::default();
         }
     };
-    let mut names = Vec::new();
+    let Minimized { minimize: mut names, mut optimizer } = Minimized::default();
     for meta in parse_metas(tokens, diags) {
         if meta.path().is_ident("minimize") {
             names.extend(parse_names(&meta, diags));
+        } else if meta.path().is_ident("optimizer") && role == "outer" {
+            optimizer.extend(parse_optimizer(&meta, diags));
         } else {
-            let understood = format!("`#[{role}(minimize = {example})]`");
+            let understood = match role {
+                "outer" => format!("`#[outer(minimize = {example})]` or `#[outer(minimize = {example}, optimizer(log_rate: f64))]`"),
+                _ => format!("`#[{role}(minimize = {example})]`"),
+            };
             diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &[role, &source_text(&meta), &understood]);
         }
     }
     if names.is_empty() && role != "outer" && diags.n_errors() == before {
         diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
     }
-    names
+    for of in &optimizer {
+        if names.contains(&of.name) {
+            diags.error(&of.name, messages::NAMED_TWICE, &[&of.name.to_string()]);
+        }
+    }
+    Minimized { minimize: names, optimizer }
+}
+
+/// The variables in `optimizer(log_rate: f64, ..)`, each once.
+fn parse_optimizer(meta: &Meta, diags: &mut Diagnostics) -> Vec<OptimizerVariable> {
+    let Meta::List(list) = meta else {
+        diags.error(
+            meta,
+            messages::ATTRIBUTE_ARGUMENT,
+            &["outer", &source_text(meta), "`optimizer(log_rate: f64)`, with the types of the variables"],
+        );
+        return Vec::new();
+    };
+    let parsed = match Punctuated::<OptimizerVariable, Token![,]>::parse_terminated.parse2(list.tokens.clone()) {
+        Ok(parsed) => parsed,
+        Err(_) => {
+            let understood = "`optimizer(log_rate: f64)`, with the types of the variables";
+            diags.error(meta, messages::ATTRIBUTE_ARGUMENT, &["outer", &source_text(meta), understood]);
+            return Vec::new();
+        }
+    };
+    let mut variables: Vec<OptimizerVariable> = Vec::new();
+    for of in parsed {
+        if variables.iter().any(|known| known.name == of.name) {
+            diags.error(&of.name, messages::NAMED_TWICE, &[&of.name.to_string()]);
+        } else {
+            variables.push(of);
+        }
+    }
+    variables
 }
 
 fn parse_metas(tokens: TokenStream, diags: &mut Diagnostics) -> Vec<Meta> {

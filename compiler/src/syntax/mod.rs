@@ -17,6 +17,7 @@ pub mod rule;
 pub mod shapes;
 pub mod signature;
 mod source;
+pub mod step;
 pub mod structs;
 pub mod witness;
 pub mod wrt;

@@ -1,13 +1,15 @@
-//! The roles of a problem: which function of a module is the inner loss, which the outer, and what each parameter is.
+//! The roles of a problem: which function of a module is the inner loss, which the outer, which the step of the inner optimiser, and what each parameter is.
 
 use proc_macro2::Ident;
 
-use super::attributes::parse_minimize;
+use super::attributes::{Minimized, OptimizerVariable, parse_minimize, refuse_step_arguments};
 use super::configuration::Configuration;
-use super::form::Form;
+use super::form::{Form, parse_form};
 use super::rule::rule_of;
 use super::signature::{Lowered, Param, Signature};
 use super::source_text;
+use super::step::{StepRoles, assign_step_roles};
+use super::structs::TypeNames;
 use crate::diagnostics::{Diagnostics, messages};
 use crate::ir::Elem;
 
@@ -20,15 +22,19 @@ pub struct Module {
     pub inner: Option<Loss>,
     /// The outer loss and the names that it is minimized over.
     pub outer: Option<Loss>,
+    /// The step of the inner optimiser, without the attribute, where the user writes it.
+    pub step: Option<syn::ItemFn>,
 }
 
-/// A function with a role.
+/// A loss.
 #[derive(Clone, Debug)]
 pub struct Loss {
     /// The function, without the attribute.
     pub item: syn::ItemFn,
     /// The variables that it is minimized over.
     pub minimize: Vec<Ident>,
+    /// Further outer variables, which no function takes.
+    pub optimizer: Vec<OptimizerVariable>,
 }
 
 /// A problem after lowering: all that is needed to generate its `Problem` struct and kernels.
@@ -44,14 +50,27 @@ pub struct ProblemIr {
     pub inner_variables: Vec<Variable>,
     /// What the outer loss is minimized over, in the order of the attribute.
     pub outer_variables: Vec<Variable>,
-    /// Everything else, in the order of first occurrence, the inner function's before the outer's: the fields of `Problem`.
+    /// Everything else, in the order of first occurrence, the inner function's first and the step's last: the fields of `Problem`.
     pub data: Vec<Variable>,
+    /// The step of the inner optimiser, where the user writes it.
+    pub step: Option<StepIr>,
+    /// Whether every outer variable reaches a loss, and none the optimiser only.
+    pub losses_read_outer: bool,
     /// The float type of the losses and variables.
     pub float: Elem,
     /// The method and the inner solver that the attribute chooses.
     pub configuration: Option<Configuration>,
     /// Where generated code finds this crate.
     pub crate_path: syn::Path,
+}
+
+/// The step of the inner optimiser after lowering.
+#[derive(Clone, Debug)]
+pub struct StepIr {
+    /// The step. Gradients of functions in it are single operations, and its results are the floats of its result.
+    pub lowered: Lowered,
+    /// What its parameters are.
+    pub roles: StepRoles,
 }
 
 /// A variable or data of a problem.
@@ -63,16 +82,35 @@ pub struct Variable {
     pub in_inner: Option<usize>,
     /// The position of its first leaf among the leaves of the outer function's parameters.
     pub in_outer: Option<usize>,
+    /// The position of its first leaf among the leaves of the step's parameters.
+    pub in_step: Option<usize>,
 }
 
-pub(super) const ROLES: [&str; 2] = ["inner", "outer"];
+impl Variable {
+    /// Whether the optimiser only can read it.
+    pub fn is_in_no_loss(&self) -> bool {
+        self.in_inner.is_none() && self.in_outer.is_none()
+    }
+}
+
+pub(super) const ROLES: [&str; 3] = ["inner", "outer", "step"];
+
+/// The position of the step among the roles.
+const STEP: usize = 2;
+
+/// The functions with roles that have been found so far.
+#[derive(Default)]
+struct Found {
+    losses: [Option<Loss>; STEP],
+    step: Option<syn::ItemFn>,
+}
 
 /// Finds the functions with roles among the items of a module and strips the attributes.
 pub fn parse_module(mut item: syn::ItemMod, diags: &mut Diagnostics) -> Module {
-    let mut losses: [Option<Loss>; 2] = [None, None];
+    let mut found = Found::default();
     for inner in item.content.iter_mut().flat_map(|(_, items)| items) {
         match inner {
-            syn::Item::Fn(f) => take_roles(f, &mut losses, diags),
+            syn::Item::Fn(f) => take_roles(f, &mut found, diags),
             other => {
                 if let Some((attr, kind)) = role_attribute_of(other) {
                     let path = source_text(attr.path());
@@ -85,14 +123,14 @@ pub fn parse_module(mut item: syn::ItemMod, diags: &mut Diagnostics) -> Module {
     if item.content.is_none() {
         diags.error(&item.ident, messages::MODULE_WITHOUT_BODY, &[&item.ident.to_string()]);
     } else {
-        for (role, loss) in ROLES.iter().zip(&losses) {
+        for (role, loss) in ROLES.iter().zip(&found.losses) {
             if loss.is_none() {
                 diags.error(&item.ident, messages::ROLE_MISSING, &[&item.ident.to_string(), role]);
             }
         }
     }
-    let [inner, outer] = losses;
-    Module { item, inner, outer }
+    let Found { losses: [inner, outer], step } = found;
+    Module { item, inner, outer, step }
 }
 
 fn role_of(attr: &syn::Attribute) -> Option<usize> {
@@ -101,7 +139,7 @@ fn role_of(attr: &syn::Attribute) -> Option<usize> {
 }
 
 /// Strips the role attributes of a function and enters it where it has a role.
-fn take_roles(f: &mut syn::ItemFn, losses: &mut [Option<Loss>; 2], diags: &mut Diagnostics) {
+fn take_roles(f: &mut syn::ItemFn, found: &mut Found, diags: &mut Diagnostics) {
     let (mine, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut f.attrs).into_iter().partition(|a| role_of(a).is_some());
     f.attrs = rest;
     if let Some(at) = f.attrs.iter().position(|a| a.path().segments.last().is_some_and(|s| s.ident == "differentiable")) {
@@ -117,6 +155,18 @@ fn take_roles(f: &mut syn::ItemFn, losses: &mut [Option<Loss>; 2], diags: &mut D
     }
     let Some(attr) = mine.first() else { return };
     let Some(role) = role_of(attr) else { return };
+    let twice = match role {
+        STEP => found.step.is_some(),
+        _ => found.losses[role].is_some(),
+    };
+    if twice {
+        diags.error(attr, messages::ROLE_TWICE, &[ROLES[role], &f.sig.ident.to_string()]);
+    }
+    if role == STEP {
+        refuse_step_arguments(attr, diags);
+        found.step.get_or_insert_with(|| f.clone());
+        return;
+    }
     let example = f.sig.inputs.iter().find_map(|input| match input {
         syn::FnArg::Typed(t) => match &*t.pat {
             syn::Pat::Ident(p) => Some(p.ident.to_string()),
@@ -124,12 +174,8 @@ fn take_roles(f: &mut syn::ItemFn, losses: &mut [Option<Loss>; 2], diags: &mut D
         },
         syn::FnArg::Receiver(_) => None,
     });
-    let minimize = parse_minimize(attr, ROLES[role], example.as_deref().unwrap_or("w"), diags);
-    if losses[role].is_some() {
-        diags.error(attr, messages::ROLE_TWICE, &[ROLES[role], &f.sig.ident.to_string()]);
-    } else {
-        losses[role] = Some(Loss { item: f.clone(), minimize });
-    }
+    let Minimized { minimize, optimizer } = parse_minimize(attr, ROLES[role], example.as_deref().unwrap_or("w"), diags);
+    found.losses[role].get_or_insert_with(|| Loss { item: f.clone(), minimize, optimizer });
 }
 
 /// The role attribute on an item that is not a function, and what the item is.
@@ -165,7 +211,7 @@ fn strip_role_attributes(item: &mut syn::Item) {
     attrs.retain(|a| role_of(a).is_none());
 }
 
-/// The variables and data of a problem, from the signatures of its two losses; with an error for everything that does not fit.
+/// The variables and data of a problem, from the signatures of its functions; with an error for everything that does not fit.
 #[derive(Clone, Debug)]
 pub struct Roles {
     /// The inner variables.
@@ -174,34 +220,41 @@ pub struct Roles {
     pub outer: Vec<Variable>,
     /// Everything else.
     pub data: Vec<Variable>,
+    /// What the parameters of the step are.
+    pub step: Option<StepRoles>,
     /// The float type of the losses and variables.
     pub float: Elem,
 }
 
-/// Gives every parameter of the two losses its role.
-pub fn assign_roles(inner_loss: (&Loss, &Signature), outer_loss: (&Loss, &Signature), diags: &mut Diagnostics) -> Option<Roles> {
+/// Gives every parameter of the functions its role.
+pub fn assign_roles(
+    inner_loss: (&Loss, &Signature),
+    outer_loss: (&Loss, &Signature),
+    step: Option<(&syn::ItemFn, &Signature)>,
+    names: &TypeNames,
+    diags: &mut Diagnostics,
+) -> Option<Roles> {
     let before = diags.n_errors();
     let ((inner, inner_sig), (outer, outer_sig)) = (inner_loss, outer_loss);
+    let step_sig = step.map(|(_, signature)| signature);
+    if let Some((item, _)) = step {
+        refuse_generics("step", item, diags);
+    }
     for (role, sig, item) in [("inner", inner_sig, &inner.item), ("outer", outer_sig, &outer.item)] {
-        for param in item.sig.generics.params.iter().filter(|p| !matches!(p, syn::GenericParam::Lifetime(_))) {
-            diags.error(param, messages::GENERIC_LOSS, &[role]);
-        }
+        refuse_generics(&format!("{role} loss"), item, diags);
         if !matches!(&sig.output, Form::Scalar(elem) if elem.is_float()) {
             diags.error(&item.sig.output, messages::LOSS_NOT_SCALAR, &[role, &sig.output.to_string()]);
         }
     }
-    for p in &outer_sig.params {
-        if let Some((_, q)) = inner_sig.param(&p.name.to_string())
-            && (q.form != p.form || q.by_ref != p.by_ref)
-        {
-            let (here, there) = (source_text(&p.ty), source_text(&q.ty));
-            diags.error(&p.ty, messages::SAME_NAME_OTHER_TYPE, &[&p.name.to_string(), &here, &there, &inner_sig.name.to_string()]);
-        }
+    refuse_other_types(outer_sig, &[inner_sig], diags);
+    if let Some(step_sig) = step_sig {
+        refuse_other_types(step_sig, &[inner_sig, outer_sig], diags);
     }
     let variable = |name: &str| -> Option<Variable> {
-        let (a, b) = (inner_sig.param(name), outer_sig.param(name));
-        let (_, param) = a.or(b)?;
-        Some(Variable { param: param.clone(), in_inner: a.map(|(at, _)| at), in_outer: b.map(|(at, _)| at) })
+        let (a, b, c) = (inner_sig.param(name), outer_sig.param(name), step_sig.and_then(|sig| sig.param(name)));
+        let (_, param) = a.or(b).or(c)?;
+        let at = |found: Option<(usize, &Param)>| found.map(|(at, _)| at);
+        Some(Variable { param: param.clone(), in_inner: at(a), in_outer: at(b), in_step: at(c) })
     };
     let inner_fn = inner_sig.name.to_string();
     let outer_fn = outer_sig.name.to_string();
@@ -227,7 +280,7 @@ pub fn assign_roles(inner_loss: (&Loss, &Signature), outer_loss: (&Loss, &Signat
         }
         match variable(&text) {
             Some(v) => {
-                if v.in_inner.is_none() {
+                if v.in_inner.is_none() && v.in_step.is_none() {
                     diags.error(name, messages::OUTER_NOT_IN_INNER_SIGNATURE, &[&text, &inner_fn]);
                 }
                 check_variable("outer", &v, diags);
@@ -237,17 +290,56 @@ pub fn assign_roles(inner_loss: (&Loss, &Signature), outer_loss: (&Loss, &Signat
         }
     }
     let is_variable = |name: &Ident| inner.minimize.contains(name) || outer.minimize.contains(name);
+    for of in &outer.optimizer {
+        let taking =
+            [Some(inner_sig), Some(outer_sig), step_sig].into_iter().flatten().find(|sig| sig.param(&of.name.to_string()).is_some());
+        if let Some(function) = taking {
+            diags.error(&of.name, messages::OPTIMIZER_VARIABLE_TAKEN, &[&of.name.to_string(), &function.name.to_string()]);
+            continue;
+        }
+        let Some(form) = parse_form(&of.ty, names, diags) else { continue };
+        let param = Param { name: of.name.clone(), ty: of.ty.clone(), by_ref: true, form };
+        let v = Variable { param, in_inner: None, in_outer: None, in_step: None };
+        check_variable("outer", &v, diags);
+        outer_variables.push(v);
+    }
     let mut data: Vec<Variable> = Vec::new();
     for param in inner_sig.params.iter().chain(&outer_sig.params) {
         if !is_variable(&param.name) && !data.iter().any(|v| v.param.name == param.name) {
             data.extend(variable(&param.name.to_string()));
         }
     }
+    let step = match step {
+        Some((item, signature)) if diags.n_errors() == before => {
+            let (roles, own_data) = assign_step_roles((item, signature), (&inner_variables, &outer_variables, &data), diags)?;
+            data.extend(own_data);
+            Some(roles)
+        }
+        Some(_) | None => None,
+    };
     let float = common_float(inner_sig, &inner_variables, &outer_variables, (&outer.item, outer_sig), diags);
     if diags.n_errors() > before {
         return None;
     }
-    Some(Roles { inner: inner_variables, outer: outer_variables, data, float: float? })
+    Some(Roles { inner: inner_variables, outer: outer_variables, data, step, float: float? })
+}
+
+/// A problem is for one float type and its own lengths.
+fn refuse_generics(what: &str, item: &syn::ItemFn, diags: &mut Diagnostics) {
+    for param in item.sig.generics.params.iter().filter(|p| !matches!(p, syn::GenericParam::Lifetime(_))) {
+        diags.error(param, messages::GENERIC_LOSS, &[what]);
+    }
+}
+
+/// One name is one thing in a problem: an error at every parameter that is another thing in the functions before.
+fn refuse_other_types(signature: &Signature, before: &[&Signature], diags: &mut Diagnostics) {
+    for p in &signature.params {
+        let found = before.iter().find_map(|other| other.param(&p.name.to_string()).map(|(_, q)| (other, q)));
+        if let Some((other, q)) = found.filter(|(_, q)| q.form != p.form || q.by_ref != p.by_ref) {
+            let (here, there) = (source_text(&p.ty), source_text(&q.ty));
+            diags.error(&p.ty, messages::SAME_NAME_OTHER_TYPE, &[&p.name.to_string(), &here, &there, &other.name.to_string()]);
+        }
+    }
 }
 
 /// A variable is made of floats and passed by reference. A struct may have numbers beside them that are no floats, which come along unchanged.

@@ -12,7 +12,7 @@ use syn::spanned::Spanned;
 use super::form::{Form, Length};
 use super::items::{Items, Place, path_key};
 use super::question::without_arguments;
-use super::signature::{Assumed, Lowered, Origin, Signature};
+use super::signature::{Assumed, Lowered, Origin, Param, Signature};
 use crate::ir::Elem;
 
 /// The witnesses of a function, as an item to stand beside it.
@@ -36,6 +36,13 @@ pub fn rules_witness<'a>(
     let names = name_checks(assumed, crate_path);
     let methods = method_checks(assumed, crate_path);
     hidden(&quote!(#checks #names #methods))
+}
+
+/// The witnesses of types that stand by themselves.
+pub fn types_witness<'a>(params: impl IntoIterator<Item = &'a Param>, crate_path: &syn::Path) -> TokenStream {
+    let no_generics = syn::Generics::default();
+    let checks = params.into_iter().map(|param| type_check(&param.ty, &param.form, &no_generics, crate_path));
+    hidden(&checks.collect())
 }
 
 fn hidden(checks: &TokenStream) -> TokenStream {

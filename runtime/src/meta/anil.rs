@@ -62,13 +62,13 @@ impl<P: Task> MetaAlgorithm<P> for Anil<'_> {
         let rates = self.rates::<P>(lengths.len())?;
         let sizes = Sizes { inner: &lengths, outer: &[rates.len()], outer_names: RATES };
         let (theta, mut rates_bar) = (learned.flat().to_vec(), rates.clone());
-        Start::new(&self.unrolled, &update(), &sizes)?.gradient(kernels, &rates, &theta, gradient, &mut rates_bar)
+        Start::new(&self.unrolled, &update(), kernels, &sizes)?.gradient(kernels, &rates, &theta, gradient, &mut rates_bar)
     }
 
     fn adapt(&self, kernels: &mut Kernels<'_, P>, learned: &P::Inner, inner: &mut [P::Float]) -> Result<(), Error> {
         let lengths = learned.lengths();
         let rates = self.rates::<P>(lengths.len())?;
         let sizes = Sizes { inner: &lengths, outer: &[rates.len()], outer_names: RATES };
-        Start::new(&self.unrolled, &update(), &sizes)?.run(kernels, &rates, inner)
+        Start::new(&self.unrolled, &update(), kernels, &sizes)?.run(kernels, &rates, inner)
     }
 }

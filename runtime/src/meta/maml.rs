@@ -52,7 +52,7 @@ impl<P: Task, U: Update + Sync> MetaAlgorithm<P> for Maml<U> {
 
     fn task(&self, kernels: &mut Kernels<'_, P>, learned: &P::Inner, gradient: &mut [P::Float]) -> Result<P::Float, Error> {
         let sizes = Sizes { inner: &learned.lengths(), outer: &[], outer_names: &[] };
-        let mut start = Start::new(&self.unrolled, &self.update, &sizes)?;
+        let mut start = Start::new(&self.unrolled, &self.update, kernels, &sizes)?;
         let theta = learned.flat().to_vec();
         if self.first_order {
             start.gradient_at_end(kernels, &[], &theta, gradient)
@@ -63,6 +63,6 @@ impl<P: Task, U: Update + Sync> MetaAlgorithm<P> for Maml<U> {
 
     fn adapt(&self, kernels: &mut Kernels<'_, P>, learned: &P::Inner, inner: &mut [P::Float]) -> Result<(), Error> {
         let sizes = Sizes { inner: &learned.lengths(), outer: &[], outer_names: &[] };
-        Start::new(&self.unrolled, &self.update, &sizes)?.run(kernels, &[], inner)
+        Start::new(&self.unrolled, &self.update, kernels, &sizes)?.run(kernels, &[], inner)
     }
 }

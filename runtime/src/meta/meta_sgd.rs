@@ -48,12 +48,12 @@ impl<P: Task> MetaAlgorithm<P> for MetaSgd {
         let (theta, rates) = (learned.0.flat().to_vec(), learned.1.flat().to_vec());
         let sizes = Sizes { inner: &learned.0.lengths(), outer: &[rates.len()], outer_names: RATES };
         let (theta_bar, rates_bar) = gradient.split_at_mut(theta.len());
-        Start::new(&self.unrolled, &update(), &sizes)?.gradient(kernels, &rates, &theta, theta_bar, rates_bar)
+        Start::new(&self.unrolled, &update(), kernels, &sizes)?.gradient(kernels, &rates, &theta, theta_bar, rates_bar)
     }
 
     fn adapt(&self, kernels: &mut Kernels<'_, P>, learned: &Self::Learned, inner: &mut [P::Float]) -> Result<(), Error> {
         let rates = learned.1.flat().to_vec();
         let sizes = Sizes { inner: &learned.0.lengths(), outer: &[rates.len()], outer_names: RATES };
-        Start::new(&self.unrolled, &update(), &sizes)?.run(kernels, &rates, inner)
+        Start::new(&self.unrolled, &update(), kernels, &sizes)?.run(kernels, &rates, inner)
     }
 }

@@ -43,6 +43,6 @@ impl<P: Task, U: Update + Sync> MetaAlgorithm<P> for Reptile<U> {
 
     fn adapt(&self, kernels: &mut Kernels<'_, P>, learned: &P::Inner, inner: &mut [P::Float]) -> Result<(), Error> {
         let sizes = Sizes { inner: &learned.lengths(), outer: &[], outer_names: &[] };
-        Start::new(&self.unrolled, &self.update, &sizes)?.run(kernels, &[], inner)
+        Start::new(&self.unrolled, &self.update, kernels, &sizes)?.run(kernels, &[], inner)
     }
 }

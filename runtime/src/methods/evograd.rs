@@ -10,7 +10,7 @@ use super::implicit::{check_finite, outer_loss};
 use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
 use crate::random::SplitMix;
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs};
-use crate::{BilevelProblem, Error, Float, Report, vector};
+use crate::{BilevelProblem, Error, Float, LossesReadOuter, Report, vector};
 
 /// The hypergradient of one virtual evolutionary step at the inner solution (Bohdal, Yang and Hospedales, 2021).
 ///
@@ -185,13 +185,13 @@ impl DefaultInner for EvoGrad {
     type Inner = Lbfgs;
 }
 
-impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for EvoGrad {
+impl<T: Float, P: LossesReadOuter<Float = T>, I: InnerSolver<T>> Method<P, I> for EvoGrad {
     type Memory = EvoGradMemory<T, I::Memory>;
 
     /// The copies stand around one point: where the inner solver ends, from where it starts.
     const FORGETS_ITS_START: bool = false;
 
-    fn memory(&self, inner_solver: &I, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
+    fn memory(&self, inner_solver: &I, _: &Kernels<'_, P>, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
         self.check()?;
         let (n_inner, n_outer) = (sizes.n_inner(), sizes.n_outer());
         Ok(EvoGradMemory {

@@ -4,7 +4,7 @@ use super::implicit::{DISTANCE_LIMIT, check_finite, check_linear, check_stationa
 use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
 use crate::linear::{Cg, CgMemory, LinearSolver, Operator};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, Objective};
-use crate::{BilevelProblem, Error, Float, Report, vector};
+use crate::{BilevelProblem, Error, Float, LossesReadOuter, Report, vector};
 
 /// The implicit hypergradient with products `Hv ≈ (∇_w f(w + ev) − ∇_w f(w − ev)) / 2e`, and likewise `Mᵀv` from `∇_λ f`.
 ///
@@ -114,12 +114,12 @@ impl DefaultInner for FiniteDifferences {
     type Inner = Lbfgs;
 }
 
-impl<T: Float, P: BilevelProblem<Float = T>, I: InnerSolver<T>> Method<P, I> for FiniteDifferences {
+impl<T: Float, P: LossesReadOuter<Float = T>, I: InnerSolver<T>> Method<P, I> for FiniteDifferences {
     type Memory = FiniteDifferencesMemory<T, I::Memory>;
 
     const FORGETS_ITS_START: bool = true;
 
-    fn memory(&self, inner_solver: &I, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
+    fn memory(&self, inner_solver: &I, _: &Kernels<'_, P>, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
         if let Some(value) = self.radius.filter(|radius| !(radius.is_finite() && *radius > 0.0)) {
             return Err(Error::InvalidSetting { setting: "FiniteDifferences::radius", value, requirement: "finite and positive" });
         }

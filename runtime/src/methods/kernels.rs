@@ -3,7 +3,7 @@
 use crate::linear::Operator;
 use crate::problem::Fingerprint;
 use crate::solve::Objective;
-use crate::{BilevelProblem, Error, Float};
+use crate::{BilevelProblem, Error, Float, StepProblem};
 
 /// A problem with the workspace of its kernels. Counts what it computes.
 pub struct Kernels<'p, P: BilevelProblem> {
@@ -154,6 +154,81 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         self.problem.curvature_apply(&mut self.workspace, v, product, mixed);
         if self.has_failed() || self.failed_check.is_some() {
             product.fill(P::Float::from_f64(f64::NAN));
+        }
+    }
+}
+
+/// One of the kernels that give the cotangents of a step.
+pub(super) type StepVjp<P> = fn(
+    &P,
+    &mut <P as BilevelProblem>::Workspace,
+    usize,
+    &[<P as BilevelProblem>::Float],
+    &[<P as BilevelProblem>::Float],
+    &[<P as BilevelProblem>::Float],
+    &[<P as BilevelProblem>::Float],
+    &[<P as BilevelProblem>::Float],
+    &mut [<P as BilevelProblem>::Float],
+    &mut [<P as BilevelProblem>::Float],
+    &mut [<P as BilevelProblem>::Float],
+);
+
+/// The step of the problem's own. Its states `(w, s)` are one vector, of which the first `n_inner` elements are `w`.
+impl<P: StepProblem> Kernels<'_, P> {
+    /// The shape of each leaf of the state beside `w`.
+    pub(super) fn state_shapes(&self) -> Vec<Vec<usize>> {
+        P::state_shapes(&self.workspace)
+    }
+
+    /// Checks what depends on the number of steps.
+    pub(super) fn check_steps(&self, n_steps: usize) -> Result<(), Error> {
+        P::check_steps(&self.workspace, n_steps)
+    }
+
+    /// The step with index `t`.
+    pub(super) fn step(&mut self, n_inner: usize, t: usize, before: &[P::Float], outer: &[P::Float], after: &mut [P::Float]) {
+        self.n_gradients += P::N_GRADIENTS;
+        let ((inner, state), (next_inner, next_state)) = (before.split_at(n_inner), after.split_at_mut(n_inner));
+        self.problem.step(&mut self.workspace, t, inner, state, outer, next_inner, next_state);
+        if self.has_failed() {
+            after.fill(P::Float::from_f64(f64::NAN));
+        }
+    }
+
+    /// The cotangents before the step, written to the first of `bars`, and of the outer variable, written to the second.
+    pub(super) fn step_vjp(
+        &mut self,
+        vjp: StepVjp<P>,
+        n_inner: usize,
+        t: usize,
+        (before, outer): (&[P::Float], &[P::Float]),
+        after_bar: &[P::Float],
+        (before_bar, outer_bar): (&mut [P::Float], &mut [P::Float]),
+    ) {
+        self.n_products += P::N_GRADIENTS;
+        let ((inner, state), (next_inner_bar, next_state_bar)) = (before.split_at(n_inner), after_bar.split_at(n_inner));
+        let (inner_bar, state_bar) = before_bar.split_at_mut(n_inner);
+        let workspace = &mut self.workspace;
+        vjp(self.problem, workspace, t, inner, state, outer, next_inner_bar, next_state_bar, inner_bar, state_bar, outer_bar);
+        if self.has_failed() {
+            before_bar.fill(P::Float::from_f64(f64::NAN));
+        }
+    }
+
+    /// Linearizes the step at a state.
+    pub(super) fn step_linearize(&mut self, n_inner: usize, t: usize, before: &[P::Float], outer: &[P::Float]) {
+        let (inner, state) = before.split_at(n_inner);
+        self.problem.step_linearize(&mut self.workspace, t, inner, state, outer);
+        self.has_failed();
+    }
+
+    /// The tangent after the step of the last [`step_linearize`](Self::step_linearize).
+    pub(super) fn step_jvp(&mut self, n_inner: usize, before_dot: &[P::Float], outer_dot: &[P::Float], after_dot: &mut [P::Float]) {
+        self.n_products += P::N_GRADIENTS;
+        let ((inner_dot, state_dot), (next_inner_dot, next_state_dot)) = (before_dot.split_at(n_inner), after_dot.split_at_mut(n_inner));
+        self.problem.step_jvp(&mut self.workspace, inner_dot, state_dot, outer_dot, next_inner_dot, next_state_dot);
+        if self.has_failed() || self.failed_check.is_some() {
+            after_dot.fill(P::Float::from_f64(f64::NAN));
         }
     }
 }

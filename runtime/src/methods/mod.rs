@@ -14,7 +14,7 @@ pub use finite_differences::{FiniteDifferences, FiniteDifferencesMemory};
 pub(crate) use implicit::check_finite;
 pub use implicit::{FineTuning, Implicit, ImplicitMemory, TwoStage, TwoStageMemory};
 pub use kernels::{InnerLoss, Kernels};
-pub use unrolled::{Checkpoints, Dynamics, MemoryFit, Sharing, Unrolled, UnrolledMemory, UnrolledOutcome};
+pub use unrolled::{Checkpoints, Dynamics, MemoryFit, OwnStep, Sharing, Unrolled, UnrolledMemory, UnrolledOutcome};
 pub(crate) use unrolled::{Start, check_finite_at};
 
 use crate::solve::{InnerOutcome, InnerSolver};
@@ -76,7 +76,7 @@ impl Adapted {
     message = "`{Self}` cannot make a hypergradient of this problem together with `{I}`",
     label = "this method and this inner solver do not fit",
     note = "implicit methods take a solver that finds a stationary point: `Lbfgs`, `NewtonCg` or `GradientDescent`",
-    note = "unrolled methods take an update: `GradientDescent`, `Momentum`, `Nesterov`, `RmsProp`, `Adam` or `AdamW`"
+    note = "unrolled methods take an update: `GradientDescent`, `Momentum`, `Nesterov`, `RmsProp`, `Adam` or `AdamW`, and `OwnStep::default()` for the `#[step]` of the problem"
 )]
 pub trait Method<P: BilevelProblem, I> {
     /// Vectors that one hypergradient needs, kept from one to the next.
@@ -86,7 +86,7 @@ pub trait Method<P: BilevelProblem, I> {
     ///
     /// # Errors
     /// [`Error::InvalidSetting`], [`Error::MissingSetting`]
-    fn memory(&self, inner_solver: &I, sizes: &Sizes<'_>) -> Result<Self::Memory, Error>;
+    fn memory(&self, inner_solver: &I, kernels: &Kernels<'_, P>, sizes: &Sizes<'_>) -> Result<Self::Memory, Error>;
 
     /// Makes `w(λ)` in the place of its start.
     ///

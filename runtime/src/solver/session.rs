@@ -31,11 +31,12 @@ impl<'p, P: BilevelProblem, M> Session<'p, P, M> {
             Some(session) => session,
             None => {
                 let sizes = Sizes { inner: &inner.lengths(), outer: &outer.lengths(), outer_names: P::OUTER_NAMES };
+                let kernels = Kernels::new(problem, inner, outer)?;
                 Session {
                     inner_shapes,
                     outer_shapes,
-                    kernels: Kernels::new(problem, inner, outer)?,
-                    method_memory: method.memory(inner_solver, &sizes)?,
+                    method_memory: method.memory(inner_solver, &kernels, &sizes)?,
+                    kernels,
                     inner: vector::zeros(sizes.n_inner()),
                     outer: vector::zeros(sizes.n_outer()),
                     gradient: vector::zeros(sizes.n_outer()),

@@ -8,13 +8,15 @@ use bilevel_runtime::methods::{DefaultInner, EvoGrad, Implicit, Method, Unrolled
 use bilevel_runtime::solve::{GradientDescent, Lbfgs, Momentum, OuterOptimizer, Projected, Reparametrized, SignDescent};
 use bilevel_runtime::solver::{Start, Tolerances};
 use bilevel_runtime::updates::Adam;
-use bilevel_runtime::{BilevelProblem, Error, ProblemExt};
+use bilevel_runtime::{BilevelProblem, Error, LossesReadOuter, ProblemExt};
 use ndarray::{Array1, array};
 
 /// Inner `½(xᵀw − 1)²` with `x = (cos u, sin u)`, outer `½‖w − t‖²`: every point of a line is a minimum of the inner problem.
 struct Toy;
 
 const TARGET: [f64; 2] = [1.5, 0.8];
+
+impl LossesReadOuter for Toy {}
 
 impl BilevelProblem for Toy {
     type Float = f64;

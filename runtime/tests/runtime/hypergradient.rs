@@ -4,7 +4,7 @@ use crate::problems::{Logistic, Quadratic, Ridge, Scalar};
 use bilevel_runtime::linear::LinearStop;
 use bilevel_runtime::methods::{Differences, Implicit};
 use bilevel_runtime::solve::{GradientDescent, InnerSolver, Lbfgs, NewtonCg};
-use bilevel_runtime::{BilevelProblem, Error, ProblemExt};
+use bilevel_runtime::{Error, LossesReadOuter, ProblemExt};
 use ndarray::{Array1, Array2, array};
 
 fn close(a: &Array1<f64>, b: &[f64], tolerance: f64) -> bool {
@@ -171,7 +171,7 @@ fn the_identity_as_hessian() {
     assert_eq!(h.report.linear.unwrap().n_iterations, 1);
 }
 
-fn error_of<P: BilevelProblem>(problem: &P, outer: P::Outer, inner: P::Inner) -> Error {
+fn error_of<P: LossesReadOuter>(problem: &P, outer: P::Outer, inner: P::Inner) -> Error {
     match problem.solver(Implicit::cg()).hypergradient(&outer, &inner) {
         Err(error) => error,
         Ok(h) => panic!("a hypergradient where there is none: {}", h.report),

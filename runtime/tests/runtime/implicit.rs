@@ -9,7 +9,7 @@ use bilevel_runtime::methods::Implicit;
 use bilevel_runtime::report::Report;
 use bilevel_runtime::solve::{Lbfgs, NewtonCg};
 use bilevel_runtime::solver::HypergradientOf;
-use bilevel_runtime::{BilevelProblem, Error, ProblemExt};
+use bilevel_runtime::{Error, LossesReadOuter, ProblemExt};
 use ndarray::{Array1, Array2, array};
 
 fn close(a: &Array1<f64>, b: &[f64], tolerance: f64) -> bool {
@@ -47,7 +47,7 @@ fn each_indefinite(check: &impl Check) {
     check.check("direct, indefinite", Implicit::direct().allow_indefinite());
 }
 
-fn solve<P: BilevelProblem<Float = f64>, L: LinearSolver<f64>>(
+fn solve<P: LossesReadOuter<Float = f64>, L: LinearSolver<f64>>(
     problem: &P,
     method: Implicit<L>,
     outer: P::Outer,

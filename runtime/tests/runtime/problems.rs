@@ -1,6 +1,6 @@
 //! Problems written by hand, as the macro would write them but with dense matrices and closed forms.
 
-use bilevel_runtime::{BilevelProblem, Error, Float};
+use bilevel_runtime::{BilevelProblem, Error, Float, LossesReadOuter};
 use ndarray::{Array1, Array2};
 
 fn from<T: Float>(x: f64) -> T {
@@ -38,6 +38,8 @@ impl<T: Float> Quadratic<T> {
         }
     }
 }
+
+impl<T: Float> LossesReadOuter for Quadratic<T> {}
 
 impl<T: Float> BilevelProblem for Quadratic<T> {
     type Float = T;
@@ -146,6 +148,8 @@ fn penalty_slopes<T: Float>(w: &[T], lambda: &[T], lambda_bar: &mut [T]) {
     }
 }
 
+impl<T: Float> LossesReadOuter for Ridge<T> {}
+
 impl<T: Float> BilevelProblem for Ridge<T> {
     type Float = T;
     type Inner = Array1<T>;
@@ -246,6 +250,8 @@ fn logistic_loss<T: Float>(x: &Array2<T>, y: &Array1<T>, w: &[T], w_bar: &mut [T
     margins.iter().map(|&m| (-m.abs()).exp().ln_1p() + (-m).max(T::zero())).sum::<T>() / n
 }
 
+impl<T: Float> LossesReadOuter for Logistic<T> {}
+
 impl<T: Float> BilevelProblem for Logistic<T> {
     type Float = T;
     type Inner = Array1<T>;
@@ -335,6 +341,8 @@ impl Scalar {
         outer: |w, _| ((w - 0.5).powi(2), 2.0 * (w - 0.5), 0.0),
     };
 }
+
+impl LossesReadOuter for Scalar {}
 
 impl BilevelProblem for Scalar {
     type Float = f64;

@@ -2,7 +2,7 @@
 
 use bilevel_runtime::methods::{Checkpoints, Differences, Dynamics, Implicit, Unrolled};
 use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Momentum, Nesterov, NewtonCg, RmsProp};
-use bilevel_runtime::{BilevelProblem, Error, ProblemExt};
+use bilevel_runtime::{BilevelProblem, Error, LossesReadOuter, ProblemExt};
 use ndarray::{Array1, array};
 
 use crate::problems::{Quadratic, Ridge, Scalar};
@@ -70,6 +70,8 @@ pub(crate) struct Quartic {
 }
 
 const N_X: usize = 2;
+
+impl LossesReadOuter for Quartic {}
 
 impl BilevelProblem for Quartic {
     type Float = f64;

@@ -12,7 +12,7 @@ mod two_stage;
 use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
 use crate::linear::{Cg, Damped, LinearSolver, LinearStop};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
-use crate::{BilevelProblem, Error, Float, Report, vector};
+use crate::{BilevelProblem, Error, Float, LossesReadOuter, Report, vector};
 use certificate::{CertificateMemory, Made, error_bound};
 pub(crate) use checks::check_finite;
 pub(super) use checks::{DISTANCE_LIMIT, check_linear, check_stationary};
@@ -70,12 +70,12 @@ impl<L> DefaultInner for Implicit<L> {
     type Inner = Lbfgs;
 }
 
-impl<P: BilevelProblem, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Method<P, I> for Implicit<L> {
+impl<P: LossesReadOuter, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Method<P, I> for Implicit<L> {
     type Memory = ImplicitMemory<P::Float, L::Memory, I::Memory>;
 
     const FORGETS_ITS_START: bool = true;
 
-    fn memory(&self, inner_solver: &I, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
+    fn memory(&self, inner_solver: &I, _: &Kernels<'_, P>, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
         let (setting, value) = ("Implicit::damping", self.damping);
         if !(value.is_finite() && value >= 0.0) {
             return Err(Error::InvalidSetting { setting, value, requirement: "finite and not negative" });

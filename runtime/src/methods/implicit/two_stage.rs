@@ -11,7 +11,7 @@ use crate::linear::{Damped, LinearSolver};
 use crate::methods::{DefaultInner, Dynamics, Kernels, Method, Point, Sizes, Start, Unrolled};
 use crate::problem::Fingerprint;
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
-use crate::{BilevelProblem, Error, Float, Params, Report, vector};
+use crate::{BilevelProblem, Error, Float, LossesReadOuter, Params, Report, vector};
 
 /// The hypergradient of pre-training followed by fine-tuning: implicit through the first, unrolled through the second.
 ///
@@ -22,9 +22,9 @@ use crate::{BilevelProblem, Error, Float, Params, Report, vector};
 /// - leaves of either variable with the name of an outer variable of the pre-training are that outer variable.
 ///
 /// ```
-/// # use bilevel_runtime::{BilevelProblem, Error, ProblemExt, methods::*, solve::*};
+/// # use bilevel_runtime::{BilevelProblem, Error, LossesReadOuter, ProblemExt, methods::*, solve::*};
 /// # fn example<P, Q>(pretraining: &P, task: &Q, phi: P::Outer, theta: P::Inner, start: Q::Inner, other: Q::Outer) -> Result<P::Outer, Error>
-/// # where P: BilevelProblem<Float = f64>, Q: BilevelProblem<Float = f64> {
+/// # where P: LossesReadOuter<Float = f64>, Q: BilevelProblem<Float = f64> {
 /// let fine_tuning = FineTuning::new(task, &start, &other, Unrolled::mixed().steps(5), GradientDescent::new(0.1));
 /// let mut solver = pretraining.solver(TwoStage::new(Implicit::cg(), fine_tuning));
 /// let h = solver.hypergradient(&phi, &theta)?;
@@ -198,24 +198,24 @@ impl<'q, Q: BilevelProblem, L, I> TwoStageMemory<'q, Q, L, I> {
 
 impl<L, Q: BilevelProblem, D: Dynamics<Q>> TwoStage<'_, L, Q, D> {
     /// The steps of the fine-tuning.
-    fn steps(&self) -> Result<Start<'_, Q, D>, Error> {
+    fn steps(&self, task: &Kernels<'_, Q>) -> Result<Start<'_, Q, D>, Error> {
         let FineTuning { start, outer, unrolled, update, .. } = &self.fine_tuning;
         let sizes = Sizes { inner: &start.lengths(), outer: &outer.lengths(), outer_names: Q::OUTER_NAMES };
-        Start::new(unrolled, update, &sizes)
+        Start::new(unrolled, update, task, &sizes)
     }
 
     /// The outer loss after fine-tuning from where the memory says.
     fn fine_tuned_value<LM, I>(&self, memory: &mut TwoStageMemory<'_, Q, LM, I>) -> Result<Q::Float, Error> {
         let TwoStageMemory { task, start, outer, start_bar, outer_bar, .. } = memory;
         let mut inner = start.clone();
-        let value = self.steps()?.run(task, outer, &mut inner).and_then(|()| outer_loss(task, outer, &inner, start_bar, outer_bar));
+        let value = self.steps(task)?.run(task, outer, &mut inner).and_then(|()| outer_loss(task, outer, &inner, start_bar, outer_bar));
         task.take_failed_check().and(value)
     }
 }
 
 impl<'q, P, L, Q, D, I> Method<P, I> for TwoStage<'q, L, Q, D>
 where
-    P: BilevelProblem,
+    P: LossesReadOuter,
     Q: BilevelProblem<Float = P::Float>,
     L: LinearSolver<P::Float>,
     D: Dynamics<Q>,
@@ -225,15 +225,16 @@ where
 
     const FORGETS_ITS_START: bool = true;
 
-    fn memory(&self, inner_solver: &I, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
+    fn memory(&self, inner_solver: &I, kernels: &Kernels<'_, P>, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
         let FineTuning { task, start, outer, .. } = &self.fine_tuning;
+        let task = Kernels::new(*task, start, outer)?;
         // What does not make sense is found before the first pre-training.
-        let _ = self.steps()?;
+        let _ = self.steps(&task)?;
         let (n_inner, n_outer) = (sizes.n_inner(), sizes.n_outer());
-        let implicit = Method::<P, I>::memory(&self.pretraining, inner_solver, sizes)?;
+        let implicit = Method::<P, I>::memory(&self.pretraining, inner_solver, kernels, sizes)?;
         let (start_values, outer_values) = (start.flat().to_vec(), outer.flat().to_vec());
         Ok(TwoStageMemory {
-            task: Kernels::new(*task, start, outer)?,
+            task,
             links: links::<P, Q>(sizes, &start.lengths(), &outer.lengths())?,
             start_bar: vector::zeros(start_values.len()),
             outer_bar: vector::zeros(outer_values.len()),
@@ -306,7 +307,7 @@ where
 
         memory.hand_over(outer, inner);
         memory.task.take_counts();
-        let mut steps = self.steps()?;
+        let mut steps = self.steps(&memory.task)?;
         let TwoStageMemory { task, start, outer: task_outer, start_bar, outer_bar, .. } = memory;
         let tuned = steps.gradient_with_outcome(task, task_outer, start, start_bar, outer_bar);
         task.take_failed_check()?;

@@ -2,25 +2,30 @@
 
 use std::fmt;
 
-use super::{Kernels, Mode, Sizes, check_finite_at};
+use super::{Kernels, Mode, Sizes};
 use crate::updates::{At, Bound, Update};
 use crate::{BilevelProblem, Error, Float, vector};
 
-/// The step `s⁺ = Φ_t(s, λ)` of an inner run, where the state `s` is `w` and then the buffers of the optimiser, through the gradient `∇_w f(w, λ)`.
+/// The step `s⁺ = Φ_t(s, λ)` of an inner run, where the state `s` is `w` and then what the optimiser keeps. Most steps are functions of the gradient
+/// `∇_w f(w, λ)` at the state; those compute no other and say so by [`TAKES_GRADIENT`](Self::TAKES_GRADIENT).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step that an unrolled method can differentiate",
     label = "not an update",
-    note = "unrolled methods take `GradientDescent::new(rate)`, `Momentum`, `Nesterov`, `RmsProp`, `Adam` or `AdamW`"
+    note = "unrolled methods take `GradientDescent::new(rate)`, `Momentum`, `Nesterov`, `RmsProp`, `Adam` or `AdamW`, and `OwnStep::default()` for the `#[step]` of the problem"
 )]
 pub trait Dynamics<P: BilevelProblem>: fmt::Debug {
-    /// The hyperparameters with their places in the outer variable.
+    /// What is known of the steps before the first one, such as the places of hyperparameters in the outer variable.
     type Bound;
 
-    /// Finds the hyperparameters.
+    /// Whether the step and its derivatives take the inner gradient at the state before the step. The run then computes it, and keeps it where that saves
+    /// computing it again; it is finite.
+    const TAKES_GRADIENT: bool;
+
+    /// Prepares a run of so many steps.
     ///
     /// # Errors
-    /// Hyperparameters that make no sense, or that the outer variable does not have.
-    fn bind(&self, sizes: &Sizes<'_>, n_steps: usize) -> Result<Self::Bound, Error>;
+    /// Hyperparameters that make no sense, or that the outer variable does not have; states that do not fit.
+    fn bind(&self, kernels: &Kernels<'_, P>, sizes: &Sizes<'_>, n_steps: usize) -> Result<Self::Bound, Error>;
 
     /// Whether the step reads an element of the outer variable by itself, and not only by way of the gradient. Where it surely does not, forward mode leaves
     /// out tangents that are still zero.
@@ -34,24 +39,18 @@ pub trait Dynamics<P: BilevelProblem>: fmt::Debug {
         false
     }
 
-    /// The number of elements of a state.
-    fn n_state(&self, sizes: &Sizes<'_>) -> usize;
+    /// The number of elements that a state has beside `w`.
+    fn n_buffers(&self, bound: &Self::Bound, sizes: &Sizes<'_>) -> usize;
 
-    /// The inner gradient at a state, which the step and its derivatives take.
+    /// What a state has beside `w` before the first step, written over zeros.
+    fn begin(&self, bound: &Self::Bound, buffers: &mut [P::Float]) {
+        let _ = (bound, buffers);
+    }
+
+    /// `s ← Φ_t(s, λ)`, with the gradient at `s` in the working memory where the step takes it.
     ///
     /// # Errors
     /// [`Error::NonFinite`] with the step
-    fn gradient(
-        &self,
-        kernels: &mut Kernels<'_, P>,
-        bound: &Self::Bound,
-        t: usize,
-        outer: &[P::Float],
-        state: &[P::Float],
-        gradient: &mut [P::Float],
-    ) -> Result<(), Error>;
-
-    /// `s ← Φ_t(s, λ)` with the gradient at `s`.
     fn step(
         &self,
         kernels: &mut Kernels<'_, P>,
@@ -59,8 +58,8 @@ pub trait Dynamics<P: BilevelProblem>: fmt::Debug {
         t: usize,
         outer: &[P::Float],
         state: &mut [P::Float],
-        gradient: &[P::Float],
-    );
+        work: &mut Work<P::Float>,
+    ) -> Result<(), Error>;
 
     /// Cotangents at the state `before` a step: `bar` from after to before, and `outer_bar` added to.
     fn vjp(
@@ -74,7 +73,7 @@ pub trait Dynamics<P: BilevelProblem>: fmt::Debug {
     );
 
     /// Prepares [`jvp`](Self::jvp) at a state.
-    fn linearize(&self, kernels: &mut Kernels<'_, P>, step: Step<'_, P::Float>);
+    fn linearize(&self, kernels: &mut Kernels<'_, P>, bound: &Self::Bound, step: Step<'_, P::Float>);
 
     /// Tangents at the state of the last [`linearize`](Self::linearize): `dot` from before to after, for a tangent of the outer variable.
     fn jvp(
@@ -88,7 +87,7 @@ pub trait Dynamics<P: BilevelProblem>: fmt::Debug {
     );
 }
 
-/// A step that was made: its index, the outer variable, the state before it and the gradient there.
+/// A step that was made: its index, the outer variable, the state before it and, where the step takes it, the gradient there.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a, T> {
     pub(super) t: usize,
@@ -109,6 +108,8 @@ pub struct Work<T> {
     pub(super) mixed: Vec<T>,
     /// A state to go back to.
     pub(super) state: Vec<T>,
+    /// A state, or its cotangent or tangent, while it is computed from another.
+    pub(super) next: Vec<T>,
     /// The largest magnitude that an element of a tangent of the gradient may have.
     pub(super) limit: Option<T>,
     /// How many were taken back to it.
@@ -123,6 +124,7 @@ impl<T: Float> Work<T> {
             product: vector::zeros(n_inner),
             mixed: vector::zeros(n_outer),
             state: vector::zeros(n_state),
+            next: vector::zeros(n_state),
             limit: None,
             n_clamped: 0,
         }
@@ -130,8 +132,8 @@ impl<T: Float> Work<T> {
 
     /// Bytes of all vectors.
     pub(super) fn n_bytes(&self) -> usize {
-        let Work { gradient, gradient_bar, product, mixed, state, limit: _, n_clamped: _ } = self;
-        [gradient, gradient_bar, product, mixed, state].iter().map(|vector| vector.len() * size_of::<T>()).sum()
+        let Work { gradient, gradient_bar, product, mixed, state, next, limit: _, n_clamped: _ } = self;
+        [gradient, gradient_bar, product, mixed, state, next].iter().map(|vector| vector.len() * size_of::<T>()).sum()
     }
 
     /// Takes the elements of the tangent of the gradient back to the limit. What is not a number stays as it is, and is reported.
@@ -167,7 +169,9 @@ impl BoundUpdate {
 impl<P: BilevelProblem, U: Update> Dynamics<P> for U {
     type Bound = BoundUpdate;
 
-    fn bind(&self, sizes: &Sizes<'_>, n_steps: usize) -> Result<BoundUpdate, Error> {
+    const TAKES_GRADIENT: bool = true;
+
+    fn bind(&self, _: &Kernels<'_, P>, sizes: &Sizes<'_>, n_steps: usize) -> Result<BoundUpdate, Error> {
         let hypers = self.settings()?.iter().map(|setting| setting.bind(sizes, n_steps)).collect::<Result<_, _>>()?;
         Ok(BoundUpdate { hypers, leaves: sizes.inner.to_vec() })
     }
@@ -180,21 +184,8 @@ impl<P: BilevelProblem, U: Update> Dynamics<P> for U {
         true
     }
 
-    fn n_state(&self, sizes: &Sizes<'_>) -> usize {
-        (1 + U::N_STATE) * sizes.n_inner()
-    }
-
-    fn gradient(
-        &self,
-        kernels: &mut Kernels<'_, P>,
-        _: &BoundUpdate,
-        t: usize,
-        outer: &[P::Float],
-        state: &[P::Float],
-        gradient: &mut [P::Float],
-    ) -> Result<(), Error> {
-        kernels.inner_gradient(&state[..gradient.len()], outer, gradient);
-        check_finite_at("the gradient of the inner loss", t, gradient)
+    fn n_buffers(&self, _: &BoundUpdate, sizes: &Sizes<'_>) -> usize {
+        U::N_STATE * sizes.n_inner()
     }
 
     fn step(
@@ -204,9 +195,10 @@ impl<P: BilevelProblem, U: Update> Dynamics<P> for U {
         t: usize,
         outer: &[P::Float],
         state: &mut [P::Float],
-        gradient: &[P::Float],
-    ) {
-        self.update(bound.at(t, outer), state, gradient);
+        work: &mut Work<P::Float>,
+    ) -> Result<(), Error> {
+        self.update(bound.at(t, outer), state, &work.gradient);
+        Ok(())
     }
 
     fn vjp(
@@ -230,7 +222,7 @@ impl<P: BilevelProblem, U: Update> Dynamics<P> for U {
         vector::axpy(P::Float::from_f64(1.0), mixed, outer_bar);
     }
 
-    fn linearize(&self, kernels: &mut Kernels<'_, P>, step: Step<'_, P::Float>) {
+    fn linearize(&self, kernels: &mut Kernels<'_, P>, _: &BoundUpdate, step: Step<'_, P::Float>) {
         kernels.inner_gradient_linearize(&step.before[..step.gradient.len()], step.outer);
     }
 

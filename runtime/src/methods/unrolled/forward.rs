@@ -1,7 +1,7 @@
 //! Tangents along an inner run.
 
 use super::dynamics::{Dynamics, Step};
-use super::{Kernels, Length, Memories, Mode, Point, UnrolledOutcome, check_finite, check_finite_at, outer_loss};
+use super::{Kernels, Length, Memories, Mode, Point, UnrolledOutcome, check_finite, check_finite_at, inner_gradient, outer_loss};
 use crate::methods::Sizes;
 use crate::{BilevelProblem, Error, Float, vector};
 
@@ -87,12 +87,14 @@ pub(super) fn run<P: BilevelProblem, D: Dynamics<P>>(
     work.n_clamped = 0;
     while *at < end {
         let t = *at;
-        dynamics.gradient(kernels, bound, t, outer, state, &mut work.gradient)?;
+        if D::TAKES_GRADIENT || length.until.is_some() {
+            inner_gradient(kernels, t, outer, state, &mut work.gradient)?;
+        }
         if length.is_reached(&work.gradient) {
             break;
         }
-        let inner_gradient = std::mem::take(&mut work.gradient);
-        let step = Step { t, mode: Mode::Forward, outer, before: state, gradient: &inner_gradient };
+        let gradient_before = std::mem::take(&mut work.gradient);
+        let step = Step { t, mode: Mode::Forward, outer, before: state, gradient: &gradient_before };
         let mut is_linearized = false;
         for (j, Column { tangent, is_in_gradient, is_active }) in columns.iter_mut().enumerate() {
             *is_active |= *is_in_gradient || dynamics.reads(bound, t, j);
@@ -100,15 +102,15 @@ pub(super) fn run<P: BilevelProblem, D: Dynamics<P>>(
                 continue;
             }
             if !std::mem::replace(&mut is_linearized, true) {
-                dynamics.linearize(kernels, step);
+                dynamics.linearize(kernels, bound, step);
             }
             direction.fill(zero);
             direction[j] = one;
             dynamics.jvp(kernels, bound, step, work, tangent, direction);
             check_finite_at("the tangent of the inner variable", t, tangent)?;
         }
-        work.gradient = inner_gradient;
-        dynamics.step(kernels, bound, t, outer, state, &work.gradient);
+        work.gradient = gradient_before;
+        dynamics.step(kernels, bound, t, outer, state, work)?;
         *at += 1;
     }
     let n = inner.len();

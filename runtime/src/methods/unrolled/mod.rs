@@ -6,6 +6,7 @@
 
 mod dynamics;
 mod forward;
+mod own_step;
 mod reverse;
 mod schedule;
 mod sharing;
@@ -14,6 +15,7 @@ mod start;
 use std::fmt;
 
 pub use dynamics::Dynamics;
+pub use own_step::OwnStep;
 pub use schedule::Checkpoints;
 pub use sharing::Sharing;
 pub(crate) use start::Start;
@@ -42,7 +44,7 @@ enum Mode {
 ///
 /// The steps are those of an [`Update`](crate::updates::Update): [`GradientDescent::new`], [`Momentum`](crate::updates::Momentum),
 /// [`Adam`](crate::updates::Adam) and their kin, given by [`Solver::inner`](crate::solver::Solver::inner); their hyperparameters may be outer variables,
-/// see [`Hyper`](crate::updates::Hyper).
+/// see [`Hyper`](crate::updates::Hyper). Or they are those of the problem's own `#[step]` function, by [`OwnStep`].
 ///
 /// | | time in gradients of the inner loss, beside the `T` of the run | memory in vectors of the size of the state |
 /// | --- | --- | --- |
@@ -260,7 +262,7 @@ impl Unrolled {
     ) -> Result<(), Error> {
         let UnrolledMemory { n_last, checkpoints, dynamics: bound, state, work, way, limit, fit, .. } = memory;
         let (Some(limit), Way::Reverse(reverse), None) = (*limit, way, &fit) else { return Ok(()) };
-        begin(state, inner);
+        begin(dynamics, bound, state, inner);
         reverse.try_a_step(kernels, (dynamics, bound), (work, state), self.mode, (outer, inner))?;
         let (activations, slot) = (kernels.buffer_bytes(), reverse.slot_bytes());
         let vectors = state.len() * size_of::<P::Float>() + work.n_bytes() + reverse.n_vector_bytes();
@@ -403,20 +405,22 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
 
     const FORGETS_ITS_START: bool = false;
 
-    fn memory(&self, dynamics: &D, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
+    fn memory(&self, dynamics: &D, kernels: &Kernels<'_, P>, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
         if self.mode == Mode::Mixed && !P::SYMMETRIC_HESSIAN {
             return Err(Error::AsymmetricHessian { method: if self.truncated { "Unrolled::truncated" } else { "Unrolled::mixed" } });
         }
         let (n_steps, n_last) = self.lengths()?;
         let at_once = self.steps_at_once(n_steps)?;
         self.check_clamp(dynamics.can_clamp())?;
-        let bound = dynamics.bind(sizes, n_steps)?;
-        let (n_state, n_inner, n_outer) = (dynamics.n_state(sizes), sizes.n_inner(), sizes.n_outer());
+        let bound = dynamics.bind(kernels, sizes, n_steps)?;
+        let (n_inner, n_outer) = (sizes.n_inner(), sizes.n_outer());
+        let n_state = n_inner + dynamics.n_buffers(&bound, sizes);
+        let keeps_gradients = self.mode == Mode::Mixed && D::TAKES_GRADIENT;
         let limit = self.memory.map(MemorySize::bytes).transpose()?;
         // Where states are to fit into memory this is as if all did, until their number is known.
         let checkpoints = self.schedule(n_last, limit.map(|_| n_last))?;
         let way = match self.mode {
-            Mode::Reverse | Mode::Mixed => Way::Reverse(ReverseMemory::new([n_state, n_inner, n_outer], self.mode == Mode::Mixed)),
+            Mode::Reverse | Mode::Mixed => Way::Reverse(ReverseMemory::new([n_state, n_inner, n_outer], keeps_gradients)),
             Mode::Forward if limit.is_some() => {
                 let reason = "forward mode keeps a tangent for each outer variable, and no states to choose from";
                 return Err(Error::NotApplicable { setting: "Unrolled::memory", reason });
@@ -442,7 +446,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
     ) -> Result<InnerOutcome, Error> {
         memory.end_online_run();
         let UnrolledMemory { length, dynamics: bound, state, work, .. } = memory;
-        begin(state, inner);
+        begin(dynamics, bound, state, inner);
         let n_steps = advance(kernels, dynamics, bound, work, outer, state, *length)?;
         inner.copy_from_slice(&state[..inner.len()]);
         end_of_run(kernels, work, outer, inner, n_steps)
@@ -459,7 +463,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         let UnrolledMemory { length, dynamics: bound, state, work, .. } = memory;
         // An online run has made its steps under the outer variables of its time; what counts is where it has got to.
         if !is_under_way {
-            begin(state, inner);
+            begin(dynamics, bound, state, inner);
             advance(kernels, dynamics, bound, work, outer, state, *length)?;
         }
         inner.copy_from_slice(&state[..inner.len()]);
@@ -475,7 +479,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
     ) -> Result<P::Float, Error> {
         memory.end_online_run();
         let UnrolledMemory { length, at_once, dynamics: bound, state, work, .. } = memory;
-        begin(state, inner);
+        begin(dynamics, bound, state, inner);
         advance(kernels, dynamics, bound, work, outer, state, Length { n_steps: *at_once, ..*length })?;
         inner.copy_from_slice(&state[..inner.len()]);
         outer_loss(kernels, outer, inner, &mut work.gradient, &mut work.mixed)
@@ -495,7 +499,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         kernels.take_counts();
         let (value, outcome) = match way {
             Way::Reverse(memory) => {
-                begin(state, inner);
+                begin(dynamics, bound, state, inner);
                 let before = Length { n_steps: length.n_steps - n_last, until: None };
                 advance(kernels, dynamics, bound, work, outer, state, before)?;
                 let how = How { mode: self.mode, checkpoints: *checkpoints, length, n_last };
@@ -508,7 +512,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
                     memory.begin();
                 }
                 if memory.at() == 0 {
-                    begin(state, inner);
+                    begin(dynamics, bound, state, inner);
                 }
                 let (first, end) = (memory.at(), length.n_steps.min(memory.at() + *at_once));
                 let (value, outcome) =
@@ -572,10 +576,24 @@ impl<T: Float, D> UnrolledMemory<T, D> {
 /// The memory of a way, the working memory and the current state.
 type Memories<'a, M, T> = (&'a mut M, &'a mut Work<T>, &'a mut [T]);
 
-/// The state before the first step: `w` and zeros.
-fn begin<T: Float>(state: &mut [T], inner: &[T]) {
-    state.fill(T::zero());
-    state[..inner.len()].copy_from_slice(inner);
+/// The state before the first step: `w`, and what the optimiser begins with.
+fn begin<P: BilevelProblem, D: Dynamics<P>>(dynamics: &D, bound: &D::Bound, state: &mut [P::Float], inner: &[P::Float]) {
+    let (variable, buffers) = state.split_at_mut(inner.len());
+    variable.copy_from_slice(inner);
+    buffers.fill(P::Float::from_f64(0.0));
+    dynamics.begin(bound, buffers);
+}
+
+/// The inner gradient at a state.
+fn inner_gradient<P: BilevelProblem>(
+    kernels: &mut Kernels<'_, P>,
+    t: usize,
+    outer: &[P::Float],
+    state: &[P::Float],
+    gradient: &mut [P::Float],
+) -> Result<(), Error> {
+    kernels.inner_gradient(&state[..gradient.len()], outer, gradient);
+    check_finite_at("the gradient of the inner loss", t, gradient)
 }
 
 /// Makes the steps of a run; gives their number.
@@ -589,11 +607,13 @@ fn advance<P: BilevelProblem, D: Dynamics<P>>(
     length: Length,
 ) -> Result<usize, Error> {
     for t in 0..length.n_steps {
-        dynamics.gradient(kernels, bound, t, outer, state, &mut work.gradient)?;
+        if D::TAKES_GRADIENT || length.until.is_some() {
+            inner_gradient(kernels, t, outer, state, &mut work.gradient)?;
+        }
         if length.is_reached(&work.gradient) {
             return Ok(t);
         }
-        dynamics.step(kernels, bound, t, outer, state, &work.gradient);
+        dynamics.step(kernels, bound, t, outer, state, work)?;
     }
     Ok(length.n_steps)
 }

@@ -2,7 +2,7 @@
 
 use super::dynamics::{Dynamics, Step, Work};
 use super::schedule::{Checkpoints, Run, there_and_back};
-use super::{Kernels, Length, Memories, Mode, Point, UnrolledOutcome, check_finite, check_finite_at, outer_loss};
+use super::{Kernels, Length, Memories, Mode, Point, UnrolledOutcome, check_finite, check_finite_at, inner_gradient, outer_loss};
 use crate::{BilevelProblem, Error, Float, vector};
 
 /// States, and the gradients at them where those are kept.
@@ -61,13 +61,15 @@ impl<T: Float> ReverseMemory<T> {
         mode: Mode,
         (outer, inner): (&[T], &[T]),
     ) -> Result<(), Error> {
-        dynamics.gradient(kernels, bound, 0, outer, state, &mut work.gradient)?;
+        if D::TAKES_GRADIENT {
+            inner_gradient(kernels, 0, outer, state, &mut work.gradient)?;
+        }
         let gradient = std::mem::take(&mut work.gradient);
         self.bar.fill(T::zero());
         let step = Step { t: 0, mode, outer, before: state, gradient: &gradient };
         dynamics.vjp(kernels, bound, step, work, &mut self.bar, &mut self.outer_bar);
-        dynamics.step(kernels, bound, 0, outer, state, &gradient);
         work.gradient = gradient;
+        dynamics.step(kernels, bound, 0, outer, state, work)?;
         self.outer_bar.fill(T::zero());
         outer_loss(kernels, outer, inner, &mut self.inner_bar, &mut self.outer_bar).map(drop)
     }
@@ -141,12 +143,17 @@ impl<P: BilevelProblem, D: Dynamics<P>> Unrolling<'_, '_, P, D> {
             self.work.gradient.copy_from_slice(&slot.gradient);
             return Ok(());
         }
-        self.dynamics.gradient(self.kernels, self.bound, t, self.outer, self.state, &mut self.work.gradient)?;
+        inner_gradient(self.kernels, t, self.outer, self.state, &mut self.work.gradient)?;
         if let Some(slot) = self.memory.top().filter(|_| is_top && keeps) {
             slot.gradient.copy_from_slice(&self.work.gradient);
             slot.has_gradient = true;
         }
         Ok(())
+    }
+
+    /// The gradient at the current state, if the step takes it.
+    fn gradient_for_step(&mut self, t: usize) -> Result<(), Error> {
+        if D::TAKES_GRADIENT { self.gradient(t) } else { Ok(()) }
     }
 
     /// The outer loss and its gradients at a state after `n_steps` steps: where the way back begins.
@@ -170,8 +177,8 @@ impl<P: BilevelProblem, D: Dynamics<P>> Unrolling<'_, '_, P, D> {
 impl<P: BilevelProblem, D: Dynamics<P>> Run for Unrolling<'_, '_, P, D> {
     fn advance(&mut self, from: usize, to: usize) -> Result<(), Error> {
         for t in self.first + from..self.first + to {
-            self.gradient(t)?;
-            self.dynamics.step(self.kernels, self.bound, t, self.outer, self.state, &self.work.gradient);
+            self.gradient_for_step(t)?;
+            self.dynamics.step(self.kernels, self.bound, t, self.outer, self.state, self.work)?;
             (self.is_top, self.has_gradient) = (false, false);
             self.n_made += 1;
         }
@@ -214,13 +221,13 @@ impl<P: BilevelProblem, D: Dynamics<P>> Run for Unrolling<'_, '_, P, D> {
 
     fn back(&mut self, t: usize) -> Result<(), Error> {
         let t = self.first + t;
-        self.gradient(t)?;
+        self.gradient_for_step(t)?;
         if self.end.is_none() {
             // The end of the run is made here.
             let mut end = std::mem::take(&mut self.work.state);
             end.copy_from_slice(self.state);
-            self.dynamics.step(self.kernels, self.bound, t, self.outer, &mut end, &self.work.gradient);
-            let turned = self.turn(t + 1, &end);
+            let made = self.dynamics.step(self.kernels, self.bound, t, self.outer, &mut end, self.work);
+            let turned = made.and_then(|()| self.turn(t + 1, &end));
             self.work.state = end;
             turned?;
         }

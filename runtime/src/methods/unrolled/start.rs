@@ -15,14 +15,14 @@ pub(crate) struct Start<'a, P: BilevelProblem, D: Dynamics<P>> {
 
 impl<'a, P: BilevelProblem, D: Dynamics<P>> Start<'a, P, D> {
     /// Checks the settings and makes the memory.
-    pub(crate) fn new(method: &Unrolled, dynamics: &'a D, sizes: &Sizes<'_>) -> Result<Self, Error> {
-        Ok(Start { method: *method, dynamics, memory: Method::<P, D>::memory(method, dynamics, sizes)? })
+    pub(crate) fn new(method: &Unrolled, dynamics: &'a D, kernels: &Kernels<'_, P>, sizes: &Sizes<'_>) -> Result<Self, Error> {
+        Ok(Start { method: *method, dynamics, memory: Method::<P, D>::memory(method, dynamics, kernels, sizes)? })
     }
 
     /// Makes the steps from `inner`, in its place.
     pub(crate) fn run(&mut self, kernels: &mut Kernels<'_, P>, outer: &[P::Float], inner: &mut [P::Float]) -> Result<(), Error> {
         let UnrolledMemory { length, dynamics: bound, state, work, .. } = &mut self.memory;
-        begin(state, inner);
+        begin(self.dynamics, bound, state, inner);
         advance(kernels, self.dynamics, bound, work, outer, state, *length)?;
         inner.copy_from_slice(&state[..inner.len()]);
         Ok(())
@@ -56,7 +56,7 @@ impl<'a, P: BilevelProblem, D: Dynamics<P>> Start<'a, P, D> {
             return Err(Error::MissingSetting { setting: "Unrolled::mixed", reason });
         };
         let mut inner = start.to_vec();
-        begin(state, &inner);
+        begin(self.dynamics, bound, state, &inner);
         let before = Length { n_steps: length.n_steps - *n_last, until: None };
         advance(kernels, self.dynamics, bound, work, outer, state, before)?;
         let how = How { mode: self.method.mode, checkpoints: *checkpoints, length: *length, n_last: *n_last };
