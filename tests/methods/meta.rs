@@ -213,6 +213,29 @@ fn learning_makes_adaptation_better() {
 }
 
 #[test]
+fn steps_are_scaled_like_their_rate() {
+    let all: Vec<Data> = (0..N_TASKS).map(data).collect();
+    let (tasks, maml) = (regressions(&all), Maml::new(GradientDescent::new(RATE)));
+    let theta = array![0.3, -0.8];
+    let learn = |rate: f64, factor: f64| {
+        let mut learner = MetaLearner::new(maml, Adam::new(rate), theta.clone()).unwrap();
+        learner.scale_steps(factor);
+        learner.step(&tasks).unwrap();
+        learner.step(&tasks).unwrap();
+        learner.learned().clone()
+    };
+    close(&learn(0.2, 0.25), &learn(0.05, 1.0), 1e-14);
+    assert_eq!(learn(0.2, 0.0), theta);
+    let mut learner = MetaLearner::new(maml, Adam::new(0.1), theta.clone()).unwrap();
+    for factor in [-1.0, f64::NAN, f64::INFINITY] {
+        learner.scale_steps(factor);
+        let error = learner.step(&tasks).unwrap_err();
+        assert!(error.to_string().contains("MetaLearner::scale_steps"), "{error}");
+        assert_eq!(learner.learned(), &theta);
+    }
+}
+
+#[test]
 fn what_cannot_be_learned_is_an_error() {
     let all: Vec<Data> = (0..3).map(data).collect();
     let tasks = curve_tasks(&all);

@@ -139,6 +139,7 @@ pub struct MetaLearner<A, O, L, S> {
     optimizer: O,
     learned: L,
     state: S,
+    scale: f64,
 }
 
 impl<A, O, L: Params, S> MetaLearner<A, O, L, S>
@@ -151,7 +152,13 @@ where
     /// [`Error::InvalidSetting`] of the optimiser.
     pub fn new(algorithm: A, optimizer: O, learned: L) -> Result<Self, Error> {
         let state = optimizer.state(learned.n_elements())?;
-        Ok(MetaLearner { algorithm, optimizer, learned, state })
+        Ok(MetaLearner { algorithm, optimizer, learned, state, scale: 1.0 })
+    }
+
+    /// What the way of every step from now on is multiplied by, for schedules: `θ ← θ + factor · (step(θ) − θ)`. For every optimiser whose step is proportional to
+    /// its learning rate, that is another learning rate. Default: 1.
+    pub fn scale_steps(&mut self, factor: f64) {
+        self.scale = factor;
     }
 
     /// What has been learned so far.
@@ -163,15 +170,27 @@ where
     /// One step by the mean gradient over tasks. Gives their mean query loss before it.
     ///
     /// # Errors
-    /// As [`meta_gradient`]; what has been learned stays as it was.
+    /// As [`meta_gradient`], and [`Error::InvalidSetting`] for a factor of [`scale_steps`](Self::scale_steps) that is negative or not finite; what has been learned
+    /// stays as it was.
     pub fn step<P>(&mut self, tasks: &[P]) -> Result<L::Float, Error>
     where
         P: Task<Float = L::Float>,
         A: MetaAlgorithm<P, Learned = L>,
     {
+        if !(self.scale.is_finite() && self.scale >= 0.0) {
+            let (setting, requirement) = ("MetaLearner::scale_steps", "finite and not negative");
+            return Err(Error::InvalidSetting { setting, value: self.scale, requirement });
+        }
         let MetaGradient { value, gradient, .. } = meta_gradient(&self.algorithm, tasks, &self.learned)?;
-        let (mut learned, gradient) = (self.learned.flat().to_vec(), gradient.flat().to_vec());
+        let before = self.learned.flat().to_vec();
+        let (mut learned, gradient) = (before.clone(), gradient.flat().to_vec());
         self.optimizer.step(&mut self.state, &gradient, &mut learned);
+        if self.scale != 1.0 {
+            let scale = L::Float::from_f64(self.scale);
+            for (learned, before) in learned.iter_mut().zip(before) {
+                *learned = before + scale * (*learned - before);
+            }
+        }
         self.learned = self.learned.with_elements(&learned);
         Ok(value)
     }
