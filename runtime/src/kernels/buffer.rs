@@ -4,15 +4,22 @@ use std::borrow::Cow;
 
 use ndarray::{Array, ArrayRef, ArrayView, Dimension, IntoDimension};
 
+use super::store;
 use crate::Float;
 
-/// Memory for the elements of one array, kept from call to call so that only the first allocates.
+/// Memory for the elements of one array, kept from call to call so that only the first allocates. Large memory comes from what the thread has kept, and goes there.
 #[derive(Clone, Debug)]
-pub struct Buffer<T>(Vec<T>);
+pub struct Buffer<T: 'static>(Vec<T>);
 
 impl<T> Default for Buffer<T> {
     fn default() -> Self {
         Buffer(Vec::new())
+    }
+}
+
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        store::keep(std::mem::take(&mut self.0));
     }
 }
 
@@ -21,10 +28,20 @@ impl<T: Copy + Default> Buffer<T> {
     #[inline]
     pub fn fit(&mut self, len: usize) -> &mut [T] {
         if self.0.len() != len {
-            self.0.clear();
-            self.0.resize(len, T::default());
+            self.change(len);
         }
         &mut self.0
+    }
+
+    #[cold]
+    fn change(&mut self, len: usize) {
+        match store::take(len) {
+            Some(memory) => store::keep(std::mem::replace(&mut self.0, memory)),
+            None => {
+                self.0.clear();
+                self.0.resize(len, T::default());
+            }
+        }
     }
 
     /// The elements.
@@ -43,8 +60,8 @@ impl<T: Copy + Default> Buffer<T> {
     ///
     /// # Panics
     /// If their number is not that of the shape.
-    pub fn into_array<Sh: IntoDimension>(self, shape: Sh) -> Array<T, Sh::Dim> {
-        match Array::from_shape_vec(shape.into_dimension(), self.0) {
+    pub fn into_array<Sh: IntoDimension>(mut self, shape: Sh) -> Array<T, Sh::Dim> {
+        match Array::from_shape_vec(shape.into_dimension(), std::mem::take(&mut self.0)) {
             Ok(array) => array,
             Err(error) => panic!("a buffer holds all elements of its array: {error}"),
         }

@@ -26,6 +26,7 @@ mod operand;
 mod product;
 mod products;
 mod reduce;
+mod store;
 mod tiles;
 mod variant;
 #[cfg(target_arch = "x86_64")]
