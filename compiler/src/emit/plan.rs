@@ -4,7 +4,8 @@
 //! something needs them in memory or several loops would compute them anew:
 //!
 //! 1. Uses are collected, and every value learns, consumers first, in which loops it would be computed.
-//! 2. An element-wise value stays an expression if it is needed in one loop only, once per element, or if it is [cheap](Planner::is_cheap).
+//! 2. An element-wise value stays an expression if it is needed in one loop only, once per element, or if it is [cheap](Planner::is_cheap): an array that is written
+//!    once and read in several loops costs more than a few operations on one that is read anyway.
 //! 3. A loop that would read too many arrays has its largest operand put into memory.
 //!
 //! Windows on an array are read where they stand, also by products that take their operands at any strides, and such a product whose result is only
@@ -19,8 +20,11 @@ use crate::ir::{Body, Control, Dim, Elementwise, Func, Index, Op, Reduce, Shape,
 
 /// The most operands of one loop; the kernels take tuples up to this length.
 const MAX_OPERANDS: usize = 12;
-/// The largest cost of an expression that is rather computed again than kept.
-const CHEAP: u32 = 2;
+/// The largest cost of an expression that is rather computed again than kept: about what one more array costs that is written, and read from outside of the first
+/// cache.
+const CHEAP: u32 = 6;
+/// The same for a value that is read through a view, maybe many times in one loop, or in another order.
+const CHEAP_IN_VIEWS: u32 = 2;
 
 /// How the values of a function are computed.
 #[derive(Debug)]
@@ -69,6 +73,7 @@ pub(super) fn plan(func: &Func) -> Plan<'_> {
         },
         home: vec![0; n],
         uses: vec![Vec::new(); n],
+        again: vec![Again::default(); n],
         n_bodies: 0,
         order: Vec::new(),
     };
@@ -76,6 +81,7 @@ pub(super) fn plan(func: &Func) -> Plan<'_> {
     planner.find_folded(&func.body);
     planner.n_bodies = 0;
     planner.collect(&func.body);
+    planner.find_costs();
     planner.decide();
     planner.limit_operands();
     planner.inline_scalars();
@@ -104,9 +110,19 @@ struct Planner<'f> {
     home: Vec<usize>,
     /// For each value its uses, with the body in which they are.
     uses: Vec<Vec<(Use, usize)>>,
+    /// For each value what computing it again takes.
+    again: Vec<Again>,
     n_bodies: usize,
     /// All values that statements define, definitions first.
     order: Vec<ValueId>,
+}
+
+/// What computing an element of a value takes, from arrays that stand in memory.
+#[derive(Clone, Default, Debug)]
+struct Again {
+    cost: u32,
+    /// The arrays that are read.
+    arrays: HashSet<ValueId>,
 }
 
 /// What the uses of a value ask for.
@@ -309,10 +325,9 @@ impl<'f> Planner<'f> {
 
     /// Whether the loop behind `out` has more axes than `value`, so that it would compute each element several times.
     fn is_repeated_in(&self, value: ValueId, out: ValueId) -> bool {
-        let longer = |v: ValueId| self.func.ty(v).dims.iter().filter(|&&d| d != Dim::Const(1)).count();
         let stmt = self.plan.definition[out.0 as usize].expect("a use is by a statement");
-        let space = stmt.args.iter().map(|&a| longer(a)).max().unwrap_or(0).max(longer(out));
-        space > longer(value)
+        let space = stmt.args.iter().map(|&a| self.n_long(a)).max().unwrap_or(0).max(self.n_long(out));
+        space > self.n_long(value)
     }
 
     fn needs_memory(&self, value: ValueId, demand: &Demand) -> bool {
@@ -326,12 +341,13 @@ impl<'f> Planner<'f> {
             Op::Elementwise(_) | Op::Index(Index::PutAlong { .. }) => {
                 let once = !demand.repeated && !demand.captured;
                 let one_loop = !demand.captured && !demand.viewed && demand.roots.len() == 1;
-                demand.memory || !(once || one_loop || self.is_cheap(value) && (!demand.captured || self.reads_nothing(value)))
+                demand.memory
+                    || !(once || one_loop || self.is_cheap(value, demand.viewed) && (!demand.captured || self.reads_nothing(value)))
             }
             Op::Einsum(einsum) => match way(self.func, stmt, einsum, |v| self.plan.definition[v.0 as usize]) {
                 Way::Elementwise => {
                     let one_loop = !demand.viewed && demand.roots.len() == 1;
-                    demand.memory || demand.captured || (demand.repeated && !one_loop && !self.is_cheap(value))
+                    demand.memory || demand.captured || (demand.repeated && !one_loop && !self.is_cheap(value, demand.viewed))
                 }
                 Way::Fold | Way::Matrix(_) | Way::Stack(_) | Way::Contract(_) => !self.plan.folded[value.0 as usize],
             },
@@ -348,33 +364,58 @@ impl<'f> Planner<'f> {
         }
     }
 
-    /// Whether computing the value from one array costs no more than reading it from another.
-    fn is_cheap(&self, value: ValueId) -> bool {
-        let mut arrays = HashSet::new();
-        self.cost(value, &mut arrays) <= CHEAP && arrays.len() <= 1
+    /// Whether computing the value costs no more than reading it: few operations on one array of its size, and on smaller ones that are repeated.
+    fn is_cheap(&self, value: ValueId, viewed: bool) -> bool {
+        let Again { cost, arrays } = &self.again[value.0 as usize];
+        let n_large = arrays.iter().filter(|&&array| self.n_long(array) >= self.n_long(value)).count();
+        *cost <= if viewed { CHEAP_IN_VIEWS } else { CHEAP } && n_large <= 1
     }
 
     fn reads_nothing(&self, value: ValueId) -> bool {
-        let mut arrays = HashSet::new();
-        self.cost(value, &mut arrays);
-        arrays.is_empty()
+        self.again[value.0 as usize].arrays.is_empty()
     }
 
-    /// Cost per element of a value that is not in memory; adds the arrays that it reads.
-    fn cost(&self, value: ValueId, arrays: &mut HashSet<ValueId>) -> u32 {
-        if self.func.ty(value).rank() == 0 {
-            return 0;
+    /// The number of axes that are not of length one.
+    fn n_long(&self, value: ValueId) -> usize {
+        self.func.ty(value).dims.iter().filter(|&&d| d != Dim::Const(1)).count()
+    }
+
+    /// Finds for every value what computing it again takes. An operand that is not cheap counts as read from memory where several loops or elements need it; it is kept
+    /// there then, or all of them are in one loop, for which nothing is computed again.
+    fn find_costs(&mut self) {
+        for &value in &self.order.clone() {
+            if self.func.ty(value).rank() == 0 {
+                continue;
+            }
+            let stmt = self.plan.definition[value.0 as usize].expect("only parameters have no definition");
+            let Some(own) = self.own_cost(stmt, value) else {
+                self.again[value.0 as usize] = Again { cost: 0, arrays: HashSet::from([value]) };
+                continue;
+            };
+            let mut again = Again { cost: own, arrays: HashSet::new() };
+            for &arg in stmt.args.iter().filter(|&&arg| self.func.ty(arg).rank() > 0) {
+                let repeated = self.n_long(arg) < self.n_long(value);
+                let needed_again = repeated || self.uses[arg.0 as usize].len() > 1;
+                if self.plan.definition[arg.0 as usize].is_none() || needed_again && !self.is_cheap(arg, repeated) {
+                    again.arrays.insert(arg);
+                } else {
+                    let operand = &self.again[arg.0 as usize];
+                    again.cost = again.cost.saturating_add(operand.cost);
+                    again.arrays.extend(&operand.arrays);
+                }
+            }
+            self.again[value.0 as usize] = again;
         }
-        let Some(stmt) = self.plan.definition[value.0 as usize] else {
-            arrays.insert(value);
-            return 0;
-        };
-        let own = match &stmt.op {
-            Op::Elementwise(op) => elementwise_cost(*op),
-            Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. }) => 0,
-            Op::Shape(Shape::Reshape { .. }) if self.is_reshape(value) => 0,
-            Op::Index(Index::PutAlong { .. }) => 2,
-            Op::Einsum(einsum) if einsum.lhs.iter().chain(&einsum.rhs).all(|l| einsum.out.contains(l)) => 1,
+    }
+
+    /// Operations on each element that a statement adds to those of its operands; none if it always gives an array in memory.
+    fn own_cost(&self, stmt: &Stmt, value: ValueId) -> Option<u32> {
+        match &stmt.op {
+            Op::Elementwise(op) => Some(elementwise_cost(*op)),
+            Op::Shape(Shape::Broadcast { .. } | Shape::Permute { .. } | Shape::Iota { .. }) => Some(0),
+            Op::Shape(Shape::Reshape { .. }) if self.is_reshape(value) => Some(0),
+            Op::Index(Index::PutAlong { .. }) => Some(2),
+            Op::Einsum(einsum) if einsum.lhs.iter().chain(&einsum.rhs).all(|l| einsum.out.contains(l)) => Some(1),
             Op::Einsum(_)
             | Op::Const(..)
             | Op::Shape(
@@ -396,12 +437,8 @@ impl<'f> Planner<'f> {
             )
             | Op::Linalg(_)
             | Op::Call(_)
-            | Op::Control(_) => {
-                arrays.insert(value);
-                return 0;
-            }
-        };
-        own + stmt.args.iter().map(|&a| self.cost(a, arrays)).sum::<u32>()
+            | Op::Control(_) => None,
+        }
     }
 
     fn is_view(&self, value: ValueId) -> bool {
