@@ -1,5 +1,7 @@
 //! The core of the example `few_shot` at small sizes, on characters made up here.
 
+#[path = "../examples/common/mod.rs"]
+mod common;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/few_shot/episodes.rs"]
 mod episodes;
@@ -14,7 +16,8 @@ use std::path::PathBuf;
 
 use bilevel::meta::{Maml, MetaAlgorithm, MetaSgd, Task, adapt, meta_gradient};
 use bilevel::prelude::*;
-use episodes::{Episode, HeldOut, Omniglot, PIXELS, Random, SIDE, Sizes};
+use common::random::Random;
+use episodes::{Episode, HeldOut, Omniglot, PIXELS, SIDE, Sizes};
 use networks::{Network, convolutions, dense};
 use training::{Algorithms, Data, Decay, Plan};
 
@@ -56,7 +59,7 @@ fn data(name: &str) -> Data {
     let folder = folder(name);
     let omniglot = Omniglot::read(&folder).unwrap();
     std::fs::remove_dir_all(folder).unwrap();
-    let [known, held_out] = omniglot.classes(HeldOut::Alphabets, true, &mut Random::stream(0, 0));
+    let [known, held_out] = omniglot.classes(HeldOut::Alphabets, true, &mut Random::new(0, "characters"));
     Data { omniglot, known, held_out }
 }
 
@@ -67,7 +70,7 @@ fn images_are_read_and_turned() {
     let Data { omniglot, known, held_out } = data("read");
     assert_eq!((known.len(), held_out.len()), (4 * CHARACTERS[0], CHARACTERS[1]));
     // All images of a task are images of the data, each turned like the others of its class, and none is in it twice.
-    let episodes = SMALL.draw_many(20, &omniglot, &known, 3, 4);
+    let episodes = SMALL.draw_many(20, &omniglot, &known, Random::new(3, "tasks"));
     let found = |image: &[f32]| -> (usize, usize, usize) {
         let at = |character, drawer, turns: usize, p: usize| {
             // A quarter turn takes the last column to the first row.
@@ -91,9 +94,9 @@ fn images_are_read_and_turned() {
     }
     assert!(all_turns.iter().all(|&n| n > 0), "{all_turns:?}");
     // The same tasks for the same numbers, others for others.
-    let images = |seed, number| SMALL.draw_many(1, &omniglot, &known, seed, number).remove(0).support.images;
-    assert_eq!(images(3, 4), episodes[0].support.images);
-    assert!(images(3, 5) != images(3, 4) && images(4, 4) != images(3, 4));
+    let images = |seed| SMALL.draw_many(1, &omniglot, &known, Random::new(seed, "tasks")).remove(0).support.images;
+    assert_eq!(images(3), episodes[0].support.images);
+    assert!(images(4) != images(3));
 }
 
 /// The example's blocks in double precision, on images small enough for differences.
@@ -157,7 +160,7 @@ fn check<T: Float, P: Task<Float = T>, A: MetaAlgorithm<P>>(
 
 #[test]
 fn meta_gradients_agree_with_differences() {
-    let mut random = Random::stream(5, 0);
+    let mut random = Random::new(5, "start");
     let mut normal = |scale: f64| scale * random.normal();
     let net = exact::Net {
         kernels: (Array4::from_shape_simple_fn((3, 1, 3, 3), || normal(0.5)), Array4::from_shape_simple_fn((4, 3, 3, 3), || normal(0.3))),
@@ -178,8 +181,8 @@ fn meta_gradients_agree_with_differences() {
 #[test]
 fn meta_gradients_of_the_networks_agree_with_differences() {
     let data = data("gradients");
-    let episodes = SMALL.draw_many(3, &data.omniglot, &data.known, 1, 0);
-    let random = &mut Random::stream(5, 0);
+    let episodes = SMALL.draw_many(3, &data.omniglot, &data.known, Random::new(1, "tasks"));
+    let random = &mut Random::new(5, "start");
     let convolutions = convolutions::Net::start(random, 3, 4);
     let tasks: Vec<_> = episodes.iter().map(convolutions::Net::problem).collect();
     let query = |k: usize, net: &convolutions::Net| convolutions::query(net, &episodes[k].query.images, &episodes[k].query.labels);
@@ -207,7 +210,7 @@ fn a_run_learns() {
         test_tasks: 40,
     };
     let run = || {
-        let start = convolutions::Net::start(&mut Random::stream(1, 0), 3, 8);
+        let start = convolutions::Net::start(&mut Random::new(1, "start"), 3, 8);
         let maml = Maml::new(GradientDescent::new(0.4));
         let algorithms = Algorithms { training: maml, test: maml };
         training::run::<convolutions::Net, _, _, _>(&data, &plan, algorithms, Adam::new(0.005), start, |_| {}).unwrap()

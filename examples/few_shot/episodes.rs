@@ -5,6 +5,8 @@ use std::path::Path;
 use bilevel::ndarray::{Array1, Array2};
 use serde::Deserialize;
 
+use crate::common::random::Random;
+
 /// Width and height of an image.
 pub(crate) const SIDE: usize = 28;
 /// Pixels of an image.
@@ -98,9 +100,9 @@ impl Omniglot {
         let (known, new): (Vec<usize>, Vec<usize>) = match held_out {
             HeldOut::Alphabets => (of(Split::Background).collect(), of(Split::Evaluation).collect()),
             HeldOut::Characters => {
-                let mut all: Vec<usize> = of(Split::Background).chain(of(Split::Evaluation)).collect();
-                random.shuffle(&mut all);
-                let new = all.split_off(1200.min(all.len()));
+                let n = of(Split::Background).chain(of(Split::Evaluation)).count();
+                let mut all = random.choose(n, n);
+                let new = all.split_off(n.min(1200));
                 (all, new)
             }
         };
@@ -179,65 +181,8 @@ impl Sizes {
         Episode { support: examples(0..shots), query: examples(shots..shots + queries) }
     }
 
-    /// Tasks that a seed and a number fix, whatever was drawn before.
-    pub(crate) fn draw_many(self, n: usize, omniglot: &Omniglot, classes: &Classes, seed: u64, number: u64) -> Vec<Episode> {
-        let mut random = Random::stream(seed, number);
+    /// Several tasks.
+    pub(crate) fn draw_many(self, n: usize, omniglot: &Omniglot, classes: &Classes, mut random: Random) -> Vec<Episode> {
         (0..n).map(|_| self.draw(omniglot, classes, &mut random)).collect()
-    }
-}
-
-/// Random numbers that a seed fixes: the generator SplitMix64.
-pub(crate) struct Random {
-    state: u64,
-}
-
-impl Random {
-    /// A stream of its own for each pair of a seed and a number.
-    pub(crate) fn stream(seed: u64, number: u64) -> Self {
-        let mut first = Random { state: seed };
-        let mut own = Random { state: first.bits() ^ number.wrapping_mul(0xd134_2543_de82_ef95) };
-        own.bits();
-        own
-    }
-
-    fn bits(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// In `0..limit`.
-    fn below(&mut self, limit: usize) -> usize {
-        ((u128::from(self.bits()) * limit as u128) >> 64) as usize
-    }
-
-    /// In the open interval from zero to one.
-    fn unit(&mut self) -> f64 {
-        ((self.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-    }
-
-    /// Normally distributed, by the method of Box and Muller.
-    pub(crate) fn normal(&mut self) -> f64 {
-        (-2.0 * self.unit().ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
-    }
-
-    fn shuffle(&mut self, items: &mut [usize]) {
-        for k in (1..items.len()).rev() {
-            items.swap(k, self.below(k + 1));
-        }
-    }
-
-    /// `n` different numbers below `limit` in random order.
-    fn choose(&mut self, n: usize, limit: usize) -> Vec<usize> {
-        let mut chosen: Vec<usize> = Vec::with_capacity(n);
-        while chosen.len() < n {
-            let candidate = self.below(limit);
-            if !chosen.contains(&candidate) {
-                chosen.push(candidate);
-            }
-        }
-        chosen
     }
 }

@@ -5,9 +5,11 @@
 //!
 //! Networks normalise by the statistics of the batch, in tests too, so that the queries of a task know of each other: accuracies are transductive.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod episodes;
 mod networks;
-mod plot;
+mod picture;
 mod training;
 
 use std::path::PathBuf;
@@ -17,9 +19,11 @@ use bilevel::meta::{Anil, IMaml, Maml, MetaAlgorithm, MetaSgd, Reptile};
 use bilevel::prelude::*;
 use bilevel::solve::OuterOptimizer;
 use clap::Parser;
-use episodes::{HeldOut, Omniglot, Random, Sizes};
+use common::arguments::{self, Common, at_least_one, positive};
+use common::random::Random;
+use episodes::{HeldOut, Omniglot, Sizes};
 use networks::{Network, convolutions, dense};
-use training::{Algorithms, Data, Decay, Outcome, Plan, streams};
+use training::{Algorithms, Data, Decay, Outcome, Plan};
 
 /// Tasks a second of the reference run in JAX on two cores.
 const REFERENCE_TASKS_PER_SECOND: f64 = 28.0;
@@ -61,22 +65,22 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = Net::Conv)]
     network: Net,
     /// Kernels of a block
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     filters: usize,
     /// Classes of a task
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     ways: usize,
     /// Images of each class to learn from
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     shots: usize,
     /// The same in training [default: shots; for Reptile, which learns from these alone, 10]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     training_shots: Option<usize>,
     /// Images of each class that are asked about in training
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     queries: usize,
     /// The same in tests
-    #[arg(long, value_name = "N", default_value_t = 15, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = at_least_one)]
     test_queries: usize,
     /// Which characters are held out
     #[arg(long, value_enum, default_value_t = HeldOut::Alphabets)]
@@ -85,10 +89,10 @@ struct Arguments {
     #[arg(long)]
     upright: bool,
     /// Tasks of an outer step
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
     tasks: usize,
     /// Outer steps
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one)]
     steps: usize,
     /// End training after so many minutes if that comes first; the decay then follows the clock, and results depend on it
     #[arg(long, value_name = "X", value_parser = positive)]
@@ -103,73 +107,39 @@ struct Arguments {
     #[arg(long, value_name = "X", value_parser = positive)]
     inner_rate: Option<f64>,
     /// Inner steps [default: 1; for Reptile 5; for iMAML 16]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     inner_steps: Option<usize>,
     /// Inner steps in tests [default: as in training; for Reptile 50]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     test_steps: Option<usize>,
     /// The proximal weight of iMAML
     #[arg(long, value_name = "X", default_value_t = 2.0, value_parser = positive)]
     rho: f64,
     /// Iterations of conjugate gradients of iMAML
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     iterations: usize,
     /// Held-out tasks of the test
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = at_least_one)]
     test_tasks: usize,
     /// Outer steps between two reports
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = at_least_one)]
     report_every: usize,
     /// Held-out tasks of a report
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
     report_tasks: usize,
-    /// Seed of the start and of all tasks
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-    /// Where the picture goes
-    #[arg(long, value_name = "FILE", default_value = "few_shot.svg")]
-    svg: PathBuf,
-    /// Print one JSON line last
-    #[arg(long)]
-    json: bool,
-}
-
-/// A finite number above zero.
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
-        Ok(_) => Err("it must be a finite number above zero".into()),
-        Err(e) => Err(e.to_string()),
-    }
-}
-
-/// A number from one on.
-fn count(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(0) => Err("it must be at least 1".into()),
-        Ok(n) => Ok(n),
-        Err(e) => Err(e.to_string()),
-    }
+    #[command(flatten)]
+    common: Common,
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    arguments::exit_code(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let folder = arguments.data.clone().or_else(|| std::env::var_os("BILEVEL_DATA").map(PathBuf::from));
     let folder = folder.ok_or("say with `--data DIR` or BILEVEL_DATA where omniglot28.bin is; see examples/few_shot/README.md")?;
-    if let Some(parent) = arguments.svg.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
-        return Err(format!("there is no folder `{}` for the picture", parent.display()).into());
-    }
     let omniglot = Omniglot::read(&folder)?;
-    let mut random = Random::stream(arguments.seed, streams::SPLIT);
+    let mut random = Random::new(arguments.common.seed, "held-out characters");
     let [known, held_out] = omniglot.classes(arguments.held_out, !arguments.upright, &mut random);
     let data = Data { omniglot, known, held_out };
     let plan = arguments.plan();
@@ -203,15 +173,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         100.0 * outcome.accuracy.mean,
         100.0 * outcome.accuracy.half_interval
     );
-    plot::draw(&arguments.svg, &outcome.reports).map_err(|e| format!("cannot draw to `{}`: {e}", arguments.svg.display()))?;
-    println!("picture: {}", arguments.svg.display());
-    if arguments.json {
+    picture::draw(&arguments.common.svg, &outcome.reports)?;
+    if arguments.common.json {
         let line = serde_json::json!({
             "method": format!("{:?}", arguments.method),
             "network": format!("{:?}", arguments.network),
             "ways": arguments.ways,
             "shots": arguments.shots,
-            "seed": arguments.seed,
+            "seed": arguments.common.seed,
             "steps": outcome.steps,
             "tasks": n_tasks,
             "seconds": outcome.seconds,
@@ -234,7 +203,7 @@ impl Arguments {
             Method::Maml | Method::FirstOrder | Method::MetaSgd | Method::Anil | Method::Imaml => self.shots,
         };
         Plan {
-            seed: self.seed,
+            seed: self.common.seed,
             training: sizes(self.training_shots.unwrap_or(training_shots), self.queries),
             test: sizes(self.shots, self.test_queries),
             tasks: self.tasks,
@@ -249,7 +218,7 @@ impl Arguments {
 
     /// The run with the method that was asked for.
     fn learn<N: Network>(&self, data: &Data, plan: &Plan) -> Result<Outcome, bilevel::Error> {
-        let start = N::start(&mut Random::stream(self.seed, streams::START), self.ways, self.filters);
+        let start = N::start(&mut Random::new(self.common.seed, "start"), self.ways, self.filters);
         let adam = Adam::new(self.rate.unwrap_or(0.002));
         // The inner rate and the numbers of steps in training and in tests.
         let settings = |rate, training, test| {

@@ -3,7 +3,8 @@
 use bilevel::meta::Task;
 use bilevel::prelude::*;
 
-use crate::episodes::{Episode, PIXELS, Random, SIDE};
+use crate::common::random::Random;
+use crate::episodes::{Episode, PIXELS, SIDE};
 
 /// Four blocks of convolution (3 × 3, stride 2), normalisation by the statistics of the batch and `relu`, then a linear layer.
 #[allow(unreachable_pub, reason = "the struct is public as `Problem` is")]

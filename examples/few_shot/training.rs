@@ -7,16 +7,9 @@ use bilevel::prelude::*;
 use bilevel::solve::OuterOptimizer;
 use rayon::prelude::*;
 
+use crate::common::random::Random;
 use crate::episodes::{Classes, Episode, Omniglot, Sizes};
 use crate::networks::Network;
-
-/// Numbers of streams of random numbers: training steps count from zero, the others are far from them.
-pub(crate) mod streams {
-    pub(crate) const START: u64 = 1 << 60;
-    pub(crate) const SPLIT: u64 = 2 << 60;
-    pub(crate) const PROGRESS: u64 = 3 << 60;
-    pub(crate) const TEST: u64 = 4 << 60;
-}
 
 /// Tasks that are adapted to together in tests.
 const TESTED_TOGETHER: usize = 50;
@@ -126,7 +119,7 @@ where
     L: Params<Float = f32> + Sync,
 {
     let mut learner = MetaLearner::new(algorithms.training, optimizer, start)?;
-    let progress = plan.test.draw_many(plan.report_tasks, &data.omniglot, &data.held_out, plan.seed, streams::PROGRESS);
+    let progress = plan.test.draw_many(plan.report_tasks, &data.omniglot, &data.held_out, Random::new(plan.seed, "tasks of reports"));
     let began = Instant::now();
     let (mut reports, mut training_seconds) = (Vec::new(), 0.0);
     let (mut losses, mut n_losses) = (0.0, 0);
@@ -146,7 +139,8 @@ where
             break;
         }
         let step_began = Instant::now();
-        let episodes = plan.training.draw_many(plan.tasks, &data.omniglot, &data.known, plan.seed, step as u64);
+        let episodes =
+            plan.training.draw_many(plan.tasks, &data.omniglot, &data.known, Random::new(plan.seed, &format!("tasks of step {step}")));
         let problems: Vec<N::Problem<'_>> = episodes.iter().map(N::problem).collect();
         learner.scale_steps(plan.decay.factor(done));
         losses += f64::from(learner.step(&problems)?);
@@ -155,7 +149,7 @@ where
         training_seconds += step_began.elapsed().as_secs_f64();
     }
     let seconds = began.elapsed().as_secs_f64();
-    let episodes = plan.test.draw_many(plan.test_tasks, &data.omniglot, &data.held_out, plan.seed, streams::TEST);
+    let episodes = plan.test.draw_many(plan.test_tasks, &data.omniglot, &data.held_out, Random::new(plan.seed, "tasks of the test"));
     let accuracy = test::<N, A, L>(&algorithms.test, learner.learned(), &episodes)?;
     Ok(Outcome { reports, steps: step, training_seconds, seconds, accuracy })
 }
