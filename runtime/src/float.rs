@@ -19,7 +19,7 @@ use ndarray::NdFloat;
 /// Rust takes no literal for an `F`: constants are written [`F::from_f64(0.5)`](Float::from_f64). The functions of one number (`exp`, `sqrt`, `abs`,
 /// `is_finite`, …) and `F::zero()`, `F::one()`, `F::infinity()`, `F::from(n).unwrap()` come from `num_traits::Float`, on which
 /// [`NdFloat`] stands, and so do all operators. The trait is sealed, since the kernels exist for these two types only.
-pub trait Float: NdFloat + Default + Sum + sealed::Sealed {
+pub trait Float: NdFloat + Default + Sum + sealed::Sealed + 'static {
     /// The distance from one to the next larger number.
     const EPSILON: Self;
 

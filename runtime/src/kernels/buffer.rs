@@ -9,37 +9,44 @@ use crate::Float;
 
 /// Memory for the elements of one array, kept from call to call so that only the first allocates. Large memory comes from what the thread has kept, and goes there.
 #[derive(Clone, Debug)]
-pub struct Buffer<T: 'static>(Vec<T>);
+pub struct Buffer<T> {
+    memory: Vec<T>,
+    /// Where the memory goes in the end; known as soon as there is some. (A bound on the type in its place would be one on generated structs.)
+    keep: Option<fn(Vec<T>)>,
+}
 
 impl<T> Default for Buffer<T> {
     fn default() -> Self {
-        Buffer(Vec::new())
+        Buffer { memory: Vec::new(), keep: None }
     }
 }
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        store::keep(std::mem::take(&mut self.0));
+        if let Some(keep) = self.keep {
+            keep(std::mem::take(&mut self.memory));
+        }
     }
 }
 
-impl<T: Copy + Default> Buffer<T> {
+impl<T: Copy + Default + 'static> Buffer<T> {
     /// The memory with the given length. What is in it is left from before; the caller overwrites all of it.
     #[inline]
     pub fn fit(&mut self, len: usize) -> &mut [T] {
-        if self.0.len() != len {
+        if self.memory.len() != len {
             self.change(len);
         }
-        &mut self.0
+        &mut self.memory
     }
 
     #[cold]
     fn change(&mut self, len: usize) {
+        self.keep = Some(store::keep);
         match store::take(len) {
-            Some(memory) => store::keep(std::mem::replace(&mut self.0, memory)),
+            Some(memory) => store::keep(std::mem::replace(&mut self.memory, memory)),
             None => {
-                self.0.clear();
-                self.0.resize(len, T::default());
+                self.memory.clear();
+                self.memory.resize(len, T::default());
             }
         }
     }
@@ -47,13 +54,13 @@ impl<T: Copy + Default> Buffer<T> {
     /// The elements.
     #[inline]
     pub fn all(&self) -> &[T] {
-        &self.0
+        &self.memory
     }
 
     /// The bytes of the memory that it has.
     #[inline]
     pub fn n_bytes(&self) -> usize {
-        self.0.capacity() * size_of::<T>()
+        self.memory.capacity() * size_of::<T>()
     }
 
     /// The elements as an array.
@@ -61,7 +68,7 @@ impl<T: Copy + Default> Buffer<T> {
     /// # Panics
     /// If their number is not that of the shape.
     pub fn into_array<Sh: IntoDimension>(mut self, shape: Sh) -> Array<T, Sh::Dim> {
-        match Array::from_shape_vec(shape.into_dimension(), std::mem::take(&mut self.0)) {
+        match Array::from_shape_vec(shape.into_dimension(), std::mem::take(&mut self.memory)) {
             Ok(array) => array,
             Err(error) => panic!("a buffer holds all elements of its array: {error}"),
         }
@@ -73,14 +80,14 @@ impl<T> std::ops::Deref for Buffer<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        &self.0
+        &self.memory
     }
 }
 
 impl<T> std::ops::DerefMut for Buffer<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.0
+        &mut self.memory
     }
 }
 
@@ -104,8 +111,8 @@ pub fn view_elements<T: Copy, D: Dimension>(view: ArrayView<'_, T, D>) -> Cow<'_
 ///
 /// # Panics
 /// If their number is not that of the shape.
-pub fn to_array<T: Copy + Default, Sh: IntoDimension>(elements: &[T], shape: Sh) -> Array<T, Sh::Dim> {
-    Buffer(elements.to_vec()).into_array(shape)
+pub fn to_array<T: Copy + Default + 'static, Sh: IntoDimension>(elements: &[T], shape: Sh) -> Array<T, Sh::Dim> {
+    Buffer { memory: elements.to_vec(), keep: None }.into_array(shape)
 }
 
 /// The elements as a fixed array, or one of such arrays.
