@@ -146,37 +146,51 @@ pub(super) fn count(axes: &[Axis]) -> usize {
 }
 
 /// All positions of some axes in order: where they are in the left operand, in the right one and in the result.
+///
+/// Most steps are along the innermost axis, and are made in registers; the counts of the others are the caller's, so that they stand apart from what is.
 pub(super) struct Walk<'a> {
-    axes: &'a [Axis],
-    at: [usize; MAX_AXES],
+    outer: &'a [Axis],
+    inner: Axis,
+    /// Positions left along the innermost axis, the present one included.
+    left: usize,
+    at: &'a mut [usize; MAX_AXES],
     place: [usize; 3],
 }
 
 impl<'a> Walk<'a> {
     /// From the first position on, which is at `place`.
-    pub(super) fn new(axes: &'a [Axis], place: [usize; 3]) -> Self {
-        Walk { axes, at: [0; MAX_AXES], place }
+    #[inline(always)]
+    pub(super) fn new(axes: &'a [Axis], place: [usize; 3], at: &'a mut [usize; MAX_AXES]) -> Self {
+        let (inner, outer) = match axes.split_last() {
+            Some((&inner, outer)) => (inner, outer),
+            None => (Axis { len: 1, steps: [0; 3] }, axes),
+        };
+        at[..outer.len()].fill(0);
+        Walk { outer, inner, left: inner.len, at, place }
     }
 
     /// The present position; goes to the next one, and behind the last to the first.
     #[inline(always)]
     pub(super) fn next(&mut self) -> [usize; 3] {
         let place = self.place;
-        for (axis, at) in self.axes.iter().zip(&mut self.at).rev() {
-            *at += 1;
-            for (place, step) in self.place.iter_mut().zip(axis.steps) {
-                *place += step;
-            }
-            if *at < axis.len {
-                break;
-            }
-            *at = 0;
-            for (place, step) in self.place.iter_mut().zip(axis.steps) {
-                *place -= axis.len * step;
-            }
+        let steps = self.inner.steps;
+        if self.left > 1 {
+            self.left -= 1;
+            self.place = [place[0] + steps[0], place[1] + steps[1], place[2] + steps[2]];
+        } else {
+            self.left = self.inner.len;
+            let back = self.inner.len - 1;
+            let start = [place[0] - back * steps[0], place[1] - back * steps[1], place[2] - back * steps[2]];
+            self.place = next_outer(self.outer, self.at, start);
         }
         place
     }
+}
+
+/// The next position along axes, from the present one at `place`.
+fn next_outer(axes: &[Axis], at: &mut [usize; MAX_AXES], mut place: [usize; 3]) -> [usize; 3] {
+    step(&mut at[..axes.len()], axes, &mut place);
+    place
 }
 
 /// The product of operands that have elements, added to `out` if `adds`.

@@ -55,7 +55,7 @@ mod x86_64 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
     use std::mem::MaybeUninit;
 
-    use super::super::contract::{Walk, count};
+    use super::super::contract::{MAX_AXES, Walk, count};
     use super::super::vector::Vector;
     use super::{Contraction, Tiles, Variant};
 
@@ -128,17 +128,18 @@ mod x86_64 {
         let width = if n_rows <= V::LANES { V::LANES } else { 2 * V::LANES };
         let mut panel =
             Panel { elements: [MaybeUninit::uninit(); MAX_TERMS * MAX_ROWS], terms: [[0; 2]; MAX_TERMS], rows: [[0; 2]; MAX_ROWS] };
-        let mut stack = Walk::new(product.both, [0; 3]);
+        let (mut at_stack, mut at_rows, mut at_terms, mut at_columns) = ([0; MAX_AXES], [0; MAX_AXES], [0; MAX_AXES], [0; MAX_AXES]);
+        let mut stack = Walk::new(product.both, [0; 3], &mut at_stack);
         for _ in 0..count(product.both) {
             let start = stack.next();
-            let mut rows = Walk::new(row_axes, start);
+            let mut rows = Walk::new(row_axes, start, &mut at_rows);
             for first_row in (0..n_rows).step_by(width) {
                 let n_lanes = width.min(n_rows - first_row);
                 for row in &mut panel.rows[..n_lanes] {
                     let place = rows.next();
                     *row = [place[side], place[2]];
                 }
-                let mut terms = Walk::new(product.sums, [0; 3]);
+                let mut terms = Walk::new(product.sums, [0; 3], &mut at_terms);
                 for first_term in (0..n_terms).step_by(part) {
                     let n = part.min(n_terms - first_term);
                     for term in &mut panel.terms[..n] {
@@ -148,7 +149,7 @@ mod x86_64 {
                     // SAFETY: the rows and terms are elements of the packed operand.
                     unsafe { panel.pack(product.operands[side], n, n_lanes, width) };
                     let adds = product.adds || first_term > 0;
-                    let mut columns = Walk::new(column_axes, [start[0], start[1], 0]);
+                    let mut columns = Walk::new(column_axes, [start[0], start[1], 0], &mut at_columns);
                     let mut next = 0;
                     while next < n_columns {
                         let n_here = C.min(n_columns - next);
