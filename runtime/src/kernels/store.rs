@@ -77,7 +77,8 @@ mod tests {
         keep(memory);
         assert!(take::<f32>(len - 1).is_none());
         assert!(take::<u32>(len).is_none());
-        assert_eq!(take::<f32>(len).unwrap().as_ptr(), place);
+        let again = take::<f32>(len).unwrap();
+        assert_eq!(again.as_ptr(), place);
         assert!(take::<f32>(len).is_none());
         // Small memory is kept in builds for debugging only, and none is nothing to keep.
         keep(vec![1.0_f32; 10]);
