@@ -1,6 +1,5 @@
 //! The problem, the ways to its hypergradient, and how a result is judged.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use bilevel::methods;
@@ -157,30 +156,30 @@ pub(crate) struct Settings {
     /// The norm of the inner gradient at which implicit methods begin.
     pub(crate) inner_tolerance: f64,
     pub(crate) seed: u64,
+    /// Whether to show how far it has come.
+    pub(crate) progress: bool,
 }
 
 /// Learns the weights of the examples, from one half for all.
-pub(crate) fn clean(data: &Data, method: Method, settings: Settings, progress: impl FnMut(f64)) -> Result<Cleaned, bilevel::Error> {
+pub(crate) fn clean(data: &Data, method: Method, settings: Settings) -> Result<Cleaned, bilevel::Error> {
     let problem = data.problem();
     let lbfgs = Lbfgs::default().tolerance(settings.inner_tolerance);
     let momentum = Momentum::new(0.05, 0.9);
     match method {
-        Method::Cg => run(problem.solver(Implicit::cg().tolerance(0.01).error_bound(false)).inner(lbfgs), data, settings, progress),
-        Method::Neumann => run(problem.solver(Implicit::neumann().terms(20).error_bound(false)).inner(lbfgs), data, settings, progress),
-        Method::OneStep => run(problem.solver(Implicit::one_step().error_bound(false)).inner(lbfgs), data, settings, progress),
+        Method::Cg => run(problem.solver(Implicit::cg().tolerance(0.01).error_bound(false)).inner(lbfgs), data, settings),
+        Method::Neumann => run(problem.solver(Implicit::neumann().terms(20).error_bound(false)).inner(lbfgs), data, settings),
+        Method::OneStep => run(problem.solver(Implicit::one_step().error_bound(false)).inner(lbfgs), data, settings),
         Method::Nystrom => {
             let nystrom = Implicit::nystrom().rank(20).rho(0.01).seed(settings.seed).error_bound(false);
-            run(problem.solver(nystrom).inner(lbfgs), data, settings, progress)
+            run(problem.solver(nystrom).inner(lbfgs), data, settings)
         }
-        Method::Reverse => {
-            run(problem.solver(Unrolled::reverse().steps(N_STEPS)).inner(momentum).start(Start::Cold), data, settings, progress)
-        }
-        Method::Mixed => run(problem.solver(Unrolled::mixed().steps(N_STEPS)).inner(momentum).start(Start::Cold), data, settings, progress),
+        Method::Reverse => run(problem.solver(Unrolled::reverse().steps(N_STEPS)).inner(momentum).start(Start::Cold), data, settings),
+        Method::Mixed => run(problem.solver(Unrolled::mixed().steps(N_STEPS)).inner(momentum).start(Start::Cold), data, settings),
         Method::Truncated => {
             let truncated = Unrolled::truncated().steps(N_STEPS).last(20);
-            run(problem.solver(truncated).inner(momentum).start(Start::Cold), data, settings, progress)
+            run(problem.solver(truncated).inner(momentum).start(Start::Cold), data, settings)
         }
-        Method::Evograd => run(problem.solver(EvoGrad::default().copies(8).seed(settings.seed)).inner(lbfgs), data, settings, progress),
+        Method::Evograd => run(problem.solver(EvoGrad::default().copies(8).seed(settings.seed)).inner(lbfgs), data, settings),
     }
 }
 
@@ -188,15 +187,15 @@ fn run<'a, M: methods::Method<hyper_cleaning::Problem<'a>, I>, I>(
     solver: Solver<'_, hyper_cleaning::Problem<'a>, M, I>,
     data: &Data,
     settings: Settings,
-    mut progress: impl FnMut(f64),
 ) -> Result<Cleaned, bilevel::Error> {
     let (x, y) = &data.train;
     let began = Instant::now();
-    let mut solver = solver.on_step(|step| {
-        progress(f64::from(step.entry.value));
-        ControlFlow::Continue(())
-    });
-    let tuned = solver.minimize(&Array1::zeros(y.len()), &Array2::zeros((x.ncols(), 10)), Adam::new(settings.rate), settings.n_steps)?;
+    let tuned = solver.progress(settings.progress).minimize(
+        &Array1::zeros(y.len()),
+        &Array2::zeros((x.ncols(), 10)),
+        Adam::new(settings.rate),
+        settings.n_steps,
+    )?;
     Ok(Cleaned {
         losses: tuned.trace.iter().map(|step| step.value).chain([tuned.value]).map(f64::from).collect(),
         n_gradients: tuned.trace.iter().map(|step| step.report.n_gradients).sum(),

@@ -37,7 +37,7 @@ struct Arguments {
     #[arg(long, value_name = "X", default_value_t = 0.1, value_parser = positive)]
     rate: f64,
     /// The inner problem is solved until its gradient's norm is below this
-    #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = 0.01, value_parser = positive)]
     inner_tolerance: f64,
     /// Examples of a smaller weight count as having a wrong label
     #[arg(long, value_name = "X", default_value_t = 0.5, value_parser = positive)]
@@ -67,15 +67,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!();
     println!("method       test accuracy  of the gap     F1   gradients  products  seconds");
 
+    let settings = Settings { n_steps: steps, rate, inner_tolerance, seed: common.seed, progress: !common.json };
     let mut results = vec![];
     let mut rows = vec![];
     for &method in &arguments.method {
-        let bar = common.progress(steps, "validation loss");
-        let cleaned = clean(&data, method, Settings { n_steps: steps, rate, inner_tolerance, seed: common.seed }, |loss| {
-            bar.inc(1);
-            bar.set_message(format!("{loss:.5}"));
-        })?;
-        bar.finish_and_clear();
+        let cleaned = clean(&data, method, settings)?;
         let accuracy = data.test_accuracy(&cleaned.trust)?;
         let (recovered, f1) = ((accuracy - baseline) / (oracle - baseline), data.f1(&cleaned.trust, threshold));
         let name = method.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());

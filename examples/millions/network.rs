@@ -1,6 +1,5 @@
 //! The problem: a network of a million weights, each with a penalty of its own.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use bilevel::prelude::*;
@@ -112,18 +111,13 @@ impl Settings {
         neumann.step(self.inner_rate).damping(self.damping).error_bound(false)
     }
 
-    /// Trains by so many steps of gradient descent; gives the seconds of a step as well.
-    pub(crate) fn train<'p>(
-        &self,
-        problem: &'p Problem<'p>,
-        log_l2: &Network,
-        start: &Network,
-        n_steps: usize,
-    ) -> Result<(Network, f64), bilevel::Error> {
-        let mut solver = problem.solver(self.implicit(Method::OneStep)).inner(self.training().max_iterations(n_steps));
+    /// How many seconds a step of training takes, evaluation of the gradient and update of the weights.
+    pub(crate) fn seconds_of_step(&self, problem: &Problem<'_>, log_l2: &Network, net: &Network) -> Result<f64, bilevel::Error> {
+        let mut solver = problem.solver(self.implicit(Method::OneStep)).inner(self.training().max_iterations(20));
+        solver.solve_inner(log_l2, net)?;
         let began = Instant::now();
-        let solved = solver.solve_inner(log_l2, start)?;
-        Ok((solved.inner, began.elapsed().as_secs_f64() / solved.outcome.n_evaluations as f64))
+        let n_evaluations = solver.solve_inner(log_l2, net)?.outcome.n_evaluations;
+        Ok(began.elapsed().as_secs_f64() / n_evaluations as f64)
     }
 
     /// Learns the penalties, the training going on from step to step.
@@ -132,15 +126,16 @@ impl Settings {
         problem: &'p Problem<'p>,
         method: Method,
         (log_l2, start): (&Network, &Network),
-        mut progress: impl FnMut(f64) + 'p,
+        progress: bool,
     ) -> Result<TunedOf<Problem<'p>>, bilevel::Error> {
         let solver = problem.solver(self.implicit(method)).inner(self.training()).start(Start::WarmPartial(self.n_inner));
-        let mut solver = solver.on_step(move |step| {
-            progress(f64::from(step.entry.value));
-            ControlFlow::Continue(())
-        });
-        solver.minimize(log_l2, start, Adam::new(self.rate), self.n_steps)
+        solver.progress(progress).minimize(log_l2, start, Adam::new(self.rate), self.n_steps)
     }
+}
+
+/// A network that is trained from `start` by so many iterations of L-BFGS.
+pub(crate) fn trained(problem: &Problem<'_>, log_l2: &Network, start: &Network, n_iterations: usize) -> Result<Network, bilevel::Error> {
+    Ok(problem.solver(Implicit::one_step()).inner(Lbfgs::default().max_iterations(n_iterations)).solve_inner(log_l2, start)?.inner)
 }
 
 /// The share of images that a network tells right.

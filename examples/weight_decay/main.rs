@@ -8,7 +8,6 @@
 mod common;
 mod plot;
 
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -95,15 +94,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!("hypergradient against differences along {} random directions: {:.1e}", check.directions.len(), check.max_relative_error);
 
     // The tuning itself.
-    let bar = arguments.common.progress(arguments.steps, "validation loss");
-    let mut solver = solver.on_step(|step| {
-        bar.inc(1);
-        bar.set_message(format!("{:.5}", step.entry.value));
-        ControlFlow::Continue(())
-    });
+    let mut solver = solver.progress(!arguments.common.json);
     let tuned = solver.minimize(&start, &w_before, Adam::new(arguments.rate), arguments.steps)?;
-    drop(solver);
-    bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
 
     let n_products: usize = tuned.trace.iter().map(|step| step.report.n_products).sum();
