@@ -29,7 +29,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME", value_enum, default_value = "mixed")]
     method: Method,
     /// Outer steps
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = at_least_one)]
     steps: usize,
     /// Step size of Adam on the pixels
     #[arg(long, value_name = "X", default_value_t = 0.02, value_parser = positive)]
