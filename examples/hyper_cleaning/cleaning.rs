@@ -170,6 +170,8 @@ pub(crate) fn clean(data: &Data, method: Method, settings: Settings) -> Result<C
         Method::Neumann => run(problem.solver(Implicit::neumann().terms(20).error_bound(false)).inner(lbfgs), data, settings),
         Method::OneStep => run(problem.solver(Implicit::one_step().error_bound(false)).inner(lbfgs), data, settings),
         Method::Nystrom => {
+            // How far the inner problem has to be solved is measured by the curvature that is seen, of which some columns show less than products.
+            let lbfgs = Lbfgs::default().tolerance(settings.inner_tolerance.min(1e-3));
             let nystrom = Implicit::nystrom().rank(20).rho(0.01).seed(settings.seed).error_bound(false);
             run(problem.solver(nystrom).inner(lbfgs), data, settings)
         }

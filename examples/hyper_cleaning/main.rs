@@ -71,10 +71,17 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let mut results = vec![];
     let mut rows = vec![];
     for &method in &arguments.method {
-        let cleaned = clean(&data, method, settings)?;
+        let name = method.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        let cleaned = match clean(&data, method, settings) {
+            Ok(cleaned) => cleaned,
+            Err(error) => {
+                println!("{name:<12} {error}");
+                rows.push(json!({ "method": name, "error": error.to_string() }));
+                continue;
+            }
+        };
         let accuracy = data.test_accuracy(&cleaned.trust)?;
         let (recovered, f1) = ((accuracy - baseline) / (oracle - baseline), data.f1(&cleaned.trust, threshold));
-        let name = method.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         println!(
             "{name:<12} {:>11.2} %  {:>8.1} %  {f1:.3}  {:>9}  {:>8}  {:>7.2}",
             100.0 * accuracy,

@@ -28,7 +28,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME", value_enum, default_value = "mixed")]
     method: Method,
     /// Outer steps
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = at_least_one)]
     steps: usize,
     /// Step size of Adam
     #[arg(long, value_name = "X", default_value_t = 0.05, value_parser = positive)]

@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = at_least_one)]
     images: usize,
     /// Outer steps
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
     steps: usize,
     /// Steps of training in each outer step
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
