@@ -30,24 +30,15 @@ pub mod schedule {
 
     /// Training loss, with a penalty on every weight.
     #[inner(minimize = net)]
-    pub fn train(
-        net: &Network,
-        log_l2: &Network,
-        log_rate: &Array1<f64>,
-        momentum: &Array1<f64>,
-        x: &Array2<f64>,
-        y: &Array1<usize>,
-    ) -> f64 {
+    pub fn train(net: &Network, log_l2: &Network, x: &Array2<f64>, y: &Array1<usize>) -> f64 {
         let hidden = (log_l2.hidden.exp() * &net.hidden * &net.hidden).sum()
             + (log_l2.hidden_bias.exp() * &net.hidden_bias * &net.hidden_bias).sum();
         let out = (log_l2.out.exp() * &net.out * &net.out).sum() + (log_l2.out_bias.exp() * &net.out_bias * &net.out_bias).sum();
-        // Only the optimiser reads the rates and the momentum, but an outer variable has to stand in the inner loss.
-        let read_by_the_optimizer = 0.0 * (log_rate.sum() + momentum.sum());
-        cross_entropy(&logits(net, x), y) + 0.5 * (hidden + out) + read_by_the_optimizer
+        cross_entropy(&logits(net, x), y) + 0.5 * (hidden + out)
     }
 
-    /// Validation loss.
-    #[outer(minimize(log_l2, log_rate, momentum))]
+    /// Validation loss. The rates and the momentum are the optimiser's alone.
+    #[outer(minimize = log_l2, optimizer(log_rate: Array1<f64>, momentum: Array1<f64>))]
     pub fn validate(net: &Network, x_val: &Array2<f64>, y_val: &Array1<usize>) -> f64 {
         cross_entropy(&logits(net, x_val), y_val)
     }
