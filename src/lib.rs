@@ -86,7 +86,7 @@ pub mod prelude {
     pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, masked_attention, max_pool2d, one_hot};
     pub use bilevel_runtime::linear::Preconditioner;
     pub use bilevel_runtime::methods::{
-        Checkpoints, Differences, EvoGrad, FineTuning, FiniteDifferences, Implicit, Noise, OwnStep, TwoStage, Unrolled,
+        Batches, Checkpoints, Differences, EvoGrad, FineTuning, FiniteDifferences, Implicit, Noise, OwnStep, TwoStage, Unrolled,
     };
     pub use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, RmsProp};
     pub use bilevel_runtime::solve::{Projected, Reparametrized, SignDescent};

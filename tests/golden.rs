@@ -6,6 +6,7 @@ include!("../compiler/tests/golden/three_lines.rs");
 include!("../compiler/tests/golden/loop.rs");
 include!("../compiler/tests/golden/branch.rs");
 include!("../compiler/tests/golden/weight_decay.rs");
+include!("../compiler/tests/golden/configured.rs");
 
 #[test]
 fn three_lines_have_their_closed_form() {
@@ -47,4 +48,16 @@ fn the_problem_has_its_kernels() {
     let value = problem.inner_value_and_grad(&mut workspace, &[0.0; 4], &[0.0; 4], &mut gradient);
     assert!((value - std::f64::consts::LN_2).abs() < 1e-15);
     assert_eq!(gradient, [-0.25, 0.25, 0.25, -0.25]);
+}
+
+#[test]
+fn the_method_in_the_attribute_is_the_builder() {
+    let (x, y) = (array![[1.0, 0.2], [0.3, -1.0], [0.5, 0.5]], array![1.0, 0.5, -0.2]);
+    let problem = configured::Problem { x: &x, y: &y };
+    let (log_rate, start) = (-2.0, array![0.1, -0.3]);
+    let method = Unrolled::mixed().steps(10).batches(Batches::of(2).seed(7));
+    let mut solver = problem.solver(method).inner(Momentum::new(Hyper::outer("log_rate").exp(), 0.9));
+    let h = problem.hypergradient(&log_rate, &start).unwrap();
+    assert_eq!(h, solver.hypergradient(&log_rate, &start).unwrap());
+    assert!(problem.check(&log_rate, &start).unwrap().max_relative_error < 1e-7);
 }

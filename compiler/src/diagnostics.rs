@@ -64,6 +64,7 @@ pub mod messages {
         ASYMMETRIC_HESSIAN = "B0124", "`{0}` needs a symmetric Hessian, and `{1}` uses `stop_gradient` or a rule of its own, which may make it asymmetric", "write `unrolled(mode = reverse, steps = 100)` or `unrolled(mode = forward, steps = 100)`";
         NOT_AN_OUTER_VARIABLE = "B0125", "`{0}` is not an outer variable of the problem", "name one of its outer variables ({1}), or write a number; constants have names in capitals";
         HYPER_OF_A_SOLVER = "B0126", "`{0}` is read by the inner solver only, and `{1}` is the derivative of a stationary point, which does not depend on how it is found: the hypergradient would be zero", "write a number, or choose `unrolled`, which differentiates the steps";
+        BATCHES_WITHOUT_SAMPLE = "B0127", "`batches` says how many rows each step sees, and nothing says of which data", "name them in the inner loss: `#[inner(minimize = {0}, sample(x, y))]`";
 
         // Signatures.
         UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";
@@ -114,6 +115,8 @@ pub mod messages {
         STEP_RESULT = "B0320", "a step gives what the next one takes, {0}: `{1}`, but this is `{2}`", "give them back as owned values, the variables and then the state in the order of the parameters; what is no state is passed by value, or is data of a loss, too";
         STATE_LENGTH = "B0321", "nothing says how long the state `{0}` is before the first step: {1}", "give back an array of the shape of a variable or of data, and combine the state with it";
         OPTIMIZER_VARIABLE_TAKEN = "B0322", "`{0}` is a parameter of `{1}`, and `optimizer` is for variables that no function of the problem takes", "name it in `minimize`";
+
+        SAMPLE = "B0318", "the rows of `{0}` cannot be drawn: {1}", "{2}";
 
         // The language.
         UNSUPPORTED_EXPRESSION = "B0401", "{0} cannot be differentiated in this version", "write {1}";

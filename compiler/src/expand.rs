@@ -355,6 +355,9 @@ fn problem(expansion: &mut Question, module: &mut syn::ItemMod, items: &Items, d
         false => derivatives(expansion, blocks, &owner(&module.ident), items, diags),
     };
     let Some(problem) = problem else { return TokenStream::new() };
+    for wrong in emit::misplaced(&problem) {
+        diags.error_at(wrong.span, messages::SAMPLE, &[&wrong.name, &wrong.reason, &wrong.help]);
+    }
     let inner = witness(&problem.inner, &output_of(module, &problem.inner), &problem.crate_path);
     let outer = witness(&problem.outer, &output_of(module, &problem.outer), &problem.crate_path);
     let step = problem.step.as_ref().map(|step| witness(&step.lowered, &output_of(module, &step.lowered), &problem.crate_path));

@@ -3,7 +3,7 @@
 use crate::derive::has_symmetric_hessian;
 use crate::diagnostics::{Diagnostics, messages};
 use crate::syntax::configuration::table::InnerKind;
-use crate::syntax::configuration::{Built, Configuration};
+use crate::syntax::configuration::{Built, Configuration, Value};
 use crate::syntax::problem::Variable;
 use crate::syntax::{Param, ProblemIr};
 
@@ -12,6 +12,14 @@ pub(crate) fn check_fit(configuration: &Configuration, problem: &ProblemIr, diag
     let Configuration { family, method, inner } = configuration;
     if method.entry.needs_symmetry && !has_symmetric_hessian(&problem.inner.func) {
         diags.error(&method.name, messages::ASYMMETRIC_HESSIAN, &[&method.name.to_string(), &problem.inner.signature.name.to_string()]);
+    }
+    let batches = method.settings.iter().find_map(|(setting, value)| match value {
+        Value::Built(batches) if setting.name == "batches" => Some(&batches.name),
+        Value::Built(_) | Value::Flag | Value::Rust(_) | Value::Outer(_) => None,
+    });
+    if let (Some(name), []) = (batches, &problem.sampled[..]) {
+        let variables: Vec<String> = problem.inner_variables.iter().map(|v| v.param.name.to_string()).collect();
+        diags.error(name, messages::BATCHES_WITHOUT_SAMPLE, &[&variables.join(", ")]);
     }
     let names: Vec<String> = problem.outer_variables.iter().flat_map(float_labels).collect();
     for hyper in inner.iter().flat_map(Built::outer_hypers) {

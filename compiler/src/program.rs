@@ -193,6 +193,7 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
         step,
         losses_read_outer,
         float: roles.float,
+        sampled: module.inner.iter().flat_map(|loss| loss.sample.iter().cloned()).collect(),
         configuration: None,
         crate_path,
     })

@@ -135,6 +135,10 @@ pub fn derivative(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// fields of the generated struct `Problem`, which implements `bilevel::BilevelProblem`: arrays by reference, numbers by value. Other functions and
 /// constants of the module may be used by the losses.
 ///
+/// `#[inner(minimize = w, sample(x, y))]` says that the arrays `x` and `y` have a row for each example, along their first axis. Steps of an unrolled method may then see batches of rows, with
+/// `Unrolled::mixed().steps(1000).batches(Batches::of(32).seed(7))`. All rows count alike: a loss that reads a row by its position, or of which another array has as many elements as there are rows, is refused.
+/// What belongs to a row otherwise is found by positions that are themselves sampled, `gather(weight, Axis(0), position)`.
+///
 /// # The method in the attribute
 ///
 /// `#[bilevel(hypergradient = .., inner = ..)]` chooses a method and what solves the inner problem, and gives `Problem` the functions `hypergradient`, `minimize`, `check` and
@@ -144,7 +148,7 @@ pub fn derivative(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// | `hypergradient =` | settings |
 /// | --- | --- |
 /// | `implicit(cg)`, `direct`, `minres`, `gmres`, `bicgstab`, `neumann`, `one_step`, `nystrom` in its place | those of the linear solver, and `damping`, `strong_convexity`, `error_bound`, `warm_start`, `unconverged` |
-/// | `unrolled(mode = mixed, steps = 100)`, `reverse`, `forward`, `truncated`, `online` | `checkpoint = all`, `every(n)`, `sqrt`, `binomial(n)` or `online(n)`, or `memory = "256 MiB"`; `until`; `last` of `truncated`; `every` of `online`; `clamp` of `forward` and `online` |
+/// | `unrolled(mode = mixed, steps = 100)`, `reverse`, `forward`, `truncated`, `online` | `checkpoint = all`, `every(n)`, `sqrt`, `binomial(n)` or `online(n)`, or `memory = "256 MiB"`; `until`, or `batches = of(32, seed = 7, with_replacement)`; `last` of `truncated`; `every` of `online`; `clamp` of `forward` and `online` |
 /// | `evograd` | `copies`, `sigma`, `temperature`, `seed`, `noise = signs` or `normal`, `rescaled` |
 /// | `finite_differences` | `radius`, `tolerance`, `max_iterations` |
 ///

@@ -21,6 +21,7 @@ mod random;
 pub mod report;
 #[doc(hidden)]
 pub mod rt;
+mod sampling;
 mod several;
 pub mod solve;
 pub mod solver;

@@ -57,6 +57,17 @@ pub trait BilevelProblem {
         0
     }
 
+    /// The number of rows of the data that the inner loss samples; none where it names no such data.
+    fn n_rows(workspace: &Self::Workspace) -> Option<usize> {
+        let _ = workspace;
+        None
+    }
+
+    /// Shows the kernels these rows of the sampled data, or all of them, from here on. Lengths of axes change with their number.
+    fn show_rows(workspace: &mut Self::Workspace, rows: Option<&[usize]>) {
+        let _ = (workspace, rows);
+    }
+
     /// The inner loss `f(w, λ)` and its gradient `∇_w f`.
     fn inner_value_and_grad(
         &self,

@@ -12,7 +12,7 @@ pub use crate::kernels::{
     reduce_last, relu, row, row_mut, scatter_add, sigmoid, sign, sin, sinh, softplus, splat, sqrt, stack, strided, take_along, tan, tanh,
     to_array, to_fixed, view_elements, windows, write,
 };
-pub use crate::kernels::{Triangle, cholesky, eigh, log_det, lu, lu_solve, solve_triangular};
+pub use crate::kernels::{Rows, Triangle, cholesky, eigh, log_det, lu, lu_solve, solve_triangular};
 pub use crate::params::NoOuter;
 pub use std::borrow::Cow;
 pub use std::mem::swap;
@@ -32,6 +32,6 @@ pub use crate::{BilevelProblem, Error, Float, LossesReadOuter, Params, StepProbl
 #[cfg(feature = "linalg")]
 pub use crate::linear::Direct;
 pub use crate::linear::{BiCgStab, Cg, Gmres, Minres, Neumann, Nystrom, Preconditioner};
-pub use crate::methods::{Check, Checkpoints, DefaultInner, EvoGrad, FiniteDifferences, Implicit, Noise, OwnStep, Unrolled};
+pub use crate::methods::{Batches, Check, Checkpoints, DefaultInner, EvoGrad, FiniteDifferences, Implicit, Noise, OwnStep, Unrolled};
 pub use crate::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, OuterOptimizer, RmsProp};
 pub use crate::solver::{HypergradientOf, ProblemExt, Solved, Solver, TunedOf};

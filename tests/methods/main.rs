@@ -1,5 +1,8 @@
 //! Every way to a hypergradient on problems that go through the macro: against each other and against differences of the re-solved problem.
 
+#[allow(unreachable_pub)] // Problems are written as users write them.
+mod batches;
+#[allow(unreachable_pub)]
 mod configured;
 mod meta;
 #[allow(unreachable_pub)] // Problems are written as users write them.

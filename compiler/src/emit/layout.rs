@@ -53,8 +53,18 @@ pub(super) fn layout(problem: &ProblemIr) -> Layout<'_> {
                 let positions = [v.in_inner, v.in_outer, v.in_step].map(|first| first.map(|at| at + offset));
                 let result = first_result.map(|first| first + n_floats);
                 n_floats += 1;
+                let sampled = problem.sampled.contains(&v.param.name);
                 axes.push(lengths.of_leaf(problem, &leaf, v.param.form.leaves()[offset].1, positions, result));
-                leaves.push(ProblemLeaf { role, variable: leaf.variable(), elem: leaf.elem, dims: Vec::new(), leaf, positions, result });
+                leaves.push(ProblemLeaf {
+                    role,
+                    variable: leaf.variable(),
+                    elem: leaf.elem,
+                    dims: Vec::new(),
+                    leaf,
+                    positions,
+                    result,
+                    sampled,
+                });
             }
         }
     }
@@ -70,8 +80,12 @@ pub(super) fn layout(problem: &ProblemIr) -> Layout<'_> {
             leaf,
             positions,
             result: None,
+            sampled: false,
         });
     }
+    // Sampled data have their rows in common.
+    let rows = leaves.iter().zip(&axes).filter(|(leaf, _)| leaf.sampled).filter_map(|(_, axes)| axes.first().copied());
+    lengths.classes.join(&rows.collect::<Vec<_>>());
     let mut names = Names::reserving(&RESERVED);
     for leaf in &mut leaves {
         leaf.variable = names.unique(&leaf.variable).to_string();
@@ -177,6 +191,8 @@ pub(super) struct ProblemLeaf {
     positions: [Option<usize>; 3],
     /// The position of what the next step takes for it among the results of the step.
     pub(super) result: Option<usize>,
+    /// Whether steps of the inner optimiser see some of its rows only.
+    pub(super) sampled: bool,
 }
 
 /// A problem's parameters and dimensions.

@@ -27,6 +27,7 @@ mod positions;
 mod problem;
 mod requests;
 mod rust;
+mod sampling;
 mod several;
 mod steps;
 
@@ -34,3 +35,4 @@ pub use call::adaptor;
 pub use companion::{companion, derivative};
 pub use params::params;
 pub use problem::problem;
+pub use sampling::misplaced;

@@ -12,6 +12,7 @@ use super::forms::type_of;
 use super::kernels::{Kernels, kernels};
 use super::layout::{Layout, ProblemLeaf, Role, layout};
 use super::positions::position_checks;
+use super::sampling::batches;
 use crate::derive::DeriveError;
 use crate::syntax::ProblemIr;
 use crate::syntax::form::Form;
@@ -88,13 +89,14 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let arrays: Vec<TokenStream> = data_arrays(layout)
         .map(|l| {
             let (variable, elem) = (ident(&l.variable), super::expr::primitive(l.elem));
-            quote!(#variable: rt::Cow<'a, [#elem]>)
+            if l.sampled { quote!(#variable: rt::Rows<'a, #elem>) } else { quote!(#variable: rt::Cow<'a, [#elem]>) }
         })
         .collect();
     let workspace_generics = (!arrays.is_empty()).then(|| quote!(<'a>));
     let (structs, fields) = (&kernels.structs, &kernels.fields);
     let workspace = workspace(layout, kernels);
     let fingerprint = fingerprint(layout);
+    let batches = batches(layout);
     let symmetric = crate::derive::has_symmetric_hessian(&problem.inner.func);
     let methods = &kernels.methods;
     let losses_read_outer = problem.losses_read_outer.then(|| quote!(impl rt::LossesReadOuter for #name #anonymous {}));
@@ -137,6 +139,8 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
                 #workspace
 
                 #fingerprint
+
+                #batches
 
                 #(#methods)*
             }
@@ -198,7 +202,10 @@ fn workspace(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let known = known_lengths(layout);
     let unify = (!arrays.is_empty()).then(|| quote!(let [#(#dims),*] = rt::dims(#name, #known, &[#(#arrays),*])?;));
     let positions = position_checks(layout);
-    let fields = data_arrays(layout).map(|l| ident(&l.variable));
+    let fields = data_arrays(layout).map(|l| {
+        let variable = ident(&l.variable);
+        if l.sampled { quote!(#variable: rt::Rows::new(#variable)) } else { quote!(#variable) }
+    });
     let buffers = &kernels.initial;
     let uses = |role: Role| layout.leaves.iter().any(|l| l.role == role && !l.dims.is_empty());
     let inner = if uses(Role::Inner) { quote!(inner) } else { quote!(_) };

@@ -169,11 +169,13 @@ pub fn parse_params(attrs: &[syn::Attribute], diags: &mut Diagnostics) -> Option
 
 /// What `#[inner(..)]` or `#[outer(..)]` says.
 #[derive(Clone, Debug, Default)]
-pub struct Minimized {
-    /// The names of the variables.
+pub struct RoleArgs {
+    /// The variables that the loss is minimized over.
     pub minimize: Vec<Ident>,
     /// Further outer variables, which no function takes.
     pub optimizer: Vec<OptimizerVariable>,
+    /// The data of which a step of the inner optimiser sees some rows: `sample(x, y)` in `#[inner]`.
+    pub sample: Vec<Ident>,
 }
 
 /// An outer variable that is a hyperparameter of the inner optimiser and nothing else.
@@ -200,41 +202,43 @@ pub fn refuse_step_arguments(attr: &syn::Attribute, diags: &mut Diagnostics) {
     }
 }
 
-/// Reads the arguments of `#[inner(minimize = w)]` or `#[outer(minimize = w, optimizer(log_rate: f64))]`. `example` is a parameter that could be meant.
+/// Reads the arguments of `#[inner(minimize = w, sample(x, y))]` or `#[outer(minimize = w, optimizer(log_rate: f64))]`. `example` is a parameter that could be meant.
 /// `#[outer]` alone is a problem without an outer variable.
-pub fn parse_minimize(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> Minimized {
+pub fn parse_role(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> RoleArgs {
     let before = diags.n_errors();
+    let mut args = RoleArgs::default();
     let tokens = match &attr.meta {
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(_) => {
             diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
-            return Minimized::default();
+            return args;
         }
     };
-    let Minimized { minimize: mut names, mut optimizer } = Minimized::default();
     for meta in parse_metas(tokens, diags) {
         if meta.path().is_ident("minimize") {
-            names.extend(parse_names(&meta, diags));
+            args.minimize.extend(parse_names(&meta, diags));
+        } else if meta.path().is_ident("sample") && role == "inner" {
+            args.sample.extend(parse_names(&meta, diags));
         } else if meta.path().is_ident("optimizer") && role == "outer" {
-            optimizer.extend(parse_optimizer(&meta, diags));
+            args.optimizer.extend(parse_optimizer(&meta, diags));
         } else {
             let understood = match role {
                 "outer" => format!("`#[outer(minimize = {example})]` or `#[outer(minimize = {example}, optimizer(log_rate: f64))]`"),
-                _ => format!("`#[{role}(minimize = {example})]`"),
+                _ => format!("`#[{role}(minimize = {example})]` or `#[{role}(minimize = {example}, sample(x, y))]`"),
             };
             diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &[role, &source_text(&meta), &understood]);
         }
     }
-    if names.is_empty() && role != "outer" && diags.n_errors() == before {
+    if args.minimize.is_empty() && role != "outer" && diags.n_errors() == before {
         diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
     }
-    for of in &optimizer {
-        if names.contains(&of.name) {
+    for of in &args.optimizer {
+        if args.minimize.contains(&of.name) {
             diags.error(&of.name, messages::NAMED_TWICE, &[&of.name.to_string()]);
         }
     }
-    Minimized { minimize: names, optimizer }
+    args
 }
 
 /// The variables in `optimizer(log_rate: f64, ..)`, each once.

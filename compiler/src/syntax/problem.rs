@@ -2,7 +2,7 @@
 
 use proc_macro2::Ident;
 
-use super::attributes::{Minimized, OptimizerVariable, parse_minimize, refuse_step_arguments};
+use super::attributes::{OptimizerVariable, RoleArgs, parse_role, refuse_step_arguments};
 use super::configuration::Configuration;
 use super::form::{Form, parse_form};
 use super::rule::rule_of;
@@ -35,6 +35,8 @@ pub struct Loss {
     pub minimize: Vec<Ident>,
     /// Further outer variables, which no function takes.
     pub optimizer: Vec<OptimizerVariable>,
+    /// The data of which a step of the inner optimiser sees some rows.
+    pub sample: Vec<Ident>,
 }
 
 /// A problem after lowering: all that is needed to generate its `Problem` struct and kernels.
@@ -56,6 +58,8 @@ pub struct ProblemIr {
     pub step: Option<StepIr>,
     /// Whether every outer variable reaches a loss, and none the optimiser only.
     pub losses_read_outer: bool,
+    /// Those of the data of which a step of the inner optimiser sees some rows, where they are named.
+    pub sampled: Vec<Ident>,
     /// The float type of the losses and variables.
     pub float: Elem,
     /// The method and the inner solver that the attribute chooses.
@@ -174,8 +178,8 @@ fn take_roles(f: &mut syn::ItemFn, found: &mut Found, diags: &mut Diagnostics) {
         },
         syn::FnArg::Receiver(_) => None,
     });
-    let Minimized { minimize, optimizer } = parse_minimize(attr, ROLES[role], example.as_deref().unwrap_or("w"), diags);
-    found.losses[role].get_or_insert_with(|| Loss { item: f.clone(), minimize, optimizer });
+    let RoleArgs { minimize, optimizer, sample } = parse_role(attr, ROLES[role], example.as_deref().unwrap_or("w"), diags);
+    found.losses[role].get_or_insert_with(|| Loss { item: f.clone(), minimize, optimizer, sample });
 }
 
 /// The role attribute on an item that is not a function, and what the item is.
@@ -288,6 +292,26 @@ pub fn assign_roles(
             }
             None => diags.error(name, messages::OUTER_VARIABLE_NOT_A_PARAMETER, &[&text, &inner_fn, &outer_fn]),
         }
+    }
+    for name in &inner.sample {
+        let text = name.to_string();
+        let array = variable(&text).filter(|v| v.in_inner.is_some()).map(|v| v.param.form);
+        let reason = match array {
+            None => format!("it is not a parameter of `{inner_fn}`"),
+            Some(_) if inner.minimize.contains(name) || outer.minimize.contains(name) => {
+                "it is a variable, and only data are sampled".to_owned()
+            }
+            Some(Form::Array { rank, .. }) if rank > 0 => continue,
+            Some(_) => "it is not an array with rows".to_owned(),
+        };
+        let arrays = inner_sig.params.iter().filter(|p| {
+            matches!(&p.form, Form::Array { rank, .. } if *rank > 0)
+                && !inner.minimize.contains(&p.name)
+                && !outer.minimize.contains(&p.name)
+        });
+        let arrays: Vec<String> = arrays.map(|p| format!("`{}`", p.name)).collect();
+        let help = if arrays.is_empty() { "leave it out".to_owned() } else { format!("name some of {}", arrays.join(", ")) };
+        diags.error(name, messages::SAMPLE, &[&text, &reason, &help]);
     }
     let is_variable = |name: &Ident| inner.minimize.contains(name) || outer.minimize.contains(name);
     for of in &outer.optimizer {

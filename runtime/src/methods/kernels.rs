@@ -2,6 +2,7 @@
 
 use crate::linear::Operator;
 use crate::problem::Fingerprint;
+use crate::sampling::Batches;
 use crate::solve::Objective;
 use crate::{BilevelProblem, Error, Float, StepProblem};
 
@@ -13,6 +14,10 @@ pub struct Kernels<'p, P: BilevelProblem> {
     failed_check: Option<Error>,
     n_gradients: usize,
     n_products: usize,
+    batches: Option<Batches>,
+    /// The rows of a batch, and the step whose batch the kernels see; none where they see all rows.
+    rows: Vec<usize>,
+    shown: Option<usize>,
 }
 
 impl<'p, P: BilevelProblem> Kernels<'p, P> {
@@ -21,7 +26,8 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
     /// # Errors
     /// As [`BilevelProblem::workspace`].
     pub fn new(problem: &'p P, inner: &P::Inner, outer: &P::Outer) -> Result<Self, Error> {
-        Ok(Kernels { problem, workspace: problem.workspace(inner, outer)?, failed_check: None, n_gradients: 0, n_products: 0 })
+        let workspace = problem.workspace(inner, outer)?;
+        Ok(Kernels { problem, workspace, failed_check: None, n_gradients: 0, n_products: 0, batches: None, rows: Vec::new(), shown: None })
     }
 
     /// What a kernel found not to hold since the last call of this function. Whatever was computed since then is no result, also where a solver went on
@@ -44,6 +50,35 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
     /// Bytes of the buffers of all kernels that have run.
     pub(crate) fn buffer_bytes(&self) -> usize {
         P::buffer_bytes(&self.workspace)
+    }
+
+    /// From here on the inner loss of each step that [`at_step`](Self::at_step) names is that of its batch.
+    ///
+    /// # Errors
+    /// [`Error::NotApplicable`] where the problem does not say which data have rows, [`Error::InvalidSetting`] where there are no such batches.
+    pub(super) fn draw(&mut self, batches: Option<Batches>) -> Result<(), Error> {
+        self.show_all();
+        self.batches = batches;
+        let Some(batches) = batches else { return Ok(()) };
+        let reason = "the problem does not say by `#[inner(.., sample(x, y))]` which data have rows that are drawn";
+        batches.check(P::n_rows(&self.workspace).ok_or(Error::NotApplicable { setting: "Unrolled::batches", reason })?)
+    }
+
+    /// Shows the inner loss the batch of a step.
+    pub(super) fn at_step(&mut self, step: usize) {
+        let (Some(batches), false) = (self.batches, self.shown == Some(step)) else { return };
+        if let Some(n) = P::n_rows(&self.workspace) {
+            batches.draw(step, n, &mut self.rows);
+            P::show_rows(&mut self.workspace, Some(&self.rows));
+            self.shown = Some(step);
+        }
+    }
+
+    /// Shows the losses all rows.
+    pub(crate) fn show_all(&mut self) {
+        if self.shown.take().is_some() {
+            P::show_rows(&mut self.workspace, None);
+        }
     }
 
     /// The hash of the problem's data.
@@ -70,7 +105,7 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         if self.has_failed() { P::Float::from_f64(f64::NAN) } else { value }
     }
 
-    /// `g(w, λ)`, and its gradients `∂_w g` and `∂_λ g`.
+    /// `g(w, λ)`, and its gradients `∂_w g` and `∂_λ g`, on all rows.
     pub fn outer_value_and_grad(
         &mut self,
         inner: &[P::Float],
@@ -78,6 +113,7 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         inner_bar: &mut [P::Float],
         outer_bar: &mut [P::Float],
     ) -> P::Float {
+        self.show_all();
         let value = self.problem.outer_value_and_grad(&mut self.workspace, inner, outer, inner_bar, outer_bar);
         // Solvers stop at a loss that is not a number.
         if self.has_failed() { P::Float::from_f64(f64::NAN) } else { value }

@@ -17,6 +17,8 @@ pub use kernels::{InnerLoss, Kernels};
 pub use unrolled::{Checkpoints, Dynamics, MemoryFit, OwnStep, Sharing, Unrolled, UnrolledMemory, UnrolledOutcome};
 pub(crate) use unrolled::{Start, check_finite_at};
 
+pub use crate::sampling::Batches;
+
 use crate::solve::{InnerOutcome, InnerSolver};
 use crate::{BilevelProblem, Error, Float, Report};
 

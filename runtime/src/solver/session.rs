@@ -74,6 +74,7 @@ impl<'p, P: BilevelProblem, M> Session<'p, P, M> {
     ) -> Result<R, Error> {
         let point = Point { outer: &self.outer, inner: &mut self.inner };
         let result = f(&mut self.kernels, &mut self.method_memory, point, &mut self.gradient);
+        self.kernels.show_all();
         // What else went wrong followed from a check that did not hold.
         self.kernels.take_failed_check().and(result)
     }

@@ -227,7 +227,12 @@ const PRECONDITIONERS: &[Entry] = &[
     },
 ];
 
-const RUN: &[Setting] = &[required("steps", Kind::Count)];
+const RUN: &[Setting] = &[required("steps", Kind::Count), setting("batches", Kind::OneOf(BATCHES))];
+const BATCHES: &[Entry] = &[Entry {
+    args: &[required("rows", Kind::Count)],
+    settings: &[&[setting("seed", Kind::Count), setting("with_replacement", Kind::Flag)]],
+    ..entry("of", "Batches", New::Call("of"))
+}];
 const UNTIL: &[Setting] = &[setting("until", Kind::Float)];
 const LAST: &[Setting] = &[required("last", Kind::Count)];
 const EVERY: &[Setting] = &[required("every", Kind::Count)];
@@ -242,16 +247,19 @@ const UNKNOWN_LENGTH: Conflict = Conflict {
     reason: "this schedule needs to know where the run ends; `all` and `online` do not",
 };
 
+const UNTIL_A_BATCH: Conflict =
+    Conflict { settings: ["until", "batches"], choices: &[], reason: "the gradient of a batch does not say whether the run has converged" };
+
 const fn mode(name: &'static str, settings: &'static [&'static [Setting]], conflicts: &'static [Conflict]) -> Entry {
     Entry { settings, conflicts, ..entry(name, "Unrolled", New::Call(name)) }
 }
 
 const MODES: &[Entry] = &[
-    mode("reverse", &[RUN, KEPT, UNTIL], &[KEPT_TWICE, UNKNOWN_LENGTH]),
-    Entry { needs_symmetry: true, ..mode("mixed", &[RUN, KEPT, UNTIL], &[KEPT_TWICE, UNKNOWN_LENGTH]) },
-    mode("forward", &[RUN, UNTIL, CLAMP], &[]),
+    mode("reverse", &[RUN, KEPT, UNTIL], &[KEPT_TWICE, UNKNOWN_LENGTH, UNTIL_A_BATCH]),
+    Entry { needs_symmetry: true, ..mode("mixed", &[RUN, KEPT, UNTIL], &[KEPT_TWICE, UNKNOWN_LENGTH, UNTIL_A_BATCH]) },
+    mode("forward", &[RUN, UNTIL, CLAMP], &[UNTIL_A_BATCH]),
     Entry { needs_symmetry: true, ..mode("truncated", &[RUN, LAST, KEPT], &[KEPT_TWICE]) },
-    mode("online", &[RUN, EVERY, UNTIL, CLAMP], &[]),
+    mode("online", &[RUN, EVERY, UNTIL, CLAMP], &[UNTIL_A_BATCH]),
 ];
 
 const CHECKPOINTS: &[Entry] = &[

@@ -87,6 +87,7 @@ pub(super) fn run<P: BilevelProblem, D: Dynamics<P>>(
     work.n_clamped = 0;
     while *at < end {
         let t = *at;
+        kernels.at_step(t);
         if D::TAKES_GRADIENT || length.until.is_some() {
             inner_gradient(kernels, t, outer, state, &mut work.gradient)?;
         }

@@ -23,6 +23,7 @@ pub(crate) use start::Start;
 use super::implicit::{check_finite, outer_loss};
 use super::{DefaultInner, Kernels, Method, Point, Sizes};
 use crate::memory_size::MemorySize;
+use crate::sampling::Batches;
 use crate::solve::{GradientDescent, InnerOutcome, InnerStop};
 use crate::{BilevelProblem, Error, Float, Report, vector};
 use dynamics::Work;
@@ -70,6 +71,7 @@ pub struct Unrolled {
     online: bool,
     every: Option<usize>,
     clamp: Option<f64>,
+    batches: Option<Batches>,
 }
 
 impl Unrolled {
@@ -85,6 +87,7 @@ impl Unrolled {
             online: false,
             every: None,
             clamp: None,
+            batches: None,
         }
     }
 
@@ -171,6 +174,13 @@ impl Unrolled {
     /// How large the former are is seen by making one step and its derivative, once, before the first hypergradient. The report says what was chosen and why.
     pub fn memory(mut self, memory: impl Into<MemorySize>) -> Self {
         self.memory = Some(memory.into());
+        self
+    }
+
+    /// Lets each step see a batch of the rows that the inner loss samples, `#[inner(minimize = w, sample(x, y))]`. The outer loss, and what the report says of
+    /// the inner one at the end of the run, are of all rows. Default: every step sees all rows.
+    pub fn batches(mut self, batches: Batches) -> Self {
+        self.batches = Some(batches);
         self
     }
 
@@ -409,6 +419,10 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         if self.mode == Mode::Mixed && !P::SYMMETRIC_HESSIAN {
             return Err(Error::AsymmetricHessian { method: if self.truncated { "Unrolled::truncated" } else { "Unrolled::mixed" } });
         }
+        if let (Some(value), Some(_)) = (self.until, self.batches) {
+            let requirement = "left out with `Unrolled::batches`, whose gradients do not say whether a run has converged";
+            return Err(Error::InvalidSetting { setting: "Unrolled::until", value, requirement });
+        }
         let (n_steps, n_last) = self.lengths()?;
         let at_once = self.steps_at_once(n_steps)?;
         self.check_clamp(dynamics.can_clamp())?;
@@ -446,6 +460,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
     ) -> Result<InnerOutcome, Error> {
         memory.end_online_run();
         let UnrolledMemory { length, dynamics: bound, state, work, .. } = memory;
+        kernels.draw(self.batches)?;
         begin(dynamics, bound, state, inner);
         let n_steps = advance(kernels, dynamics, bound, work, outer, state, *length)?;
         inner.copy_from_slice(&state[..inner.len()]);
@@ -463,6 +478,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         let UnrolledMemory { length, dynamics: bound, state, work, .. } = memory;
         // An online run has made its steps under the outer variables of its time; what counts is where it has got to.
         if !is_under_way {
+            kernels.draw(self.batches)?;
             begin(dynamics, bound, state, inner);
             advance(kernels, dynamics, bound, work, outer, state, *length)?;
         }
@@ -493,6 +509,7 @@ impl<P: BilevelProblem, D: Dynamics<P>> Method<P, D> for Unrolled {
         Point { outer, inner }: Point<'_, P::Float>,
         gradient: &mut [P::Float],
     ) -> Result<(P::Float, Report), Error> {
+        kernels.draw(self.batches)?;
         self.fit(kernels, memory, dynamics, (outer, inner))?;
         let UnrolledMemory { length, n_last, at_once, checkpoints, fit, dynamics: bound, state, work, way, .. } = memory;
         let (length, n_last) = (*length, *n_last);
@@ -607,6 +624,7 @@ fn advance<P: BilevelProblem, D: Dynamics<P>>(
     length: Length,
 ) -> Result<usize, Error> {
     for t in 0..length.n_steps {
+        kernels.at_step(t);
         if D::TAKES_GRADIENT || length.until.is_some() {
             inner_gradient(kernels, t, outer, state, &mut work.gradient)?;
         }
@@ -618,7 +636,7 @@ fn advance<P: BilevelProblem, D: Dynamics<P>>(
     Ok(length.n_steps)
 }
 
-/// What is true of the end of an inner run: one gradient more.
+/// What is true of the end of an inner run: one gradient more, on all rows.
 fn end_of_run<P: BilevelProblem>(
     kernels: &mut Kernels<'_, P>,
     work: &mut Work<P::Float>,
@@ -626,6 +644,7 @@ fn end_of_run<P: BilevelProblem>(
     inner: &[P::Float],
     n_steps: usize,
 ) -> Result<InnerOutcome, Error> {
+    kernels.show_all();
     let value = kernels.inner_gradient(inner, outer, &mut work.gradient);
     check_finite("the inner loss", &[value])?;
     let gradient_norm = vector::norm(&work.gradient).to_f64();

@@ -151,8 +151,9 @@ impl<P: BilevelProblem, D: Dynamics<P>> Unrolling<'_, '_, P, D> {
         Ok(())
     }
 
-    /// The gradient at the current state, if the step takes it.
+    /// The gradient at the current state, if the step takes it. Shows the kernels what the step sees.
     fn gradient_for_step(&mut self, t: usize) -> Result<(), Error> {
+        self.kernels.at_step(t);
         if D::TAKES_GRADIENT { self.gradient(t) } else { Ok(()) }
     }
 
@@ -231,6 +232,8 @@ impl<P: BilevelProblem, D: Dynamics<P>> Run for Unrolling<'_, '_, P, D> {
             self.work.state = end;
             turned?;
         }
+        // The outer loss has been shown all rows.
+        self.kernels.at_step(t);
         let ReverseMemory { bar, outer_bar, .. } = &mut *self.memory;
         // The gradient is taken out of the working memory, which the derivatives of the step need for themselves.
         let gradient = std::mem::take(&mut self.work.gradient);

@@ -22,6 +22,7 @@ impl<'a, P: BilevelProblem, D: Dynamics<P>> Start<'a, P, D> {
     /// Makes the steps from `inner`, in its place.
     pub(crate) fn run(&mut self, kernels: &mut Kernels<'_, P>, outer: &[P::Float], inner: &mut [P::Float]) -> Result<(), Error> {
         let UnrolledMemory { length, dynamics: bound, state, work, .. } = &mut self.memory;
+        kernels.draw(self.method.batches)?;
         begin(self.dynamics, bound, state, inner);
         advance(kernels, self.dynamics, bound, work, outer, state, *length)?;
         inner.copy_from_slice(&state[..inner.len()]);
@@ -49,6 +50,7 @@ impl<'a, P: BilevelProblem, D: Dynamics<P>> Start<'a, P, D> {
         start_bar: &mut [P::Float],
         outer_bar: &mut [P::Float],
     ) -> Result<(P::Float, UnrolledOutcome), Error> {
+        kernels.draw(self.method.batches)?;
         self.method.fit(kernels, &mut self.memory, self.dynamics, (outer, start))?;
         let UnrolledMemory { length, n_last, checkpoints, fit, dynamics: bound, state, work, way, .. } = &mut self.memory;
         let Way::Reverse(memory) = way else {
