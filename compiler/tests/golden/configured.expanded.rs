@@ -416,7 +416,13 @@ pub mod configured {
                 workspace: &mut Self::Workspace,
                 inner: &[Self::Float],
                 outer: &[Self::Float],
-            ) {}
+            ) {
+                let Dims { x_rows, .. } = workspace.dims;
+                let buffers = &mut workspace.inner_gradient_linearize;
+                /// adjoint of part of the derivative of `mse(&x.dot(w), y)`
+                let scaled_part_bar = 2.0 * (1.0 / (x_rows as f64));
+                buffers.scaled_part_bar = scaled_part_bar;
+            }
             const GRADIENT_READS: &'static [bool] = &[true];
             #[inline]
             fn inner_gradient_jvp(
