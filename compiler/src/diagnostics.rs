@@ -116,7 +116,7 @@ pub mod messages {
         STATE_LENGTH = "B0321", "nothing says how long the state `{0}` is before the first step: {1}", "give back an array of the shape of a variable or of data, and combine the state with it";
         OPTIMIZER_VARIABLE_TAKEN = "B0322", "`{0}` is a parameter of `{1}`, and `optimizer` is for variables that no function of the problem takes", "name it in `minimize`";
 
-        SAMPLE = "B0318", "the rows of `{0}` cannot be drawn: {1}", "{2}";
+        SAMPLE = "B0323", "the rows of `{0}` cannot be drawn: {1}", "{2}";
 
         // The language.
         UNSUPPORTED_EXPRESSION = "B0401", "{0} cannot be differentiated in this version", "write {1}";
