@@ -548,6 +548,7 @@ pub mod configured {
                     + workspace.inner_gradient_vjp.scaled_bar.n_bytes()
             }
         }
+        impl rt::LossesReadOuter for Problem<'_> {}
     };
     #[allow(unused, unreachable_pub, clippy::all, clippy::pedantic)]
     const _: () = {

@@ -965,5 +965,6 @@ pub mod weight_decay {
                     + workspace.outer_value_and_grad.product_bar.n_bytes()
             }
         }
+        impl rt::LossesReadOuter for Problem<'_> {}
     };
 }
