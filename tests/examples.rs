@@ -83,7 +83,7 @@ fn all_ways_through_a_learned_schedule_agree_and_learn() {
     }
     let (learned, losses) = schedule::learn(&problem, schedule::Method::Mixed, &before, |_| start.clone(), (20, 0.1), |_| ()).unwrap();
     let trained = schedule::train(&problem, &learned, &start).unwrap();
-    let loss = schedule::schedule::validate(&trained, &x_val, &y_val);
+    let loss = schedule::learned_schedule::validate(&trained, &x_val, &y_val);
     assert!(loss < 0.8 * losses[0], "from {} to {loss}", losses[0]);
 }
 

@@ -65,7 +65,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let mut best = (f64::INFINITY, 0.0);
     for rate in GRID {
         let net = train(&problem, &constant(&first, inner_steps, rate), &first)?;
-        let loss = schedule::schedule::validate(&net, &x_val, &y_val);
+        let loss = schedule::learned_schedule::validate(&net, &x_val, &y_val);
         if loss < best.0 {
             best = (loss, rate);
         }
@@ -115,7 +115,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         let start = start("test", k);
         for (i, schedule) in [&before, &learned].into_iter().enumerate() {
             let net = train(&problem, schedule, &start)?;
-            tests[[0, i, k]] = schedule::schedule::validate(&net, &x_val, &y_val);
+            tests[[0, i, k]] = schedule::learned_schedule::validate(&net, &x_val, &y_val);
             tests[[1, i, k]] = network_accuracy(&net, &x_test, &y_test);
         }
     }

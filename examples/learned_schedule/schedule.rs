@@ -12,7 +12,7 @@ use crate::common::random::Random;
 
 /// A network whose training is learned: how long each step is, how much momentum each layer has, and how much each weight is held back.
 #[bilevel]
-pub mod schedule {
+pub mod learned_schedule {
     use super::*;
 
     /// Two layers of weights.
@@ -44,7 +44,7 @@ pub mod schedule {
     }
 }
 
-pub(crate) use schedule::{Network, Problem};
+pub(crate) use learned_schedule::{Network, Problem};
 
 /// Log-penalties, logarithms of the rate of every step, and the momentum of every layer's weights and biases before the sigmoid.
 pub(crate) type Schedule = (Network, Array1<f64>, Array1<f64>);
@@ -125,7 +125,7 @@ pub(crate) fn train<'p>(problem: &'p Problem<'p>, schedule: &Schedule, start: &N
 
 /// The share of images that a network tells right.
 pub(crate) fn network_accuracy(net: &Network, x: &Array2<f64>, y: &Array1<usize>) -> f64 {
-    accuracy(&schedule::logits(net, x), y)
+    accuracy(&learned_schedule::logits(net, x), y)
 }
 
 /// Learns penalties, rates and momentum together. The training of each outer step begins at `start(step)`. Gives them with the validation loss of every step.
