@@ -65,6 +65,8 @@ pub mod messages {
         NOT_AN_OUTER_VARIABLE = "B0125", "`{0}` is not an outer variable of the problem", "name one of its outer variables ({1}), or write a number; constants have names in capitals";
         HYPER_OF_A_SOLVER = "B0126", "`{0}` is read by the inner solver only, and `{1}` is the derivative of a stationary point, which does not depend on how it is found: the hypergradient would be zero", "write a number, or choose `unrolled`, which differentiates the steps";
         BATCHES_WITHOUT_SAMPLE = "B0127", "`batches` says how many rows each step sees, and nothing says of which data", "name them in the inner loss: `#[inner(minimize = {0}, sample(x, y))]`";
+        NO_STEP = "B0128", "`{0}` makes the steps of a `#[step]` function, and the problem has none", "write one, or name an update, such as `momentum(0.1, 0.9)`";
+        ZERO_HYPERGRADIENT = "B0129", "the outer variable `{0}` is read by the inner optimiser only, and `{1}` is the derivative of a stationary point, which does not depend on how it is found: the hypergradient would be zero", "choose `unrolled`, which differentiates the steps";
 
         // Signatures.
         UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";

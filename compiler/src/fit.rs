@@ -2,7 +2,7 @@
 
 use crate::derive::has_symmetric_hessian;
 use crate::diagnostics::{Diagnostics, messages};
-use crate::syntax::configuration::table::InnerKind;
+use crate::syntax::configuration::table::{InnerKind, OWN_STEP};
 use crate::syntax::configuration::{Built, Configuration, Value};
 use crate::syntax::problem::Variable;
 use crate::syntax::{Param, ProblemIr};
@@ -20,6 +20,14 @@ pub(crate) fn check_fit(configuration: &Configuration, problem: &ProblemIr, diag
     if let (Some(name), []) = (batches, &problem.sampled[..]) {
         let variables: Vec<String> = problem.inner_variables.iter().map(|v| v.param.name.to_string()).collect();
         diags.error(name, messages::BATCHES_WITHOUT_SAMPLE, &[&variables.join(", ")]);
+    }
+    if let Some(inner) = inner.as_ref().filter(|inner| inner.entry.name == OWN_STEP && problem.step.is_none()) {
+        diags.error(&inner.name, messages::NO_STEP, &[&inner.name.to_string()]);
+    }
+    if family.inner == InnerKind::Solver {
+        for v in problem.outer_variables.iter().filter(|v| v.is_in_no_loss()) {
+            diags.error(&method.name, messages::ZERO_HYPERGRADIENT, &[&v.param.name.to_string(), family.name]);
+        }
     }
     let names: Vec<String> = problem.outer_variables.iter().flat_map(float_labels).collect();
     for hyper in inner.iter().flat_map(Built::outer_hypers) {

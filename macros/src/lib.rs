@@ -153,8 +153,24 @@ pub fn derivative(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// | `finite_differences` | `radius`, `tolerance`, `max_iterations` |
 ///
 /// `inner =` is `lbfgs`, `newton_cg` or `gradient_descent` with `tolerance` and `max_iterations`, and for `unrolled` one of `gradient_descent(rate)`, `momentum(rate, momentum)`, `nesterov(rate, momentum)`,
-/// `rms_prop(rate)`, `adam(rate)` and `adamw(rate, weight_decay)`. Their hyperparameters are numbers or outer variables, as in `momentum(rate = log_rate.exp().per_step(), momentum = 0.9)`; `exp`, `sigmoid`,
+/// `rms_prop(rate)`, `adam(rate)`, `adamw(rate, weight_decay)`, and `own_step`. Their hyperparameters are numbers or outer variables, as in `momentum(rate = log_rate.exp().per_step(), momentum = 0.9)`; `exp`, `sigmoid`,
 /// `per_step`, `per_leaf` and `per_weight` are those of `Hyper`. Numbers may be constants, whose names have no small letters.
+///
+/// # Steps of the inner optimiser
+///
+/// A function with `#[step]` in the module is the step of the inner optimiser, for the methods that differentiate steps: `OwnStep`, in the attribute
+/// `inner = own_step`. It takes
+///
+/// - all inner variables, and those outer variables and data that it needs, by their names in the losses; `grad!(train, w)` takes its arguments from there;
+/// - outer variables that only it reads, which `minimize` names like all others;
+/// - the optimiser's state: whatever else is passed by reference and made of floats. It is zero before the first step, or what `OwnStep::state` says;
+/// - `t: usize`, the index of the step, which counts from 0; `rates[t]` is checked to have an element for each step;
+/// - data that only it reads: what else is passed by value.
+///
+/// It gives the variables and then the state, in the order of the parameters, as a tuple if there are several.
+///
+/// `#[outer(minimize = l, optimizer(log_rate: f64))]` declares outer variables that no function takes: hyperparameters of a built-in optimiser. Methods that
+/// differentiate a stationary point are refused for problems with variables that reach neither loss.
 ///
 /// `#[bilevel(crate = path)]` says where this crate is found, if not at `::bilevel`.
 #[proc_macro_attribute]

@@ -27,6 +27,27 @@ pub mod descent {
     }
 }
 
+/// The same with the method in the attribute.
+#[bilevel(hypergradient = unrolled(mode = mixed, steps = 9), inner = own_step)]
+pub mod configured {
+    use super::*;
+
+    #[inner(minimize = w)]
+    pub fn inner(w: &f64, l: &f64) -> f64 {
+        (w - 1.0).powi(2) + l.exp() * w * w
+    }
+
+    #[step]
+    pub fn descend(w: &f64, l: &f64, rate: &f64) -> f64 {
+        w - rate * grad!(inner, w)
+    }
+
+    #[outer(minimize(l, rate))]
+    pub fn outer(w: &f64) -> f64 {
+        (w - 0.5).powi(2)
+    }
+}
+
 /// A quartic in one number, with momentum whose hyperparameters only the step reads.
 #[bilevel]
 pub mod scalar {
@@ -332,6 +353,15 @@ fn rates_of_weights_and_of_steps() {
 fn several_gradients_in_a_step() {
     let (a, w) = (array![0.4, -0.3], array![0.5, 0.2]);
     check(&several::Problem {}, &a, &w, OwnStep::default());
+}
+
+#[test]
+fn own_steps_in_the_attribute() {
+    let problem = configured::Problem {};
+    let outer = (0.4, 0.1);
+    let h = problem.hypergradient(&outer, &0.2).unwrap();
+    let expected = check(&problem, &outer, &0.2, GradientDescent::new(Hyper::outer("rate")));
+    same::<configured::Problem>(&h, &expected, 1e-13, "attribute");
 }
 
 #[test]

@@ -299,7 +299,11 @@ const UPDATES: &[Entry] = &[
         settings: &[MOMENTS],
         ..entry("adamw", "AdamW", New::Call("new"))
     },
+    entry(OWN_STEP, "OwnStep", New::Default),
 ];
+
+/// The step that the user writes in the problem.
+pub const OWN_STEP: &str = "own_step";
 
 /// What an outer variable may go through on its way to a hyperparameter, in groups of which one may be taken: the builder calls of `Hyper`.
 pub const HYPER_CALLS: &[&[&str]] = &[&["exp", "sigmoid"], &["per_step", "per_leaf", "per_weight"]];
