@@ -108,7 +108,7 @@ pub struct Work<T> {
     pub(super) mixed: Vec<T>,
     /// A state to go back to.
     pub(super) state: Vec<T>,
-    /// A state, or its cotangent or tangent, while it is computed from another.
+    /// A state, or its cotangent or tangent, while it is computed from another; empty until a step needs it.
     pub(super) next: Vec<T>,
     /// The largest magnitude that an element of a tangent of the gradient may have.
     pub(super) limit: Option<T>,
@@ -124,10 +124,16 @@ impl<T: Float> Work<T> {
             product: vector::zeros(n_inner),
             mixed: vector::zeros(n_outer),
             state: vector::zeros(n_state),
-            next: vector::zeros(n_state),
+            next: Vec::new(),
             limit: None,
             n_clamped: 0,
         }
+    }
+
+    /// A place for a state of so many elements beside the current one.
+    pub(super) fn next(&mut self, n_state: usize) -> &mut [T] {
+        self.next.resize(n_state, T::zero());
+        &mut self.next
     }
 
     /// Bytes of all vectors.

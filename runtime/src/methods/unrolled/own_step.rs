@@ -78,8 +78,9 @@ impl<P: StepProblem> Dynamics<P> for OwnStep {
         state: &mut [P::Float],
         work: &mut Work<P::Float>,
     ) -> Result<(), Error> {
-        kernels.step(bound.n_inner, t, state, outer, &mut work.next);
-        state.copy_from_slice(&work.next);
+        let next = work.next(state.len());
+        kernels.step(bound.n_inner, t, state, outer, next);
+        state.copy_from_slice(next);
         check_finite_at("what the step gives", t, state)
     }
 
@@ -93,6 +94,7 @@ impl<P: StepProblem> Dynamics<P> for OwnStep {
         outer_bar: &mut [P::Float],
     ) {
         let Step { t, mode, outer, before, .. } = step;
+        work.next(bar.len());
         let Work { next, mixed, .. } = work;
         let vjp = match mode {
             Mode::Reverse => P::step_vjp,
@@ -116,7 +118,8 @@ impl<P: StepProblem> Dynamics<P> for OwnStep {
         dot: &mut [P::Float],
         outer_dot: &[P::Float],
     ) {
-        kernels.step_jvp(bound.n_inner, dot, outer_dot, &mut work.next);
-        dot.copy_from_slice(&work.next);
+        let next = work.next(dot.len());
+        kernels.step_jvp(bound.n_inner, dot, outer_dot, next);
+        dot.copy_from_slice(next);
     }
 }
