@@ -1,3 +1,5 @@
+#![allow(unreachable_code, unused_variables)]
+
 use bilevel::prelude::*;
 
 #[bilevel]
@@ -9,9 +11,13 @@ mod problem {
         mse(&x.dot(w), y) + log_l2.exp() * w.dot(w)
     }
 
+    fn moved(w: &Array1<f64>, rate: f64, g: Array1<f64>) -> Array1<f64> {
+        w - rate * g
+    }
+
     #[step]
     pub fn descend(w: &Array1<f64>, rate: &f64, log_l2: &f64, x: &Array2<f64>, y: &Array1<f64>) -> Array1<f64> {
-        w - *rate * grad!(train, w)
+        moved(w, *rate, grad!(train, w))
     }
 
     #[outer(minimize = log_l2, optimizer(rate: f64))]
