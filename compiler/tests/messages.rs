@@ -179,9 +179,9 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("B0123", "inner = lbfgs(tolerance = 1e-8)", ONE_NUMBER),
     ("B0125", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(log_rate.exp(), 0.9)", ONE_NUMBER),
     ("B0126", "hypergradient = implicit(cg), inner = gradient_descent(l)", ONE_NUMBER),
-    ("B0127", "hypergradient = unrolled(mode = mixed, steps = 10), inner = own_step", ONE_NUMBER),
+    ("B0128", "hypergradient = unrolled(mode = mixed, steps = 10), inner = own_step", ONE_NUMBER),
     (
-        "B0128",
+        "B0129",
         "hypergradient = implicit(cg)",
         "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l, optimizer(rate: f64))] fn g(w: &f64) -> f64 { *w }",
     ),

@@ -549,7 +549,6 @@ pub mod configured {
             }
         }
         impl rt::LossesReadOuter for Problem<'_> {}
-        impl rt::LossesReadOuter for Problem {}
     };
     #[allow(unused, unreachable_pub, clippy::all, clippy::pedantic)]
     const _: () = {
