@@ -375,3 +375,55 @@ fn states_that_do_not_fit_are_errors() {
     let wild = problem.solver(Unrolled::mixed().steps(50)).inner(OwnStep::default()).hypergradient(&(0.4, 5.0, 0.7), &0.2).unwrap_err();
     assert!(wild.to_string().contains("step"), "{wild}");
 }
+
+#[test]
+fn runs_go_in_parts_and_fit_into_memory() {
+    let problem = scalar::Problem { a: 1.3 };
+    let (outer, w) = ((0.4, 0.05_f64.ln(), 0.7), 0.2);
+    let hypergradient =
+        |method: Unrolled| problem.solver(method.steps(N_STEPS)).inner(OwnStep::default().state(&0.3)).hypergradient(&outer, &w);
+    let expected = hypergradient(Unrolled::forward()).unwrap();
+    let online = hypergradient(Unrolled::online().every(N_STEPS)).unwrap();
+    assert_eq!((online.gradient, online.value), (expected.gradient, expected.value));
+    let fitted = hypergradient(Unrolled::mixed().memory("1 MiB")).unwrap();
+    same::<scalar::Problem>(&fitted, &expected, 1e-12, "memory");
+    // A state is two numbers, and the step keeps no gradient beside it.
+    let fit = fitted.report.unrolled.unwrap().fit.unwrap();
+    let limit = fit.activations + fit.vectors + 3 * 16;
+    let few = hypergradient(Unrolled::mixed().memory(limit)).unwrap();
+    assert_eq!(few.report.unrolled.as_ref().unwrap().checkpoints, Some(Checkpoints::Binomial(3)));
+    assert_eq!((few.gradient, few.report.peak_bytes), (fitted.gradient, limit));
+    let error = hypergradient(Unrolled::forward().clamp(1.0)).unwrap_err();
+    assert!(error.to_string().contains("with a built-in update"), "{error}");
+}
+
+/// The arrays that the kernels keep count as well.
+#[test]
+fn activations_are_part_of_the_memory() {
+    let (h, b) = (array![[4.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 2.0]], array![[1.0, 2.0], [0.0, 1.0], [-1.0, 1.0]]);
+    let (c, target) = (array![1.0, 0.0, -1.0], array![1.0, 1.0, 1.0]);
+    let problem = descent::Problem { h: &h, b: &b, c: &c, rate: 0.125, target: &target };
+    let hypergradient = |method: Unrolled| {
+        problem.solver(method.steps(10)).inner(GradientDescent::new(0.125)).hypergradient(&array![1.0, -1.0], &Array1::zeros(3))
+    };
+    let all = hypergradient(Unrolled::reverse().memory("1 MiB")).unwrap();
+    let fit = all.report.unrolled.as_ref().unwrap().fit.unwrap();
+    assert!(fit.activations >= 3 * 8, "{fit}");
+    assert_eq!(all.report.peak_bytes, fit.activations + fit.vectors + 10 * 3 * 8);
+    let few = hypergradient(Unrolled::reverse().memory(fit.activations + fit.vectors + 2 * 3 * 8)).unwrap();
+    assert_eq!(few.report.unrolled.unwrap().checkpoints, Some(Checkpoints::Binomial(2)));
+    assert_eq!(few.gradient, all.gradient);
+    let error = hypergradient(Unrolled::reverse().memory(fit.activations)).unwrap_err();
+    assert!(matches!(error, bilevel::Error::MemoryLimit { activations, .. } if activations == fit.activations), "{error}");
+}
+
+/// What only the optimiser reads has no tangent before its first step.
+#[test]
+fn tangents_of_a_schedule_begin_where_it_is_read() {
+    let rates = Momentum::new(Hyper::outer("log_rates").exp().per_step(), Hyper::outer("decay"));
+    let outer = (0.4, Array1::from_elem(N_STEPS, -3.0), 0.7);
+    let problem = named::Problem { a: 1.3 };
+    let h = problem.solver(Unrolled::forward().steps(N_STEPS)).inner(rates).hypergradient(&outer, &0.2).unwrap();
+    // The penalty and the decay in every step, and the rates of the steps so far.
+    assert_eq!(h.report.n_products, (1..=N_STEPS).map(|t| 2 + t).sum::<usize>());
+}
