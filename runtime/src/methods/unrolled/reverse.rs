@@ -63,6 +63,10 @@ impl<T: Float> ReverseMemory<T> {
     ) -> Result<(), Error> {
         // The report asks for the gradient also where the step does not take it, and for one on all rows.
         inner_gradient(kernels, 0, outer, state, &mut work.gradient)?;
+        kernels.at_step(0);
+        if D::TAKES_GRADIENT {
+            inner_gradient(kernels, 0, outer, state, &mut work.gradient)?;
+        }
         let gradient = std::mem::take(&mut work.gradient);
         self.bar.fill(T::zero());
         let step = Step { t: 0, mode, outer, before: state, gradient: &gradient };
