@@ -51,6 +51,13 @@
 //! - [`functions`] has the functions that the compiler knows beside those of the standard library and `ndarray`.
 //! - [`ProblemExt`], on every generated `Problem`, makes a [`Solver`](solver::Solver) from a [method](methods) and an [optimiser](solve).
 //!
+//! # Features
+//!
+//! - `linalg`, on by default: factorisations by faer, in [`linalg`] and for direct solvers.
+//! - `serde`: `Serialize` and `Deserialize` of arrays, for structs that derive them.
+//! - `plots`: `Tuned::trace_svg`, the trace of a minimisation as a drawing.
+//! - `progress`: `Solver::progress`, a progress bar on the terminal.
+//!
 //! # What it does not know
 //!
 //! The crate is only a facade. The compiler is `bilevel-compiler` and knows nothing of the runtime; the runtime is `bilevel-runtime` and knows
