@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_row_is_drawn_once_in_an_epoch() {
-        for (n, size) in [(1, 1), (2, 1), (7, 3), (12, 4), (100, 32), (1000, 7), (4096, 4096)] {
+        for (n, size) in [(1_usize, 1), (2, 1), (7, 3), (12, 4), (100, 32), (1000, 7), (4096, 4096)] {
             for seed in 0..3 {
                 let draws = draws(Batches::of(size).seed(seed), 3 * n.div_ceil(size), n);
                 for epoch in draws.chunks_exact(n) {
