@@ -195,7 +195,7 @@ impl Lowering<'_> {
             Derived::Spliced(derived) => self.splice(call, &derived, &values),
             Derived::Kept(gradient) => {
                 let mut results = self.splice(call, func, &values)?;
-                results.extend(self.b.stmt(Call { function: Rc::new(gradient), part: CallPart::Value }, &values, Vec::new()));
+                results.extend(self.b.stmt(Call { function: gradient, part: CallPart::Value }, &values, Vec::new()));
                 Some(results)
             }
         });
@@ -272,7 +272,7 @@ enum Derived {
     /// The value and the derivative, as statements.
     Spliced(Func),
     /// The gradient, as one operation; the value is computed beside it.
-    Kept(Opaque),
+    Kept(Rc<Opaque>),
 }
 
 impl Callee<'_> {
@@ -281,7 +281,7 @@ impl Callee<'_> {
         let types: Vec<_> = self.func.param_types().collect();
         let id = format!("gradient of {} in {leaves:?} at {types:?}", self.id);
         match derive::kept_gradient(self.func, leaves, id)? {
-            Some(gradient) => Ok(Derived::Kept(gradient)),
+            Some(gradient) => Ok(Derived::Kept(Rc::new(gradient))),
             None => derive::grad(self.func, leaves).map(Derived::Spliced),
         }
     }
