@@ -67,6 +67,7 @@ pub mod messages {
         BATCHES_WITHOUT_SAMPLE = "B0127", "`batches` says how many rows each step sees, and nothing says of which data", "name them in the inner loss: `#[inner(minimize = {0}, sample(x, y))]`";
         NO_STEP = "B0128", "`{0}` makes the steps of a `#[step]` function, and the problem has none", "write one, or name an update, such as `momentum(0.1, 0.9)`";
         ZERO_HYPERGRADIENT = "B0129", "the outer variable `{0}` is read by the inner optimiser only, and `{1}` is the derivative of a stationary point, which does not depend on how it is found: the hypergradient would be zero", "choose `unrolled`, which differentiates the steps";
+        HYPER_NOT_READ = "B0130", "`{0}` is read by no loss, and what is chosen as `inner` does not read it either: its hypergradient would be zero", "write it as a hyperparameter, as in `inner = momentum({0}.exp(), 0.9)`, choose `inner = own_step` if the `#[step]` reads it, or take it out of the outer variables";
 
         // Signatures.
         UNSUPPORTED_TYPE = "B0201", "`{0}` is not a type that can be differentiated or passed as data", "write {1}";

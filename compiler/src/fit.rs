@@ -28,6 +28,14 @@ pub(crate) fn check_fit(configuration: &Configuration, problem: &ProblemIr, diag
         for v in problem.outer_variables.iter().filter(|v| v.is_in_no_loss()) {
             diags.error(&method.name, messages::ZERO_HYPERGRADIENT, &[&v.param.name.to_string(), family.name]);
         }
+    } else {
+        let named = |label: &String| inner.iter().flat_map(Built::outer_hypers).any(|hyper| hyper.name == *label);
+        let is_own_step = inner.as_ref().is_some_and(|inner| inner.entry.name == OWN_STEP);
+        for v in problem.outer_variables.iter().filter(|v| v.is_in_no_loss()) {
+            if !(is_own_step && v.in_step.is_some()) && !float_labels(v).iter().all(named) {
+                diags.error(&method.name, messages::HYPER_NOT_READ, &[&v.param.name.to_string()]);
+            }
+        }
     }
     let names: Vec<String> = problem.outer_variables.iter().flat_map(float_labels).collect();
     for hyper in inner.iter().flat_map(Built::outer_hypers) {

@@ -131,6 +131,14 @@ const CASES: &[(&str, &str, &str)] = &[
 const ONE_NUMBER: &str =
     "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }";
 
+/// One with a variable that only the optimiser reads.
+const WITH_A_RATE: &str = "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l, optimizer(log_rate: f64))] fn g(w: &f64) -> f64 { *w }";
+
+/// One with a variable that only its step reads.
+const WITH_A_STEP: &str =
+    "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize(l, rate))] fn g(w: &f64) -> f64 { *w }
+                           #[step] fn s(w: &f64, l: &f64, rate: &f64) -> f64 { w - rate * grad!(f, w) }";
+
 /// The code, the attribute's arguments, and the items of the module.
 const PROBLEMS: &[(&str, &str, &str)] = &[
     ("B0103", "", "#[inner] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }"),
@@ -185,6 +193,8 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
         "hypergradient = implicit(cg)",
         "#[inner(minimize = w)] fn f(w: &f64, l: &f64) -> f64 { w * l } #[outer(minimize = l, optimizer(rate: f64))] fn g(w: &f64) -> f64 { *w }",
     ),
+    ("B0130", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(0.1, 0.9)", WITH_A_RATE),
+    ("B0130", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(0.1, 0.9)", WITH_A_STEP),
     (
         "B0323",
         "",

@@ -10,7 +10,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
 use super::emitter::ident;
-use super::layout::{Function, Layout, ProblemLeaf, layout};
+use super::layout::{Function, Layout, ProblemLeaf, Role, layout};
 use crate::ir::{Control, Dim, Func, Index, Op, Pick, Shape, Stmt, ValueId};
 use crate::syntax::ProblemIr;
 
@@ -48,10 +48,7 @@ pub fn misplaced(problem: &ProblemIr) -> Vec<Misplaced> {
             span: problem.sampled.first().map_or_else(Span::call_site, |name| name.span()),
             name: sampled.join("`, `"),
             reason: format!("axis {axis} of `{}` has as many elements as there are rows, and stays whole", leaf.leaf.label),
-            help: format!(
-                "name `{0}` in `sample(..)` too if its rows belong to them, or read what belongs to a batch by positions that are sampled: `gather({0}, Axis({axis}), position)` with `position: &Array1<usize>`",
-                leaf.leaf.label
-            ),
+            help: help(leaf, axis),
         }));
     }
     for function in functions {
@@ -77,6 +74,18 @@ pub fn misplaced(problem: &ProblemIr) -> Vec<Misplaced> {
         });
     }
     found
+}
+
+/// How a leaf that is as long as there are rows may be used in batches.
+fn help(leaf: &ProblemLeaf, axis: usize) -> String {
+    let label = &leaf.leaf.label;
+    let by_position = format!(
+        "read what belongs to a batch by positions that are sampled: `gather({label}, Axis({axis}), position)` with `position: &Array1<usize>`"
+    );
+    match leaf.role {
+        Role::Data => format!("name `{label}` in `sample(..)` too if its rows belong to them, or {by_position}"),
+        Role::Inner | Role::Outer | Role::State | Role::Index => by_position,
+    }
 }
 
 /// The value of a statement that reads, writes or joins rows by their positions.

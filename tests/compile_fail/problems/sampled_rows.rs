@@ -32,27 +32,12 @@ mod weights {
 }
 
 #[bilevel]
-mod positions {
+mod variable {
     use super::*;
 
     #[inner(minimize = w, sample(x, log_l2))]
     fn train(w: &Array1<f64>, log_l2: &f64, x: &Array2<f64>) -> f64 {
-        x.row(0).dot(w) * log_l2.exp()
-    }
-
-    #[outer(minimize = log_l2)]
-    fn validate(w: &Array1<f64>) -> f64 {
-        w.sum()
-    }
-}
-
-#[bilevel]
-mod first_row {
-    use super::*;
-
-    #[inner(minimize = w, sample(x))]
-    fn train(w: &Array1<f64>, log_l2: &f64, x: &Array2<f64>) -> f64 {
-        x.row(0).dot(w) * log_l2.exp() + x.dot(w).sum()
+        x.dot(w).sum() * log_l2.exp()
     }
 
     #[outer(minimize = log_l2)]
