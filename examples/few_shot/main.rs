@@ -255,7 +255,9 @@ impl Arguments {
             }
             Method::Imaml => {
                 let (rate, training, test) = settings(0.1, 16, 16);
-                let of = |steps| IMaml::new(GradientDescent::new(rate), steps, self.rho).max_iterations(self.iterations);
+                // Networks of `relu` have saddles that the proximal weight of the paper does not fill.
+                let imaml = |steps| IMaml::new(GradientDescent::new(rate), steps, self.rho).max_iterations(self.iterations);
+                let of = |steps| imaml(steps).truncate_at_negative_curvature();
                 self.run::<N, _, _, _>(data, plan, Algorithms { training: of(training), test: of(test) }, adam, start)
             }
         }

@@ -147,6 +147,28 @@ fn implicit_maml_solves_the_system_of_the_paper() {
     assert!((other.gradient - &exact).dot(&array![1.0, 1.0]).abs() > 1e-3);
 }
 
+#[test]
+fn implicit_maml_may_end_at_negative_curvature() {
+    let all: Vec<Data> = (0..N_TASKS).map(data).collect();
+    let tasks = curve_tasks(&all);
+    // So small a weight leaves saddles of the support loss what they are.
+    let imaml = IMaml::new(GradientDescent::new(0.05), 1, 1e-2);
+    let error = meta_gradient(&imaml, &tasks, &net()).unwrap_err();
+    assert!(error.to_string().contains("not positive definite"), "{error}");
+    let imaml = imaml.truncate_at_negative_curvature();
+    for task in &tasks {
+        let task = std::slice::from_ref(task);
+        let direction = meta_gradient(&imaml, task, &net()).unwrap().gradient;
+        let phi = adapt(&imaml, task, &net()).unwrap().remove(0);
+        // The query loss falls against the direction.
+        let loss = |by: f64| {
+            let moved = phi.with_elements((phi.flat() - direction.flat() * by).as_slice().unwrap());
+            curves::query(&moved, task[0].x_query, task[0].y_query)
+        };
+        assert!(direction.l2_norm() > 0.0 && loss(1e-6) < loss(-1e-6));
+    }
+}
+
 /// The gradient of the mean query loss after adaptation by central differences.
 fn differences(
     algorithm: &impl MetaAlgorithm<curves::Problem<'static>, Learned = curves::Net>,

@@ -21,13 +21,14 @@ pub struct IMaml<U> {
     n_steps: usize,
     rho: f64,
     cg: Cg,
+    truncates: bool,
     damped_compat: bool,
 }
 
 impl<U: Update> IMaml<U> {
     /// `n_steps` steps of `update` towards the minimum with the proximal weight `ρ`.
     pub fn new(update: U, n_steps: usize, rho: f64) -> Self {
-        IMaml { update, n_steps, rho, cg: Cg::default(), damped_compat: false }
+        IMaml { update, n_steps, rho, cg: Cg::default(), truncates: false, damped_compat: false }
     }
 
     /// The most iterations of conjugate gradients. Default: until they converge.
@@ -39,6 +40,16 @@ impl<U: Update> IMaml<U> {
     /// The relative residual at which conjugate gradients end. Default: see [`Cg::tolerance`].
     pub fn tolerance(mut self, tolerance: f64) -> Self {
         self.cg = self.cg.tolerance(tolerance);
+        self
+    }
+
+    /// Where conjugate gradients meet a direction of negative curvature, so that `ρ` is too small for a minimum near the start, takes what they have found before
+    /// it (before any step, the gradient of the query loss), as truncated Newton methods do. By default that is an error. The result is a direction along which
+    /// the query loss falls, and not its derivative.
+    ///
+    /// Steihaug, *The conjugate gradient method and trust regions in large scale optimization* (1983).
+    pub fn truncate_at_negative_curvature(mut self) -> Self {
+        self.truncates = true;
         self
     }
 
@@ -85,7 +96,12 @@ impl<P: Task, U: Update + Sync> MetaAlgorithm<P> for IMaml<U> {
         let mut memory = LinearSolver::<P::Float>::memory(&self.cg, phi.len())?;
         gradient.fill(P::Float::from_f64(0.0));
         let outcome = self.cg.solve(&mut operator, &rhs, gradient, &mut memory);
-        if outcome.stop == LinearStop::NegativeCurvature {
+        if outcome.stop == LinearStop::NegativeCurvature && self.truncates {
+            if outcome.n_iterations == 0 {
+                gradient.copy_from_slice(&rhs);
+                return Ok(value);
+            }
+        } else if outcome.stop == LinearStop::NegativeCurvature {
             let curvature = outcome.smallest_curvature.unwrap_or(f64::NAN);
             return Err(Error::NotPositiveDefinite { curvature, iteration: outcome.n_iterations });
         }
