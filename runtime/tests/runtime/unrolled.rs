@@ -210,8 +210,8 @@ fn memory_is_what_was_asked_for_and_steps_made_again_are_counted() {
     let few = hypergradient(Unrolled::reverse().checkpoints(Checkpoints::Binomial(5))).unrolled.unwrap();
     assert_eq!((few.n_remade, few.n_bytes), (316 - 99, 5 * 3 * 8));
 
-    // A state and its gradient are 48 bytes, and all else 224.
-    let fitted = hypergradient(Unrolled::mixed().memory(224 + 10 * 6 * 8 + 7)).unrolled.unwrap();
+    // A state and its gradient are 48 bytes, and all else 200.
+    let fitted = hypergradient(Unrolled::mixed().memory(200 + 10 * 6 * 8 + 7)).unrolled.unwrap();
     assert_eq!(fitted.checkpoints, Some(Checkpoints::Binomial(10)));
     assert!(fitted.n_bytes <= 10 * 6 * 8 && fitted.to_string().contains("10 states kept, binomial"), "{fitted}");
 
