@@ -66,7 +66,7 @@
 pub use bilevel_macros::{Params, bilevel, derivative, differentiable, grad, hvp, jvp, value_and_grad};
 pub use bilevel_runtime::{BilevelProblem, Error, Float, LossesReadOuter, Params, ProblemExt, Report, StepProblem};
 pub use bilevel_runtime::{Compared, Comparison, Reference, Row, compare};
-pub use bilevel_runtime::{functions, linalg, linear, meta, methods, ndarray, params, report, solve, solver, updates, vector};
+pub use bilevel_runtime::{condition, functions, linalg, linear, meta, methods, ndarray, params, report, solve, solver, updates, vector};
 
 pub use bilevel_runtime::functions::{
     argmax, argmax_axis, argmin, argmin_axis, batched_dot, cross_entropy, cumsum, gather, log_sum_exp, max_axis, min_axis, mse, norm,
@@ -93,10 +93,10 @@ pub mod prelude {
     pub use bilevel_runtime::functions::{avg_pool2d, conv2d, dilated_conv2d, masked_attention, max_pool2d, one_hot};
     pub use bilevel_runtime::linear::Preconditioner;
     pub use bilevel_runtime::methods::{
-        Batches, Checkpoints, Differences, EvoGrad, FineTuning, FiniteDifferences, Implicit, Noise, OwnStep, TwoStage, Unrolled,
+        Batches, Checkpoints, Differences, EvoGrad, FineTuning, FiniteDifferences, Implicit, Noise, OwnStep, Phantom, TwoStage, Unrolled,
     };
     pub use bilevel_runtime::solve::{Adam, AdamW, GradientDescent, Hyper, Lbfgs, Momentum, Nesterov, NewtonCg, RmsProp};
-    pub use bilevel_runtime::solve::{Projected, Reparametrized, SignDescent};
+    pub use bilevel_runtime::solve::{Anderson, Broyden, Picard, Projected, Reparametrized, SignDescent};
     pub use bilevel_runtime::solver::{Start, Tolerances};
     pub use bilevel_runtime::{BilevelProblem, Float, LossesReadOuter, Params, ProblemExt, Report, StepProblem, compare, linalg};
 

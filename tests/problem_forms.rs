@@ -3,6 +3,7 @@
 
 #![deny(warnings)]
 
+use bilevel::condition::Gradient;
 use bilevel::prelude::*;
 use bilevel::{LossesReadOuter, Params};
 
@@ -15,7 +16,12 @@ fn matrix(n: usize, m: usize) -> Array2<f64> {
 }
 
 /// The hypergradient, checked along each coordinate against differences of the outer loss at re-solved inner problems.
-fn checked<P: LossesReadOuter<Float = f64>>(problem: &P, outer: &P::Outer, inner: &P::Inner, tolerance: f64) -> Vec<f64> {
+fn checked<P: LossesReadOuter<Condition = Gradient, Float = f64>>(
+    problem: &P,
+    outer: &P::Outer,
+    inner: &P::Inner,
+    tolerance: f64,
+) -> Vec<f64> {
     let mut solver = problem.solver(Implicit::cg().tolerance(1e-12)).inner(NewtonCg::default().tolerance(1e-12));
     let h = solver.hypergradient(outer, inner).unwrap_or_else(|e| panic!("{e}"));
     let flat = |p: &P::Outer| {

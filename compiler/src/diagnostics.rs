@@ -38,7 +38,7 @@ pub mod messages {
         // Attributes.
         ATTRIBUTE_ON_WRONG_ITEM = "B0101", "`#[{0}]` goes on {1}, not on {2}", "move the attribute, or remove it";
         ATTRIBUTE_ARGUMENT = "B0102", "`#[{0}]` does not understand `{1}`", "write {2}";
-        MISSING_MINIMIZE = "B0103", "`#[{0}]` does not say which parameter is the {0} variable", "write `#[{0}(minimize = {1})]`";
+        MISSING_MINIMIZE = "B0103", "`#[{0}]` does not say which parameter is the {0} variable", "write `#[{0}({2} = {1})]`";
         NOT_A_NAME = "B0104", "`{0}` is not the name of a parameter", "write the bare name, as in `minimize = w`, or several, as in `minimize(w, b)`";
         NAMED_TWICE = "B0105", "`{0}` is named twice", "name every parameter once";
         NOT_A_CHOICE = "B0106", "`{0}` is not {1}", "write one of {2}";
@@ -118,6 +118,8 @@ pub mod messages {
         STEP_RESULT = "B0320", "a step gives what the next one takes, {0}: `{1}`, but this is `{2}`", "give them back as owned values, the variables and then the state in the order of the parameters; what is no state is passed by value, or is data of a loss, too";
         STATE_LENGTH = "B0321", "nothing says how long the state `{0}` is before the first step: {1}", "give back an array of the shape of a variable or of data, and combine the state with it";
         OPTIMIZER_VARIABLE_TAKEN = "B0322", "`{0}` is a parameter of `{1}`, and `optimizer` is for variables that no function of the problem takes", "name it in `minimize`";
+        FIXED_POINT_RESULT = "B0323", "the map `{0}` gives `{1}`, and a fixed point needs what it solves for: `{2}`", "give back the next value of each variable in `solve(..)`, in its order, owned";
+        FIXED_POINT_LENGTH = "B0324", "axis {1} of what the map gives back for `{0}` has a length of its own", "give back an array of the shape of `{0}`";
 
         SAMPLE = "B0323", "the rows of `{0}` cannot be drawn: {1}", "{2}";
 

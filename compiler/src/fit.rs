@@ -1,6 +1,5 @@
 //! What the method that an attribute chooses demands of the problem.
 
-use crate::derive::has_symmetric_hessian;
 use crate::diagnostics::{Diagnostics, messages};
 use crate::syntax::configuration::table::{InnerKind, OWN_STEP};
 use crate::syntax::configuration::{Built, Configuration, Value};
@@ -10,7 +9,7 @@ use crate::syntax::{Param, ProblemIr};
 /// An error for each choice that the problem does not fit.
 pub(crate) fn check_fit(configuration: &Configuration, problem: &ProblemIr, diags: &mut Diagnostics) {
     let Configuration { family, method, inner } = configuration;
-    if method.entry.needs_symmetry && !has_symmetric_hessian(&problem.inner.func) {
+    if method.entry.needs_symmetry && !problem.has_symmetric_hessian {
         diags.error(&method.name, messages::ASYMMETRIC_HESSIAN, &[&method.name.to_string(), &problem.inner.signature.name.to_string()]);
     }
     let batches = method.settings.iter().find_map(|(setting, value)| match value {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use syn::ext::IdentExt;
 
-use crate::derive;
+use crate::derive::{self, OtherShape, fixed_point, has_symmetric_hessian};
 use crate::diagnostics::{Diagnostics, messages};
 use crate::fit::check_fit;
 use crate::ir::{Builder, Call, CallPart, Dim, Func, Note, Opaque, ValueId};
@@ -172,7 +172,11 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
         Some((item, signature)) => Some(lower_step(item, signature?, items, diags)?),
         None => None,
     };
-    let (inner, outer, mut roles) = (inner?, outer?, roles?);
+    let (mut inner, outer, mut roles) = (inner?, outer?, roles?);
+    let residual = match &module.inner {
+        Some(map) if map.is_fixed_point => Some(take_residual(map, &mut inner, &roles.inner, diags)?),
+        Some(_) | None => None,
+    };
     let step = step.zip(roles.step.take()).map(|(lowered, roles)| StepIr { lowered: with_float_results(lowered), roles });
     let problem = Functions { inner: &inner, outer: &outer, step: step.as_ref() };
     problem.check_dependence(module, &roles, diags);
@@ -185,7 +189,9 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
     let losses_read_outer = roles.outer.iter().all(|v| problem.reaches_a_loss(v));
     Some(ProblemIr {
         name: module.item.ident.clone(),
+        has_symmetric_hessian: residual.is_none() && has_symmetric_hessian(&inner.func),
         inner,
+        residual,
         outer,
         inner_variables: roles.inner,
         outer_variables: roles.outer,
@@ -197,6 +203,31 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
         configuration: None,
         crate_path,
     })
+}
+
+/// The residual of a map, which becomes half its square: what stands in the place of the inner loss. `None` if there was an error, which is then in `diags`.
+fn take_residual(map: &Loss, inner: &mut Lowered, variables: &[Variable], diags: &mut Diagnostics) -> Option<Func> {
+    // What a variable has beside floats comes along unchanged.
+    let mut f = inner.func.clone();
+    f.body.results = f.results().iter().copied().filter(|&result| f.ty(result).elem.is_float()).collect();
+    let leaves = variables.iter().flat_map(|v| {
+        let labels = v.param.form.labels(&v.param.name.to_string());
+        let first = v.in_inner.expect("a parameter of the map");
+        v.param.form.leaves().into_iter().zip(labels).enumerate().map(move |(k, ((elem, _), label))| (first + k, elem, label))
+    });
+    let leaves: Vec<_> = leaves.filter(|(_, elem, _)| elem.is_float()).collect();
+    let mapped: Vec<usize> = leaves.iter().map(|(at, ..)| *at).collect();
+    match fixed_point(&f, &mapped) {
+        Ok(residual) => {
+            inner.func = residual.clone();
+            inner.func.body.results.truncate(1);
+            Some(residual)
+        }
+        Err(OtherShape { result, axis }) => {
+            diags.error(&map.item.sig.output, messages::FIXED_POINT_LENGTH, &[&leaves[result].2, &axis.to_string()]);
+            None
+        }
+    }
 }
 
 /// The state is made before the first step, so that its lengths must be those of variables or data. It has the shape of what the step gives back for it.

@@ -297,6 +297,16 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
         "",
         "#[inner(minimize = w)] fn f(w: &f64, l: &Array1<f64>) -> Array1<f64> { l * *w } #[outer(minimize = l)] fn g(w: &f64) -> f64 { *w }",
     ),
+    (
+        "B0323",
+        "",
+        "#[fixed_point(solve = z)] fn f(z: &Array1<f64>, l: &f64) -> f64 { z.sum() * l } #[outer(minimize = l)] fn g(z: &Array1<f64>) -> f64 { z.sum() }",
+    ),
+    (
+        "B0324",
+        "",
+        "#[fixed_point(solve = z)] fn f(z: &Array1<f64>, l: &f64) -> Array1<f64> { z.slice(s![1..]).to_owned() * *l } #[outer(minimize = l)] fn g(z: &Array1<f64>) -> f64 { z.sum() }",
+    ),
     ("B0313", "", "#[inner(minimize = w)] fn f(w: &f64) -> f64 { *w } #[outer(minimize = w)] fn g(w: &f64) -> f64 { *w }"),
     (
         "B0314",

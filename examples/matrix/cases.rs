@@ -1,5 +1,6 @@
 //! Data for every problem, a point, and the derivatives of its inner gradient as dense matrices.
 
+use bilevel::condition::Gradient;
 use bilevel::prelude::*;
 
 use crate::problems::{coupled, logistic, model, network, quadratic, quartic, ridge, scalar};
@@ -15,7 +16,7 @@ pub(crate) struct Dense {
 type Formula<'a> = &'a dyn Fn(&Array1<f64>, &Array1<f64>) -> Dense;
 
 /// One problem at one point.
-pub(crate) struct Case<'a, P: LossesReadOuter> {
+pub(crate) struct Case<'a, P: LossesReadOuter<Condition = Gradient>> {
     pub(crate) name: &'static str,
     pub(crate) problem: &'a P,
     pub(crate) outer: P::Outer,
@@ -25,7 +26,7 @@ pub(crate) struct Case<'a, P: LossesReadOuter> {
     formula: Option<Formula<'a>>,
 }
 
-impl<P: LossesReadOuter<Float = f64>> Case<'_, P> {
+impl<P: LossesReadOuter<Condition = Gradient, Float = f64>> Case<'_, P> {
     /// The derivatives of the inner gradient.
     pub(crate) fn dense(&self, w: &Array1<f64>, lambda: &Array1<f64>) -> Result<Dense, bilevel::Error> {
         if let Some(formula) = self.formula {
@@ -67,7 +68,7 @@ impl<P: LossesReadOuter<Float = f64>> Case<'_, P> {
 
 /// What is done with every problem.
 pub(crate) trait Visitor {
-    fn visit<P: LossesReadOuter<Float = f64>>(&mut self, case: &Case<'_, P>);
+    fn visit<P: LossesReadOuter<Condition = Gradient, Float = f64>>(&mut self, case: &Case<'_, P>);
 }
 
 /// Numbers between −1 and 1 that look random.

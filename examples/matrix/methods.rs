@@ -1,5 +1,6 @@
 //! Every method with every setting that changes what it computes, on one problem: a row each.
 
+use bilevel::condition::Gradient;
 use bilevel::linear::Preconditioner;
 use bilevel::methods::{DefaultInner, Dynamics, Method, Noise};
 use bilevel::prelude::*;
@@ -24,7 +25,7 @@ enum Kind {
 }
 
 impl Visitor for Table {
-    fn visit<P: LossesReadOuter<Float = f64>>(&mut self, case: &Case<'_, P>) {
+    fn visit<P: LossesReadOuter<Condition = Gradient, Float = f64>>(&mut self, case: &Case<'_, P>) {
         self.begin(case.name);
         match Stationary::new(case) {
             Ok(stationary) => {
@@ -52,13 +53,13 @@ impl Visitor for Table {
 }
 
 /// The rows of implicit methods.
-struct Implicits<'t, 'a, 'c, P: LossesReadOuter> {
+struct Implicits<'t, 'a, 'c, P: LossesReadOuter<Condition = Gradient>> {
     table: &'t mut Table,
     case: &'a Case<'c, P>,
     stationary: &'a Stationary,
 }
 
-impl<P: LossesReadOuter<Float = f64>> Implicits<'_, '_, '_, P> {
+impl<P: LossesReadOuter<Condition = Gradient, Float = f64>> Implicits<'_, '_, '_, P> {
     /// All of them with one inner solver.
     fn by<I: Clone>(&mut self, inner: (&str, I))
     where
@@ -94,7 +95,7 @@ impl<P: LossesReadOuter<Float = f64>> Implicits<'_, '_, '_, P> {
 
     fn row<M, I: Clone>(&mut self, name: &str, method: M, (inner_name, inner): &(&str, I), kind: Kind, inverse: Inverse)
     where
-        M: DefaultInner + Method<P, M::Inner> + Method<P, I>,
+        M: DefaultInner<Gradient> + Method<P, M::Inner> + Method<P, I>,
     {
         let (case, stationary) = (self.case, self.stationary);
         self.table.row(name, inner_name, || cell(case, method, inner.clone(), kind, Ok(stationary.hypergradient(inverse))));
@@ -102,7 +103,7 @@ impl<P: LossesReadOuter<Float = f64>> Implicits<'_, '_, '_, P> {
 }
 
 /// EvoGrad at a fixed point is the derivative of its own value, for fixed noise.
-fn evograd<P: LossesReadOuter<Float = f64>>(table: &mut Table, case: &Case<'_, P>) {
+fn evograd<P: LossesReadOuter<Condition = Gradient, Float = f64>>(table: &mut Table, case: &Case<'_, P>) {
     for (name, noise) in [("EvoGrad, signs", Noise::Signs), ("EvoGrad, normal", Noise::Normal)] {
         let method = EvoGrad::default().copies(4).sigma(0.3).temperature(0.2).noise(noise);
         let stay = GradientDescent::default().max_iterations(0);
@@ -114,12 +115,12 @@ fn evograd<P: LossesReadOuter<Float = f64>>(table: &mut Table, case: &Case<'_, P
 }
 
 /// The rows of unrolled methods.
-struct Unrollings<'t, 'a, 'c, P: LossesReadOuter> {
+struct Unrollings<'t, 'a, 'c, P: LossesReadOuter<Condition = Gradient>> {
     table: &'t mut Table,
     case: &'a Case<'c, P>,
 }
 
-impl<P: LossesReadOuter<Float = f64>> Unrollings<'_, '_, '_, P> {
+impl<P: LossesReadOuter<Condition = Gradient, Float = f64>> Unrollings<'_, '_, '_, P> {
     /// All of them with one inner optimiser.
     fn by<U: Dynamics<P> + Clone>(&mut self, optimizer: &str, update: U, reference: Optimizer) {
         let schedules = [
@@ -155,7 +156,7 @@ impl<P: LossesReadOuter<Float = f64>> Unrollings<'_, '_, '_, P> {
 }
 
 /// The hypergradient by a method against the exact answer, and against differences where it is the derivative of what it solves.
-fn cell<P: LossesReadOuter<Float = f64>, M, I>(
+fn cell<P: LossesReadOuter<Condition = Gradient, Float = f64>, M, I>(
     case: &Case<'_, P>,
     method: M,
     inner: I,
@@ -163,7 +164,7 @@ fn cell<P: LossesReadOuter<Float = f64>, M, I>(
     exact: Result<Array1<f64>, bilevel::Error>,
 ) -> Cell
 where
-    M: DefaultInner + Method<P, M::Inner> + Method<P, I>,
+    M: DefaultInner<Gradient> + Method<P, M::Inner> + Method<P, I>,
 {
     let mut solver = case.problem.solver(method).inner(inner);
     let errors = || -> Result<(f64, Option<f64>), bilevel::Error> {

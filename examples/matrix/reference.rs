@@ -1,6 +1,7 @@
 //! Hypergradients by dense matrices and formulas written out: nothing here comes from the library but the first derivatives of the losses and, for
 //! problems without a formula, tangents of the inner gradient.
 
+use bilevel::condition::Gradient;
 use bilevel::linalg;
 use bilevel::prelude::*;
 
@@ -43,7 +44,7 @@ struct State<A> {
 
 /// The hypergradient of `n_steps` steps of which the last `n_last` are differentiated: tangents of the state along every outer variable, which begin as zero
 /// where the differentiated part begins.
-pub(crate) fn unrolled<P: LossesReadOuter<Float = f64>>(
+pub(crate) fn unrolled<P: LossesReadOuter<Condition = Gradient, Float = f64>>(
     case: &Case<'_, P>,
     optimizer: Optimizer,
     n_steps: usize,
@@ -147,7 +148,7 @@ pub(crate) enum Inverse {
 
 impl Stationary {
     /// Newton's method with dense matrices from the end of a solve.
-    pub(crate) fn new<P: LossesReadOuter<Float = f64>>(case: &Case<'_, P>) -> Result<Self, bilevel::Error> {
+    pub(crate) fn new<P: LossesReadOuter<Condition = Gradient, Float = f64>>(case: &Case<'_, P>) -> Result<Self, bilevel::Error> {
         let lambda = case.outer.flat();
         let mut solver = case.problem.solver(Implicit::cg()).inner(NewtonCg::default().tolerance(1e-6));
         let mut w = solver.solve_inner(&case.outer, &case.inner)?.inner.flat();

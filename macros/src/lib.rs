@@ -139,6 +139,10 @@ pub fn derivative(attr: TokenStream, item: TokenStream) -> TokenStream {
 /// `Unrolled::mixed().steps(1000).batches(Batches::of(32).seed(7))`. All rows count alike: a loss that reads a row by its position, or of which another array has as many elements as there are rows, is refused.
 /// What belongs to a row otherwise is found by positions that are themselves sampled, `gather(weight, Axis(0), position)`.
 ///
+/// In the place of `#[inner]` may stand `#[fixed_point(solve = z)]`: a map `z, … ↦ next z` whose fixed point is sought, and which is no loss. It gives back what it solves for, owned, several as a tuple in the
+/// order of `solve(..)`. `Anderson`, `Broyden` or `Picard` find it; its hypergradient is made by `Implicit::gmres()`, `bicgstab()` or `neumann()`, by `Phantom::unrolled(k, tau)` or `Phantom::neumann(k, tau)`,
+/// or by `Unrolled` with `GradientDescent::new(tau)`, whose steps are `z − τ (z − Φ(z))`. What needs a loss or a symmetric Hessian does not compile.
+///
 /// # The method in the attribute
 ///
 /// `#[bilevel(hypergradient = .., inner = ..)]` chooses a method and what solves the inner problem, and gives `Problem` the functions `hypergradient`, `minimize`, `check` and

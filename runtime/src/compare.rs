@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::condition::Gradient;
 use crate::linear::Preconditioner;
 use crate::methods::{DefaultInner, EvoGrad, FiniteDifferences, Implicit, Method, Unrolled};
 use crate::solve::{GradientDescent, Lbfgs, NewtonCg};
@@ -19,7 +20,11 @@ const N_STEPS: usize = 100;
 ///
 /// # Errors
 /// Those of the reference: data that do not fit, or an inner problem without a strict minimum. A method that fails has its error in the table.
-pub fn compare<'p, P: LossesReadOuter>(problem: &'p P, outer: &P::Outer, inner: &P::Inner) -> Result<Comparison<'p, P>, Error> {
+pub fn compare<'p, P: LossesReadOuter<Condition = Gradient>>(
+    problem: &'p P,
+    outer: &P::Outer,
+    inner: &P::Inner,
+) -> Result<Comparison<'p, P>, Error> {
     let method = Implicit::cg().tolerance(P::Float::EPSILON.to_f64()).error_bound(false);
     let best = problem.solver(method).inner(NewtonCg::default().tolerance(0.0)).hypergradient(outer, inner)?;
     let largest = best.report.linear.as_ref().and_then(|linear| linear.largest_curvature).unwrap_or(1.0);
@@ -51,7 +56,7 @@ pub fn compare<'p, P: LossesReadOuter>(problem: &'p P, outer: &P::Outer, inner: 
 }
 
 /// What [`compare`] gives.
-pub struct Comparison<'p, P: LossesReadOuter> {
+pub struct Comparison<'p, P: LossesReadOuter<Condition = Gradient>> {
     problem: &'p P,
     outer: P::Outer,
     inner: P::Inner,
@@ -96,9 +101,9 @@ pub struct Compared {
     pub report: Report,
 }
 
-impl<P: LossesReadOuter> Comparison<'_, P> {
+impl<P: LossesReadOuter<Condition = Gradient>> Comparison<'_, P> {
     /// Adds a method, with what solves the inner problem.
-    pub fn add<M: DefaultInner + Method<P, M::Inner> + Method<P, I>, I>(&mut self, name: &str, method: M, inner_solver: I) {
+    pub fn add<M: DefaultInner<Gradient> + Method<P, M::Inner> + Method<P, I>, I>(&mut self, name: &str, method: M, inner_solver: I) {
         let began = Instant::now();
         let result = self.problem.solver(method).inner(inner_solver).hypergradient(&self.outer, &self.inner);
         let seconds = began.elapsed().as_secs_f64();
@@ -126,7 +131,7 @@ impl<P: LossesReadOuter> Comparison<'_, P> {
     }
 }
 
-impl<P: LossesReadOuter> fmt::Display for Comparison<'_, P> {
+impl<P: LossesReadOuter<Condition = Gradient>> fmt::Display for Comparison<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(6);
         write!(

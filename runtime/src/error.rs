@@ -231,6 +231,15 @@ pub enum Error {
         /// What takes only constants.
         what: &'static str,
     },
+    /// The residual of a fixed point grows from iteration to iteration.
+    FixedPointDiverged {
+        /// The iteration.
+        step: usize,
+        /// The residual there.
+        residual: f64,
+        /// The lowest before.
+        lowest: f64,
+    },
     /// A method needs a symmetric Hessian, and the inner loss holds something constant or has rules of the user's.
     AsymmetricHessian {
         /// The method, for example `Unrolled::mixed`.
@@ -368,9 +377,14 @@ impl fmt::Display for Error {
                     "`{setting}` is part of the outer variable, but {what} takes constants only, as its result does not depend on them: give a number"
                 )
             }
+            Error::FixedPointDiverged { step, residual, lowest } => write!(
+                f,
+                "the iteration for the inner variable diverges: at step {step} its residual is {residual:.2e}, after {lowest:.2e} before; \
+                 use `Anderson` or `Broyden`, or a smaller `damping`"
+            ),
             Error::AsymmetricHessian { method } => write!(
                 f,
-                "`{method}` needs a symmetric Hessian, but the inner loss uses `stop_gradient` or a rule of its own: use `Unrolled::reverse`"
+                "`{method}` needs a symmetric Hessian, but the inner problem is a fixed point, or its loss uses `stop_gradient` or a rule of its own: use `Unrolled::reverse`"
             ),
             Error::CheckFailed { function, message } => write!(f, "`{function}`: {message}"),
             Error::NotApplicable { setting, reason } => write!(f, "`{setting}` does not go with this method: {reason}"),

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod compare;
+pub mod condition;
 pub mod error;
 mod fingerprint;
 mod float;

@@ -1,5 +1,6 @@
 //! What the macro implements for a problem: the few kernels from which every method is built, and those of a step that the user writes.
 
+use crate::condition::Condition;
 pub use crate::fingerprint::{Bits, Fingerprint};
 use crate::{Error, Float, Params};
 
@@ -18,6 +19,9 @@ pub trait BilevelProblem {
     type Outer: Params<Float = Self::Float>;
     /// Dimensions, contiguous data and buffers.
     type Workspace;
+    /// What the inner variable has to fulfil, `F(w, λ) = 0`. Where it is not [`Gradient`](crate::condition::Gradient), the kernels named after the inner gradient
+    /// give `F` in its place, and the inner loss is `½‖F‖²`.
+    type Condition: Condition;
 
     /// The names of the inner variable's leaves in order, for messages; the last stands for all further leaves.
     const INNER_NAMES: &'static [&'static str] = &["inner variable"];
@@ -28,9 +32,9 @@ pub trait BilevelProblem {
     /// that are not named here count as `true`.
     const GRADIENT_READS: &'static [bool] = &[];
 
-    /// Whether the Hessian of the inner loss is certainly symmetric, as that of every function of which the whole derivative is taken.
-    /// `stop_gradient` and rules of the user's may make it asymmetric, and are differentiated as they are.
-    const SYMMETRIC_HESSIAN: bool = true;
+    /// Whether the Jacobian of the inner condition is certainly symmetric, as the Hessian of every function of which the whole derivative is taken.
+    /// `stop_gradient` and rules of the user's may make it asymmetric, and are differentiated as they are; that of a fixed point is not.
+    const SYMMETRIC_HESSIAN: bool = <Self::Condition as Condition>::IS_GRADIENT;
 
     /// Checks the data and the shapes of the variables against each other and makes the memory that the kernels use.
     ///
@@ -86,12 +90,12 @@ pub trait BilevelProblem {
         outer_bar: &mut [Self::Float],
     ) -> Self::Float;
 
-    /// Linearizes `(∇_w f, ∇_λ f)` at `(w, λ)` for [`curvature_apply`](Self::curvature_apply): all that does not depend on the direction is
+    /// Linearizes the inner condition at `(w, λ)` for [`curvature_apply`](Self::curvature_apply): all that does not depend on the direction is
     /// computed here, once.
     fn inner_curvature(&self, workspace: &mut Self::Workspace, inner: &[Self::Float], outer: &[Self::Float]);
 
-    /// The fused product `P(v) = (∇²_ww f · v, ∇²_λw f · v)` at the point of the last [`inner_curvature`](Self::inner_curvature), in one
-    /// forward-over-reverse pass. Without `mixed` only the first is computed.
+    /// The fused product `P(v) = (F_wᵀ v, F_λᵀ v)` at the point of the last [`inner_curvature`](Self::inner_curvature), in one pass. For the gradient of a loss with a
+    /// symmetric Hessian it is `(∇²_ww f · v, ∇²_λw f · v)`, forward over reverse. Without `mixed` only the first is computed.
     fn curvature_apply(
         &self,
         workspace: &mut Self::Workspace,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::linear::LinearOutcome;
-use crate::methods::{EvoGradOutcome, UnrolledOutcome};
+use crate::methods::{EvoGradOutcome, PhantomOutcome, UnrolledOutcome};
 use crate::solve::InnerOutcome;
 
 /// How well the inner problem and the linear system behind a hypergradient were solved, how far the result is from the exact one, and what it
@@ -17,6 +17,8 @@ pub struct Report {
     pub linear: Option<LinearOutcome>,
     /// The way through the steps of the inner run, for unrolled methods.
     pub unrolled: Option<UnrolledOutcome>,
+    /// What the hypergradient was cut short to, for [`Phantom`](crate::methods::Phantom).
+    pub phantom: Option<PhantomOutcome>,
     /// How the copies compared, for [`EvoGrad`](crate::methods::EvoGrad).
     pub evograd: Option<EvoGradOutcome>,
     /// What was added to the diagonal of the Hessian on purpose.
@@ -38,6 +40,7 @@ impl Report {
             inner,
             linear: None,
             unrolled: None,
+            phantom: None,
             evograd: None,
             damping: 0.0,
             error_bound: None,
@@ -119,7 +122,7 @@ impl fmt::Display for ErrorBound {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { inner, linear, unrolled, evograd, damping, error_bound, peak_bytes, n_gradients, n_products } = self;
+        let Report { inner, linear, unrolled, phantom, evograd, damping, error_bound, peak_bytes, n_gradients, n_products } = self;
         writeln!(f, "inner problem: {}, gradient norm {:.1e} after {} iterations", inner.stop, inner.gradient_norm, inner.n_iterations)?;
         if let Some(linear) = linear {
             write!(
@@ -133,6 +136,9 @@ impl fmt::Display for Report {
             if let Some(condition) = linear.condition {
                 write!(f, ", condition of the columns {condition:.1e}")?;
             }
+            if let Some(step) = linear.series_step {
+                write!(f, ", a series of step {step}")?;
+            }
             if *damping > 0.0 {
                 write!(f, ", damped by {damping:.1e}")?;
             }
@@ -140,6 +146,9 @@ impl fmt::Display for Report {
                 f.write_str(", not a minimum")?;
             }
             writeln!(f)?;
+        }
+        if let Some(phantom) = phantom {
+            writeln!(f, "phantom gradient, biased on purpose: {} steps of damping {}", phantom.n_steps, phantom.damping)?;
         }
         if let Some(unrolled) = unrolled {
             writeln!(f, "{unrolled}")?;

@@ -3,6 +3,7 @@
 pub use ndarray::{Array, Array0, Array1, Array2, Array3, Array4, Array5, Array6, arr0};
 pub use ndarray::{ArrayView0, ArrayView1, ArrayView2, ArrayView3, ArrayView4, ArrayView5, ArrayView6};
 
+pub use crate::condition::{FixedPoint, Gradient};
 pub use crate::fingerprint::Fingerprint;
 pub use crate::kernels::{
     ANY, Buffer, FailedCheck, Largest, Matrix, Max, Min, Prod, Smallest, Stack, Sum, abs, acos, add, asin, at, atan, atan2, check_index,

@@ -45,6 +45,7 @@ impl BilevelProblem for Quartic {
     type Inner = Array1<f64>;
     type Outer = Array1<f64>;
     type Workspace = [[f64; N]; 2];
+    type Condition = bilevel_runtime::condition::Gradient;
 
     fn workspace(&self, _: &Array1<f64>, _: &Array1<f64>) -> Result<[[f64; N]; 2], Error> {
         Ok([[0.0; N]; 2])

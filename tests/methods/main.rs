@@ -4,6 +4,7 @@
 mod batches;
 #[allow(unreachable_pub)]
 mod configured;
+mod fixed_points;
 mod meta;
 #[allow(unreachable_pub)] // Problems are written as users write them.
 mod problems;

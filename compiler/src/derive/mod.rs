@@ -30,6 +30,7 @@ mod lengths;
 mod linearity;
 mod linearize;
 mod ragged;
+mod residual;
 mod split;
 mod transpose;
 
@@ -47,6 +48,7 @@ pub use jacobian::{has_symmetric_hessian, hessian, hvp_many, jacobian, jvp_many}
 pub use jvp::jvp;
 pub use linearity::linearity;
 pub use linearize::{Linearized, linearize};
+pub use residual::{OtherShape, fixed_point};
 pub use split::{Split, split};
 pub use transpose::transpose;
 

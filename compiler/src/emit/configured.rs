@@ -14,7 +14,9 @@ pub(super) fn configured(problem: &ProblemIr) -> Option<TokenStream> {
     let name = Ident::new("Problem", Span::call_site());
     let generics = has_lifetime(problem).then(|| quote!(<'_>));
     let (method_type, new_method) = (method.ty(), method.tokens());
-    let inner_type = inner.as_ref().map_or_else(|| quote!(<#method_type as rt::DefaultInner>::Inner), Built::ty);
+    let inner_type = inner
+        .as_ref()
+        .map_or_else(|| quote!(<#method_type as rt::DefaultInner<<Self as rt::BilevelProblem>::Condition>>::Inner), Built::ty);
     let new_inner = inner.as_ref().map(|inner| {
         let new = inner.tokens();
         quote!(.inner(#new))

@@ -30,11 +30,6 @@ impl Family {
         Ok((Family { function, linear, n_residuals, positions }, primal))
     }
 
-    /// [`new`](Self::new) for the gradient of the inner loss in the parameters at `wrt`.
-    fn of_gradient(inner: &Func, wrt: &[usize], positions: Vec<usize>) -> Result<(Self, Func), DeriveError> {
-        Family::new(Function::Inner, &optimize(&derive::grad(inner, wrt)?), positions)
-    }
-
     /// The linear part with some of its results.
     pub(super) fn with_results(&self, rows: &[Option<usize>]) -> Func {
         let mut func = self.linear.clone();
@@ -88,13 +83,44 @@ impl Residuals {
 
 /// `inner_curvature` and `curvature_apply`.
 pub(super) fn curvature(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<(), DeriveError> {
-    let name = "inner_curvature";
     let all = Function::Inner.positions(layout, &[Role::Inner, Role::Outer]);
-    let (family, primal) = Family::of_gradient(inner, &all, Function::Inner.positions(layout, &[Role::Inner]))?;
+    let gradient = optimize(&derive::grad(inner, &all)?);
+    let (family, primal) = Family::new(Function::Inner, &gradient, Function::Inner.positions(layout, &[Role::Inner]))?;
     let hessian_rows = gradient_rows(layout, Role::Inner, &all);
     let both_rows = [hessian_rows.clone(), gradient_rows(layout, Role::Outer, &all)].concat();
+    emit_curvature(layout, kernels, &family, &primal, [hessian_rows, both_rows])
+}
+
+/// The same where the Jacobian of the inner condition may be asymmetric: the transposed products. `condition` gives a value and the condition for each inner variable.
+pub(super) fn transposed_curvature(layout: &Layout, kernels: &mut Kernels, condition: &Func) -> Result<(), DeriveError> {
+    let all = Function::Inner.positions(layout, &[Role::Inner, Role::Outer]);
+    let wrt = Function::Inner.positions(layout, &[Role::Inner]);
+    let mut condition = condition.clone();
+    condition.body.results.remove(0);
+    let Linearized { primal, linear, n_residuals } = derive::linearize(&condition, &all)?;
+    let tangents: Vec<usize> = (n_residuals..linear.params().len()).collect();
+    // Its parameters are the residuals, then a direction for each inner variable; its results are those of `all`.
+    let linear = derive::transpose(&linear, &tangents)?;
+    let rows = |role: Role| -> Vec<Option<usize>> {
+        layout.of(role).map(|leaf| Function::Inner.position(leaf).and_then(|at| all.iter().position(|&p| p == at))).collect()
+    };
+    let (inner_rows, outer_rows) = (rows(Role::Inner), rows(Role::Outer));
+    let both_rows = [inner_rows.clone(), outer_rows].concat();
+    let family = Family { function: Function::Inner, linear, n_residuals, positions: wrt };
+    emit_curvature(layout, kernels, &family, &primal, [inner_rows, both_rows])
+}
+
+/// Emits the products with rows of the linear part: those of the inner variable, and all.
+fn emit_curvature(
+    layout: &Layout,
+    kernels: &mut Kernels,
+    family: &Family,
+    primal: &Func,
+    [hessian_rows, both_rows]: [Vec<Option<usize>>; 2],
+) -> Result<(), DeriveError> {
+    let name = "inner_curvature";
     let (hessian, both) = (family.with_results(&hessian_rows), family.with_results(&both_rows));
-    let residuals = family.residuals(layout, kernels, &primal, &[&hessian, &both], name);
+    let residuals = family.residuals(layout, kernels, primal, &[&hessian, &both], name);
     let directions = [(Role::Inner, "direction")];
     let to_both = [(Role::Inner, "hessian_product"), (Role::Outer, "mixed")];
     let mut arm = |func: &Func, name_of_arm, results, rows| {
@@ -121,11 +147,11 @@ pub(super) fn curvature(layout: &Layout, kernels: &mut Kernels, inner: &Func) ->
 }
 
 /// `inner_gradient_linearize` and `inner_gradient_jvp`.
-pub(super) fn gradient_jvp(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<(), DeriveError> {
+pub(super) fn gradient_jvp(layout: &Layout, kernels: &mut Kernels, condition: &Func) -> Result<(), DeriveError> {
     let name = "inner_gradient_linearize";
     let all = Function::Inner.positions(layout, &[Role::Inner, Role::Outer]);
     let wrt = Function::Inner.positions(layout, &[Role::Inner]);
-    let (family, primal) = Family::of_gradient(inner, &wrt, all)?;
+    let (family, primal) = Family::new(Function::Inner, condition, all)?;
     let rows = gradient_rows(layout, Role::Inner, &wrt);
     let linear = family.with_results(&rows);
     let residuals = family.residuals(layout, kernels, &primal, &[&linear], name);
@@ -163,10 +189,10 @@ pub(super) fn gradient_jvp(layout: &Layout, kernels: &mut Kernels, inner: &Func)
 }
 
 /// `inner_gradient_vjp`.
-pub(super) fn gradient_vjp(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<TokenStream, DeriveError> {
+pub(super) fn gradient_vjp(layout: &Layout, kernels: &mut Kernels, condition: &Func) -> Result<TokenStream, DeriveError> {
     let name = "inner_gradient_vjp";
     let wrt = Function::Inner.positions(layout, &[Role::Inner]);
-    let mut gradient = derive::grad(inner, &wrt)?;
+    let mut gradient = condition.clone();
     gradient.body.results.remove(0);
     let gradient = optimize(&gradient);
     let all = Function::Inner.positions(layout, &[Role::Inner, Role::Outer]);

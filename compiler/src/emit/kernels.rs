@@ -2,10 +2,10 @@
 //!
 //! | kernel | function |
 //! | --- | --- |
-//! | `inner_value_and_grad` | `grad` of the inner loss in the inner variable |
+//! | `inner_value_and_grad` | the inner condition: `grad` of the inner loss in the inner variable, or the residual of a fixed point |
 //! | `inner_value_and_outer_grad` | `grad` of the inner loss in the outer variable |
 //! | `inner_curvature` | the part of the linearized gradient of the inner loss that does not depend on the direction |
-//! | `curvature_apply` | the part that does, for the Hessian alone and for both rows |
+//! | `curvature_apply` | the part that does, for the Hessian alone and for both rows; where the Hessian may be asymmetric, both transposed |
 //! | `inner_gradient_linearize`, `inner_gradient_jvp` | the same split of the gradient in the inner variable along directions of both variables |
 //! | `inner_gradient_vjp` | `vjp` of that gradient in both variables: reverse over reverse |
 //! | `outer_value_and_grad` | `grad` of the outer loss in both variables |
@@ -14,7 +14,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::quote;
 
-use super::curvature::{curvature, gradient_jvp, gradient_vjp};
+use super::curvature::{curvature, gradient_jvp, gradient_vjp, transposed_curvature};
 use super::emitter::{Buffer, Checks, Destination, Emitter, ident};
 use super::expr::{Expr, primitive};
 use super::layout::{Function, Layout, ProblemLeaf, RESERVED, Role};
@@ -51,13 +51,18 @@ pub(super) fn kernels(layout: &Layout) -> Result<Kernels, DeriveError> {
     };
     let inner = optimize(&layout.problem.inner.func);
     let outer = optimize(&layout.problem.outer.func);
-    let method = inner_value_and_grad(layout, &mut kernels, &inner)?;
+    let condition = condition(layout, &inner)?;
+    let method = inner_value_and_grad(layout, &mut kernels, &condition)?;
     kernels.methods.push(method);
     let method = inner_value_and_outer_grad(layout, &mut kernels, &inner)?;
     kernels.methods.push(method);
-    curvature(layout, &mut kernels, &inner)?;
-    gradient_jvp(layout, &mut kernels, &inner)?;
-    let method = gradient_vjp(layout, &mut kernels, &inner)?;
+    if layout.problem.has_symmetric_hessian {
+        curvature(layout, &mut kernels, &inner)?;
+    } else {
+        transposed_curvature(layout, &mut kernels, &condition)?;
+    }
+    gradient_jvp(layout, &mut kernels, &condition)?;
+    let method = gradient_vjp(layout, &mut kernels, &condition)?;
     kernels.methods.push(method);
     let method = outer_value_and_grad(layout, &mut kernels, &outer)?;
     kernels.methods.push(method);
@@ -69,8 +74,16 @@ pub(super) fn kernels(layout: &Layout) -> Result<Kernels, DeriveError> {
     Ok(kernels)
 }
 
-fn inner_value_and_grad(layout: &Layout, kernels: &mut Kernels, inner: &Func) -> Result<TokenStream, DeriveError> {
-    let body = value_and_grad(layout, kernels, inner, Function::Inner, "inner_value_and_grad", &[(Role::Inner, "inner_bar")])?;
+/// The inner condition: the inner loss and its gradient for each inner variable in the order of the parameters, or what a fixed point has in their place.
+fn condition(layout: &Layout, inner: &Func) -> Result<Func, DeriveError> {
+    match &layout.problem.residual {
+        Some(residual) => Ok(optimize(residual)),
+        None => Ok(optimize(&derive::grad(inner, &Function::Inner.positions(layout, &[Role::Inner]))?)),
+    }
+}
+
+fn inner_value_and_grad(layout: &Layout, kernels: &mut Kernels, condition: &Func) -> Result<TokenStream, DeriveError> {
+    let body = written(layout, kernels, condition, Function::Inner, "inner_value_and_grad", &[(Role::Inner, "inner_bar")]);
     Ok(quote! {
         fn inner_value_and_grad(
             &self,
@@ -128,7 +141,15 @@ fn value_and_grad(
     let roles: Vec<Role> = into.iter().map(|&(role, _)| role).collect();
     let wrt = which.positions(layout, &roles);
     let grad = optimize(&derive::grad(loss, &wrt)?);
-    let mut kernel = Kernel::new(layout, which, &grad);
+    Ok(written(layout, kernels, &grad, which, name, into))
+}
+
+/// The body of a kernel that gives the first result of a function of a loss's parameters and writes the others, one for each variable of some roles in the order of the
+/// parameters.
+fn written(layout: &Layout, kernels: &mut Kernels, grad: &Func, which: Function, name: &str, into: &[(Role, &str)]) -> TokenStream {
+    let roles: Vec<Role> = into.iter().map(|&(role, _)| role).collect();
+    let wrt = which.positions(layout, &roles);
+    let mut kernel = Kernel::new(layout, which, grad);
     kernel.bind_leaves(grad.params());
     kernel.take_variables();
     kernel.take_data();
@@ -143,7 +164,7 @@ fn value_and_grad(
     let value = kernel.emitter.place(grad.results()[0]);
     let (body, fields) = kernel.finish(quote!(#body #value), name);
     kernels.add_buffers(name, &fields, &[]);
-    Ok(body)
+    body
 }
 
 /// A kernel under construction.

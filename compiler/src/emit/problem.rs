@@ -97,7 +97,8 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
     let workspace = workspace(layout, kernels);
     let fingerprint = fingerprint(layout);
     let batches = batches(layout);
-    let symmetric = crate::derive::has_symmetric_hessian(&problem.inner.func);
+    let symmetric = problem.has_symmetric_hessian;
+    let condition = if problem.residual.is_some() { quote!(rt::FixedPoint) } else { quote!(rt::Gradient) };
     let methods = &kernels.methods;
     let losses_read_outer = problem.losses_read_outer.then(|| quote!(impl rt::LossesReadOuter for #name #anonymous {}));
     // Where no array is borrowed, the lifetime of `Problem` appears only in the name of the type.
@@ -131,6 +132,7 @@ fn implementation(layout: &Layout, kernels: &Kernels) -> TokenStream {
                 type Inner = #inner_type;
                 type Outer = #outer_type;
                 type Workspace = Workspace #workspace_generics;
+                type Condition = #condition;
 
                 const INNER_NAMES: &'static [&'static str] = #inner_names;
                 const OUTER_NAMES: &'static [&'static str] = #outer_names;

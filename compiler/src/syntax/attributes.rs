@@ -8,6 +8,7 @@ use syn::{Meta, Token};
 
 use super::configuration::table::InnerKind;
 use super::configuration::{Configuration, read_inner, read_method};
+use super::problem::FIXED_POINT;
 use super::source_text;
 use super::wrt::is_place;
 use crate::diagnostics::{Diagnostics, messages};
@@ -202,21 +203,22 @@ pub fn refuse_step_arguments(attr: &syn::Attribute, diags: &mut Diagnostics) {
     }
 }
 
-/// Reads the arguments of `#[inner(minimize = w, sample(x, y))]` or `#[outer(minimize = w, optimizer(log_rate: f64))]`. `example` is a parameter that could be meant.
+/// Reads the arguments of `#[inner(minimize = w, sample(x, y))]`, `#[fixed_point(solve = w)]` or `#[outer(minimize = w, optimizer(log_rate: f64))]`. `example` is a parameter that could be meant.
 /// `#[outer]` alone is a problem without an outer variable.
 pub fn parse_role(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> RoleArgs {
     let before = diags.n_errors();
     let mut args = RoleArgs::default();
+    let key = if role == FIXED_POINT { "solve" } else { "minimize" };
     let tokens = match &attr.meta {
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(_) => {
-            diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
+            diags.error(attr, messages::MISSING_MINIMIZE, &[role, example, key]);
             return args;
         }
     };
     for meta in parse_metas(tokens, diags) {
-        if meta.path().is_ident("minimize") {
+        if meta.path().is_ident(key) {
             args.minimize.extend(parse_names(&meta, diags));
         } else if meta.path().is_ident("sample") && role == "inner" {
             args.sample.extend(parse_names(&meta, diags));
@@ -225,13 +227,14 @@ pub fn parse_role(attr: &syn::Attribute, role: &str, example: &str, diags: &mut 
         } else {
             let understood = match role {
                 "outer" => format!("`#[outer(minimize = {example})]` or `#[outer(minimize = {example}, optimizer(log_rate: f64))]`"),
+                FIXED_POINT => format!("`#[{role}({key} = {example})]`"),
                 _ => format!("`#[{role}(minimize = {example})]` or `#[{role}(minimize = {example}, sample(x, y))]`"),
             };
             diags.error(&meta, messages::ATTRIBUTE_ARGUMENT, &[role, &source_text(&meta), &understood]);
         }
     }
     if args.minimize.is_empty() && role != "outer" && diags.n_errors() == before {
-        diags.error(attr, messages::MISSING_MINIMIZE, &[role, example]);
+        diags.error(attr, messages::MISSING_MINIMIZE, &[role, example, key]);
     }
     for of in &args.optimizer {
         if args.minimize.contains(&of.name) {

@@ -4,7 +4,7 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use super::bounds::without_bounds;
-use super::problem::ROLES;
+use super::problem::{FIXED_POINT, ROLES};
 
 /// The tokens without attributes such as `#[inner(minimize = w)]` and `#[shape(n)]`, at any depth; all others stay as they are.
 pub fn without_helpers(tokens: TokenStream) -> TokenStream {
@@ -34,7 +34,8 @@ fn is_helper(tree: &TokenTree) -> bool {
     let mut inside = group.stream().into_iter();
     let (name, arguments) = (inside.next(), inside.next());
     let has_arguments = matches!(&arguments, Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Parenthesis);
-    let is_named = |name: &TokenTree| matches!(name, TokenTree::Ident(i) if i == "shape" || ROLES.iter().any(|role| i == role));
+    let is_named =
+        |name: &TokenTree| matches!(name, TokenTree::Ident(i) if i == "shape" || i == FIXED_POINT || ROLES.iter().any(|role| i == role));
     group.delimiter() == Delimiter::Bracket && name.as_ref().is_some_and(is_named) && (arguments.is_none() || has_arguments)
 }
 

@@ -11,7 +11,7 @@ use super::source_text;
 use super::step::{StepRoles, assign_step_roles};
 use super::structs::TypeNames;
 use crate::diagnostics::{Diagnostics, messages};
-use crate::ir::Elem;
+use crate::ir::{Elem, Func};
 
 /// A module of the user's, taken apart.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Loss {
     pub optimizer: Vec<OptimizerVariable>,
     /// The data of which a step of the inner optimiser sees some rows.
     pub sample: Vec<Ident>,
+    /// Whether it is no loss, but a map of these variables, whose fixed point is sought.
+    pub is_fixed_point: bool,
 }
 
 /// A problem after lowering: all that is needed to generate its `Problem` struct and kernels.
@@ -44,8 +46,12 @@ pub struct Loss {
 pub struct ProblemIr {
     /// The module's name.
     pub name: Ident,
-    /// The inner loss.
+    /// The inner loss; for a fixed point half the square of its residual.
     pub inner: Lowered,
+    /// For a fixed point `½‖F‖²` and the residual `F`, an array for each float leaf of the inner variables in the order of the parameters.
+    pub residual: Option<Func>,
+    /// Whether the Jacobian of the inner condition is certainly symmetric.
+    pub has_symmetric_hessian: bool,
     /// The outer loss.
     pub outer: Lowered,
     /// What the inner loss is minimized over, in the order of the attribute.
@@ -109,6 +115,9 @@ struct Found {
     step: Option<syn::ItemFn>,
 }
 
+/// The role of a map whose fixed point is in the place of the minimum of an inner loss.
+pub(super) const FIXED_POINT: &str = "fixed_point";
+
 /// Finds the functions with roles among the items of a module and strips the attributes.
 pub fn parse_module(mut item: syn::ItemMod, diags: &mut Diagnostics) -> Module {
     let mut found = Found::default();
@@ -139,7 +148,7 @@ pub fn parse_module(mut item: syn::ItemMod, diags: &mut Diagnostics) -> Module {
 
 fn role_of(attr: &syn::Attribute) -> Option<usize> {
     let name = attr.path().segments.last()?.ident.to_string();
-    ROLES.iter().position(|r| *r == name)
+    ROLES.iter().position(|r| *r == name).or((name == FIXED_POINT).then_some(0))
 }
 
 /// Strips the role attributes of a function and enters it where it has a role.
@@ -178,8 +187,10 @@ fn take_roles(f: &mut syn::ItemFn, found: &mut Found, diags: &mut Diagnostics) {
         },
         syn::FnArg::Receiver(_) => None,
     });
-    let RoleArgs { minimize, optimizer, sample } = parse_role(attr, ROLES[role], example.as_deref().unwrap_or("w"), diags);
-    found.losses[role].get_or_insert_with(|| Loss { item: f.clone(), minimize, optimizer, sample });
+    let is_fixed_point = attr.path().segments.last().is_some_and(|s| s.ident == FIXED_POINT);
+    let RoleArgs { minimize, optimizer, sample } =
+        parse_role(attr, if is_fixed_point { FIXED_POINT } else { ROLES[role] }, example.as_deref().unwrap_or("w"), diags);
+    found.losses[role].get_or_insert_with(|| Loss { item: f.clone(), minimize, optimizer, sample, is_fixed_point });
 }
 
 /// The role attribute on an item that is not a function, and what the item is.
@@ -246,7 +257,8 @@ pub fn assign_roles(
     }
     for (role, sig, item) in [("inner", inner_sig, &inner.item), ("outer", outer_sig, &outer.item)] {
         refuse_generics(&format!("{role} loss"), item, diags);
-        if !matches!(&sig.output, Form::Scalar(elem) if elem.is_float()) {
+        let is_map = role == "inner" && inner.is_fixed_point;
+        if !is_map && !matches!(&sig.output, Form::Scalar(elem) if elem.is_float()) {
             diags.error(&item.sig.output, messages::LOSS_NOT_SCALAR, &[role, &sig.output.to_string()]);
         }
     }
@@ -274,6 +286,9 @@ pub fn assign_roles(
                 diags.error(name, messages::VARIABLE_NOT_A_PARAMETER, &["inner", &text, &inner_fn, &inner_sig.param_names()]);
             }
         }
+    }
+    if inner.is_fixed_point && inner_variables.len() == inner.minimize.len() {
+        check_map(inner, inner_sig, &inner_variables, diags);
     }
     let mut outer_variables = Vec::new();
     for name in &outer.minimize {
@@ -366,6 +381,19 @@ fn refuse_other_types(signature: &Signature, before: &[&Signature], diags: &mut 
     }
 }
 
+/// A map gives back what it maps.
+fn check_map(map: &Loss, sig: &Signature, variables: &[Variable], diags: &mut Diagnostics) {
+    let forms: Vec<Form> = variables.iter().map(|v| v.param.form.owned()).collect();
+    let expected = match &forms[..] {
+        [form] => form.clone(),
+        forms => Form::Tuple(forms.to_vec()),
+    };
+    if sig.output != expected {
+        let particulars = [sig.name.to_string(), sig.output.to_string(), expected.to_string()];
+        diags.error(&map.item.sig.output, messages::FIXED_POINT_RESULT, &particulars.each_ref().map(String::as_str));
+    }
+}
+
 /// A variable is made of floats and passed by reference. A struct may have numbers beside them that are no floats, which come along unchanged.
 fn check_variable(role: &str, v: &Variable, diags: &mut Diagnostics) {
     let (name, ty) = (v.param.name.to_string(), source_text(&v.param.ty));
@@ -388,7 +416,7 @@ fn common_float(
     (outer_item, outer_sig): (&syn::ItemFn, &Signature),
     diags: &mut Diagnostics,
 ) -> Option<Elem> {
-    let (float, _) = *inner_sig.output.leaves().first()?;
+    let float = inner_sig.output.leaves().iter().map(|&(elem, _)| elem).find(|elem| elem.is_float())?;
     for v in inner.iter().chain(outer) {
         if v.param.form.leaves().iter().any(|&(elem, _)| elem.is_float() && elem != float) {
             let (name, ty) = (v.param.name.to_string(), source_text(&v.param.ty));

@@ -158,6 +158,7 @@ pub mod configured {
             type Inner = rt::Array1<f64>;
             type Outer = f64;
             type Workspace = Workspace<'a>;
+            type Condition = rt::Gradient;
             const INNER_NAMES: &'static [&'static str] = &["w"];
             const OUTER_NAMES: &'static [&'static str] = &["log_rate"];
             const SYMMETRIC_HESSIAN: bool = true;

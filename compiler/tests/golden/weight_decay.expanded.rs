@@ -229,6 +229,7 @@ pub mod weight_decay {
             type Inner = rt::Array2<f64>;
             type Outer = rt::Array2<f64>;
             type Workspace = Workspace<'a>;
+            type Condition = rt::Gradient;
             const INNER_NAMES: &'static [&'static str] = &["w"];
             const OUTER_NAMES: &'static [&'static str] = &["log_l2"];
             const SYMMETRIC_HESSIAN: bool = true;

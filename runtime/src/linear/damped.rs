@@ -25,6 +25,10 @@ impl<T: Float, O: Operator<T>> Operator<T> for Damped<'_, T, O> {
         }
     }
 
+    fn is_symmetric(&self) -> bool {
+        self.operator.is_symmetric()
+    }
+
     fn apply_to_solution(&mut self, x: &[T], product: &mut [T]) {
         self.operator.apply_to_solution(x, product);
         if self.damping != T::zero() {

@@ -4,7 +4,7 @@ use crate::Float;
 
 /// `p a = l u` in place for a matrix of `n × n` elements in row-major order, with the row exchanged with each row. Says whether every pivot is above zero
 /// in size.
-pub(super) fn factor<T: Float>(a: &mut [T], exchanges: &mut [usize], n: usize) -> bool {
+pub(crate) fn factor<T: Float>(a: &mut [T], exchanges: &mut [usize], n: usize) -> bool {
     for k in 0..n {
         let pivot = (k..n).fold(k, |best, i| if a[i * n + k].abs() > a[best * n + k].abs() { i } else { best });
         exchanges[k] = pivot;
@@ -30,7 +30,7 @@ pub(super) fn factor<T: Float>(a: &mut [T], exchanges: &mut [usize], n: usize) -
 }
 
 /// `a x = b` in place, from what [`factor`] gives.
-pub(super) fn solve<T: Float>(factors: &[T], exchanges: &[usize], x: &mut [T]) {
+pub(crate) fn solve<T: Float>(factors: &[T], exchanges: &[usize], x: &mut [T]) {
     let n = x.len();
     for (k, &pivot) in exchanges.iter().enumerate() {
         x.swap(k, pivot);

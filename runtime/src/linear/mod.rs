@@ -16,7 +16,7 @@
 mod bicgstab;
 mod cg;
 mod damped;
-mod dense;
+pub(crate) mod dense;
 #[cfg(feature = "linalg")]
 mod direct;
 mod gmres;
@@ -55,6 +55,11 @@ pub trait Operator<T: Float> {
     /// operator that can give more in the same pass gives it here.
     fn apply_to_solution(&mut self, x: &[T], product: &mut [T]) {
         self.apply(x, product);
+    }
+
+    /// Whether it is certainly symmetric.
+    fn is_symmetric(&self) -> bool {
+        true
     }
 }
 
@@ -137,6 +142,8 @@ pub struct LinearOutcome {
     pub eigenvalue_bound: Option<f64>,
     /// The condition number of the small matrix that [`Nystrom`] solves with.
     pub condition: Option<f64>,
+    /// The step of the series of [`Neumann`].
+    pub series_step: Option<f64>,
 }
 
 /// Why a linear solver stopped.
@@ -185,6 +192,7 @@ pub struct Seen<T> {
     largest_curvature: T,
     eigenvalue_bound: Option<T>,
     condition: Option<T>,
+    series_step: Option<T>,
 }
 
 impl<T: Float> Seen<T> {
@@ -195,6 +203,7 @@ impl<T: Float> Seen<T> {
             largest_curvature: T::neg_infinity(),
             eigenvalue_bound: None,
             condition: None,
+            series_step: None,
         }
     }
 
@@ -230,6 +239,7 @@ impl<T: Float> Seen<T> {
             largest_curvature: any.then(|| self.largest_curvature.to_f64()),
             eigenvalue_bound: self.eigenvalue_bound.map(Float::to_f64),
             condition: self.condition.map(Float::to_f64),
+            series_step: self.series_step.map(Float::to_f64),
         }
     }
 }

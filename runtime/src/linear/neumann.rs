@@ -1,7 +1,10 @@
 //! The Neumann series `H⁻¹ ≈ α Σₖ (I − αH)ᵏ`, cut short.
 
 use super::krylov::{default_max_iterations, default_tolerance};
-use super::{CgMemory, Effort, LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, check_tolerance, truncated_cg, unit_rhs};
+use super::{
+    CgMemory, Effort, Gmres, GmresCycle, KrylovMemory, LinearOutcome, LinearSolver, LinearStop, Operator, Seen, bytes_of, check_tolerance,
+    truncated_cg, unit_rhs,
+};
 use crate::{Error, Float, vector};
 
 /// Products with which the largest curvature is found, for a step that the user has not set.
@@ -31,8 +34,9 @@ pub struct NeumannMemory<T> {
     rhs: Vec<T>,
     term: Vec<T>,
     product: Vec<T>,
-    /// Of corrections; made when the first is asked for.
+    /// Of corrections, for symmetric operators and for others; made when the first is asked for.
     cg: Option<CgMemory<T>>,
+    gmres: Option<KrylovMemory<T, GmresCycle<T>>>,
 }
 
 impl Neumann {
@@ -92,7 +96,8 @@ impl<T: Float> NeumannMemory<T> {
             if !seen.curvature(curvature) {
                 return LinearStop::NonFinite;
             }
-            if curvature < -seen.rounding() {
+            // Of an operator that is not symmetric it says nothing on the eigenvalues.
+            if operator.is_symmetric() && curvature < -seen.rounding() {
                 return LinearStop::NegativeCurvature;
             }
             vector::axpy(-step, product, term);
@@ -131,7 +136,7 @@ impl<T: Float> LinearSolver<T> for Neumann {
         if let Some(value) = self.step.filter(|step| !(step.is_finite() && *step > 0.0)) {
             return Err(Error::InvalidSetting { setting: "Neumann::step", value, requirement: "finite and positive" });
         }
-        Ok(NeumannMemory { rhs: vector::zeros(n), term: vector::zeros(n), product: vector::zeros(n), cg: None })
+        Ok(NeumannMemory { rhs: vector::zeros(n), term: vector::zeros(n), product: vector::zeros(n), cg: None, gmres: None })
     }
 
     fn solve(&self, operator: &mut impl Operator<T>, b: &[T], unit_solution: &mut [T], memory: &mut NeumannMemory<T>) -> LinearOutcome {
@@ -143,7 +148,8 @@ impl<T: Float> LinearSolver<T> for Neumann {
         let tolerance = self.tolerance.map_or_else(default_tolerance, T::from_f64);
         let mut step = match self.step {
             Some(step) => T::from_f64(step),
-            None => memory.largest_curvature(operator, &mut seen).recip(),
+            None if operator.is_symmetric() => memory.largest_curvature(operator, &mut seen).recip(),
+            None => T::one(),
         };
         let mut stop = LinearStop::NonFinite;
         for _ in 0..=MAX_HALVINGS {
@@ -159,6 +165,7 @@ impl<T: Float> LinearSolver<T> for Neumann {
             step /= T::from_f64(2.0);
         }
         vector::scale(step, unit_solution);
+        seen.series_step = Some(step);
         operator.apply_to_solution(unit_solution, &mut memory.product);
         vector::add_scaled(&memory.rhs, -T::one(), &memory.product, &mut memory.term);
         let residual = vector::norm(&memory.term);
@@ -174,8 +181,19 @@ impl<T: Float> LinearSolver<T> for Neumann {
         memory: &mut NeumannMemory<T>,
         effort: Effort<T>,
     ) -> LinearStop {
-        let cg = memory.cg.get_or_insert_with(|| CgMemory::new(b.len()));
-        truncated_cg(operator, b, unit_solution, cg, effort)
+        if operator.is_symmetric() {
+            let cg = memory.cg.get_or_insert_with(|| CgMemory::new(b.len()));
+            return truncated_cg(operator, b, unit_solution, cg, effort);
+        }
+        let gmres = Gmres::default();
+        if memory.gmres.is_none() {
+            // The default settings are in order.
+            memory.gmres = LinearSolver::<T>::memory(&gmres, b.len()).ok();
+        }
+        match &mut memory.gmres {
+            Some(memory) => gmres.correct(operator, b, unit_solution, memory, effort),
+            None => LinearStop::Stagnated,
+        }
     }
 
     fn at_tolerance(&self, tolerance: f64) -> Self {
@@ -183,6 +201,8 @@ impl<T: Float> LinearSolver<T> for Neumann {
     }
 
     fn bytes(memory: &NeumannMemory<T>) -> usize {
-        bytes_of(&[&memory.rhs, &memory.term, &memory.product]) + memory.cg.as_ref().map_or(0, <super::Cg as LinearSolver<T>>::bytes)
+        let corrections = memory.cg.as_ref().map_or(0, <super::Cg as LinearSolver<T>>::bytes)
+            + memory.gmres.as_ref().map_or(0, <Gmres as LinearSolver<T>>::bytes);
+        bytes_of(&[&memory.rhs, &memory.term, &memory.product]) + corrections
     }
 }

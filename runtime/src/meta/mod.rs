@@ -20,15 +20,16 @@ pub use reptile::Reptile;
 
 use rayon::prelude::*;
 
+use crate::condition::Gradient;
 use crate::methods::{Kernels, check_finite};
 use crate::params::NoOuter;
 use crate::solve::OuterOptimizer;
 use crate::{BilevelProblem, Error, Float, Params, vector};
 
 /// A problem without an outer variable.
-pub trait Task: BilevelProblem<Outer = NoOuter<<Self as BilevelProblem>::Float>, Inner: Send + Sync> + Sync {}
+pub trait Task: BilevelProblem<Outer = NoOuter<<Self as BilevelProblem>::Float>, Condition = Gradient, Inner: Send + Sync> + Sync {}
 
-impl<T: Float, P: BilevelProblem<Float = T, Outer = NoOuter<T>, Inner: Send + Sync> + Sync> Task for P {}
+impl<T: Float, P: BilevelProblem<Float = T, Outer = NoOuter<T>, Condition = Gradient, Inner: Send + Sync> + Sync> Task for P {}
 
 /// A way to the gradient of what is learned, one task at a time.
 pub trait MetaAlgorithm<P: Task>: Sync {

@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::implicit::{check_finite, outer_loss};
 use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
+use crate::condition::Gradient;
 use crate::random::SplitMix;
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs};
 use crate::{BilevelProblem, Error, Float, LossesReadOuter, Report, vector};
@@ -181,11 +182,11 @@ impl EvoGrad {
     }
 }
 
-impl DefaultInner for EvoGrad {
+impl DefaultInner<Gradient> for EvoGrad {
     type Inner = Lbfgs;
 }
 
-impl<T: Float, P: LossesReadOuter<Float = T>, I: InnerSolver<T>> Method<P, I> for EvoGrad {
+impl<T: Float, P: LossesReadOuter<Condition = Gradient, Float = T>, I: InnerSolver<T>> Method<P, I> for EvoGrad {
     type Memory = EvoGradMemory<T, I::Memory>;
 
     /// The copies stand around one point: where the inner solver ends, from where it starts.

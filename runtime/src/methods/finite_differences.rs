@@ -2,6 +2,7 @@
 
 use super::implicit::{DISTANCE_LIMIT, check_finite, check_linear, check_stationary, outer_loss, solve_inner};
 use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
+use crate::condition::Gradient;
 use crate::linear::{Cg, CgMemory, LinearSolver, Operator};
 use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, Objective};
 use crate::{BilevelProblem, Error, Float, LossesReadOuter, Report, vector};
@@ -110,11 +111,11 @@ impl<T: Float, P: BilevelProblem<Float = T>> Operator<T> for Differences<'_, '_,
     }
 }
 
-impl DefaultInner for FiniteDifferences {
+impl DefaultInner<Gradient> for FiniteDifferences {
     type Inner = Lbfgs;
 }
 
-impl<T: Float, P: LossesReadOuter<Float = T>, I: InnerSolver<T>> Method<P, I> for FiniteDifferences {
+impl<T: Float, P: LossesReadOuter<Condition = Gradient, Float = T>, I: InnerSolver<T>> Method<P, I> for FiniteDifferences {
     type Memory = FiniteDifferencesMemory<T, I::Memory>;
 
     const FORGETS_ITS_START: bool = true;

@@ -119,11 +119,17 @@ impl<'p, P: BilevelProblem> Kernels<'p, P> {
         if self.has_failed() { P::Float::from_f64(f64::NAN) } else { value }
     }
 
-    /// Linearizes the gradients of the inner loss at a point. The result is the Hessian as an operator; its product with a solution also
-    /// writes the mixed product `∇²_λw f · v` to `mixed`.
+    /// Linearizes the inner condition at a point. The result is `F_wᵀ` as an operator, the Hessian of a loss; its product with a solution also
+    /// writes the mixed product `F_λᵀ v` to `mixed`.
     pub(super) fn hessian<'a>(&'a mut self, inner: &[P::Float], outer: &[P::Float], mixed: &'a mut [P::Float]) -> Hessian<'a, 'p, P> {
         self.inner_curvature(inner, outer);
         Hessian { kernels: self, mixed }
+    }
+
+    /// Linearizes the inner condition at a point. The result is `F_w` as an operator; `zeros` is as long as the outer variable.
+    pub(super) fn jacobian<'a>(&'a mut self, inner: &[P::Float], outer: &[P::Float], zeros: &'a [P::Float]) -> Jacobian<'a, 'p, P> {
+        self.inner_gradient_linearize(inner, outer);
+        Jacobian { kernels: self, zeros }
     }
 
     /// `∇_w f`, counted; the value is not.
@@ -291,7 +297,24 @@ impl<P: BilevelProblem> Objective<P::Float> for InnerLoss<'_, '_, P> {
     }
 }
 
-/// The Hessian `∇²_ww f` of the inner loss, and the mixed product with the last solution.
+/// The Jacobian `F_w` of the inner condition.
+pub(super) struct Jacobian<'a, 'p, P: BilevelProblem> {
+    kernels: &'a mut Kernels<'p, P>,
+    /// The tangent of the outer variable.
+    zeros: &'a [P::Float],
+}
+
+impl<P: BilevelProblem> Operator<P::Float> for Jacobian<'_, '_, P> {
+    fn apply(&mut self, v: &[P::Float], product: &mut [P::Float]) {
+        self.kernels.inner_gradient_jvp(v, self.zeros, product);
+    }
+
+    fn is_symmetric(&self) -> bool {
+        P::SYMMETRIC_HESSIAN
+    }
+}
+
+/// The transposed Jacobian `F_wᵀ` of the inner condition, which for a loss is its Hessian `∇²_ww f`, and the mixed product `F_λᵀ v` with the last solution.
 pub(super) struct Hessian<'a, 'p, P: BilevelProblem> {
     kernels: &'a mut Kernels<'p, P>,
     mixed: &'a mut [P::Float],
@@ -304,5 +327,9 @@ impl<P: BilevelProblem> Operator<P::Float> for Hessian<'_, '_, P> {
 
     fn apply_to_solution(&mut self, x: &[P::Float], product: &mut [P::Float]) {
         self.kernels.curvature_apply(x, product, Some(self.mixed));
+    }
+
+    fn is_symmetric(&self) -> bool {
+        P::SYMMETRIC_HESSIAN
     }
 }

@@ -5,6 +5,7 @@ mod evograd;
 mod finite_differences;
 mod implicit;
 mod kernels;
+mod phantom;
 mod unrolled;
 
 pub use crate::memory_size::MemorySize;
@@ -14,6 +15,7 @@ pub use finite_differences::{FiniteDifferences, FiniteDifferencesMemory};
 pub(crate) use implicit::check_finite;
 pub use implicit::{FineTuning, Implicit, ImplicitMemory, TwoStage, TwoStageMemory};
 pub use kernels::{InnerLoss, Kernels};
+pub use phantom::{Phantom, PhantomMemory, PhantomOutcome};
 pub use unrolled::{Checkpoints, Dynamics, MemoryFit, OwnStep, Sharing, Unrolled, UnrolledMemory, UnrolledOutcome};
 pub(crate) use unrolled::{Start, check_finite_at};
 
@@ -77,7 +79,7 @@ impl Adapted {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot make a hypergradient of this problem together with `{I}`",
     label = "this method and this inner solver do not fit",
-    note = "implicit methods take a solver that finds a stationary point: `Lbfgs`, `NewtonCg` or `GradientDescent`",
+    note = "implicit methods take a solver that finds a stationary point: `Lbfgs`, `NewtonCg` or `GradientDescent`, and for fixed points `Anderson`, `Broyden` or `Picard`",
     note = "unrolled methods take an update: `GradientDescent`, `Momentum`, `Nesterov`, `RmsProp`, `Adam` or `AdamW`, and `OwnStep::default()` for the `#[step]` of the problem"
 )]
 pub trait Method<P: BilevelProblem, I> {
@@ -174,8 +176,14 @@ pub trait Method<P: BilevelProblem, I> {
     }
 }
 
-/// What makes `w(λ)` where the user has not chosen it by [`Solver::inner`](crate::solver::Solver::inner).
-pub trait DefaultInner {
+/// What makes `w(λ)`, for the inner condition `K`, where the user has not chosen it by [`Solver::inner`](crate::solver::Solver::inner).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be used for a `#[fixed_point]` problem",
+    label = "needs an inner loss",
+    note = "hypergradients of fixed points are made by `Implicit::gmres()`, `bicgstab()` or `neumann()`, by `Phantom`, or by `Unrolled::reverse()` with `GradientDescent::new(τ)`",
+    note = "in generic code, `P: BilevelProblem<Condition = Gradient>` says that there is an inner loss"
+)]
+pub trait DefaultInner<K> {
     /// It.
     type Inner: Default;
 }

@@ -1,5 +1,6 @@
 //! Optimisers: for the inner problem, to a stationary point, and for the outer one, step by step.
 
+mod fixed_point;
 mod gradient_descent;
 mod lbfgs;
 mod line_search;
@@ -12,6 +13,7 @@ mod sign_descent;
 use std::fmt;
 
 pub use crate::updates::{Adam, AdamW, Hyper, Momentum, Nesterov, RmsProp, Update};
+pub use fixed_point::{Anderson, AndersonMemory, Broyden, BroydenMemory, Picard, PicardMemory};
 pub use gradient_descent::{GradientDescent, GradientDescentMemory};
 pub use lbfgs::{Lbfgs, LbfgsMemory};
 pub use newton_cg::{NewtonCg, NewtonCgMemory};

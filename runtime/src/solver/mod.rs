@@ -21,8 +21,11 @@ pub use settings::{Start, Tolerances};
 pub trait ProblemExt: BilevelProblem + Sized {
     /// A solver that makes hypergradients by `method`. What solves the inner problem is that of [`DefaultInner`], for implicit methods
     /// [`Lbfgs`](crate::solve::Lbfgs), until [`Solver::inner`] chooses another.
-    fn solver<M: DefaultInner + Method<Self, M::Inner>>(&self, method: M) -> Solver<'_, Self, M, M::Inner> {
-        Solver { problem: self, method, inner_solver: M::Inner::default(), driver: Driver::default(), session: None }
+    fn solver<M>(&self, method: M) -> Solver<'_, Self, M, <M as DefaultInner<Self::Condition>>::Inner>
+    where
+        M: DefaultInner<Self::Condition> + Method<Self, <M as DefaultInner<Self::Condition>>::Inner>,
+    {
+        Solver { problem: self, method, inner_solver: Default::default(), driver: Driver::default(), session: None }
     }
 }
 

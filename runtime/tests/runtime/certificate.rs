@@ -1,6 +1,7 @@
 //! The error bound of implicit hypergradients against the true error, on problems whose exact answer is known.
 
 use crate::problems::{Logistic, Quadratic, Ridge};
+use bilevel_runtime::condition::Gradient;
 use bilevel_runtime::linear::LinearSolver;
 use bilevel_runtime::methods::Implicit;
 use bilevel_runtime::report::Basis;
@@ -24,6 +25,7 @@ impl BilevelProblem for Quartic {
     type Inner = Array1<f64>;
     type Outer = Array1<f64>;
     type Workspace = [[f64; N]; 2];
+    type Condition = bilevel_runtime::condition::Gradient;
 
     fn workspace(&self, _: &Array1<f64>, _: &Array1<f64>) -> Result<[[f64; N]; 2], Error> {
         Ok([[0.0; N]; 2])
@@ -91,7 +93,7 @@ impl BilevelProblem for Quartic {
 const TOLERANCES: [f64; 5] = [1e-2, 1e-4, 1e-6, 1e-8, 1e-10];
 
 /// The exact hypergradient, up to rounding.
-fn exact<P: LossesReadOuter<Float = f64, Outer = Array1<f64>, Inner = Array1<f64>>>(
+fn exact<P: LossesReadOuter<Condition = Gradient, Float = f64, Outer = Array1<f64>, Inner = Array1<f64>>>(
     problem: &P,
     outer: &Array1<f64>,
     n: usize,
@@ -112,7 +114,7 @@ struct Tally {
 impl Tally {
     fn add<P, L>(&mut self, what: &str, problem: &P, method: Implicit<L>, inner: impl InnerSolver<f64>, outer: &Array1<f64>, n: usize)
     where
-        P: LossesReadOuter<Float = f64, Outer = Array1<f64>, Inner = Array1<f64>>,
+        P: LossesReadOuter<Condition = Gradient, Float = f64, Outer = Array1<f64>, Inner = Array1<f64>>,
         L: LinearSolver<f64>,
     {
         let expected = exact(problem, outer, n);
@@ -141,7 +143,7 @@ impl Tally {
 
 fn sweep<P>(problem: &P, outer: &Array1<f64>, n: usize, mu: f64) -> [Tally; 3]
 where
-    P: LossesReadOuter<Float = f64, Outer = Array1<f64>, Inner = Array1<f64>>,
+    P: LossesReadOuter<Condition = Gradient, Float = f64, Outer = Array1<f64>, Inner = Array1<f64>>,
 {
     let mut tallies = [Tally::default(), Tally::default(), Tally::default()];
     for inner in TOLERANCES {
@@ -180,7 +182,7 @@ where
 /// The bound of the default method must not cost more than its share: a tenth, and what it always needs.
 fn check_cheap<P>(problem: &P, outer: &Array1<f64>, n: usize)
 where
-    P: LossesReadOuter<Float = f64, Outer = Array1<f64>, Inner = Array1<f64>>,
+    P: LossesReadOuter<Condition = Gradient, Float = f64, Outer = Array1<f64>, Inner = Array1<f64>>,
 {
     for tolerance in &TOLERANCES[2..] {
         let mut solver = problem.solver(Implicit::cg().tolerance(*tolerance)).inner(Lbfgs::default().tolerance(*tolerance));

@@ -1,5 +1,6 @@
 //! The outer loop beyond plain steps: other optimisers, bounds, early stopping, traces in files, and runs that go on after an interruption.
 
+use bilevel_runtime::condition::Gradient;
 use std::path::PathBuf;
 
 use crate::problems::{Logistic, Quadratic, Ridge, Scalar};
@@ -23,6 +24,7 @@ impl BilevelProblem for Toy {
     type Inner = Array1<f64>;
     type Outer = f64;
     type Workspace = [f64; 4];
+    type Condition = bilevel_runtime::condition::Gradient;
 
     fn workspace(&self, _: &Array1<f64>, _: &f64) -> Result<[f64; 4], Error> {
         Ok([0.0; 4])
@@ -272,8 +274,8 @@ impl Drop for File {
 /// A run of 20 steps with checkpoints after every 7, and one that ends after 10 steps and is resumed from the first of them.
 fn interrupted<P, M, O>(name: &str, problem: &P, method: M, optimizer: O, outer: P::Outer, inner: P::Inner)
 where
-    P: BilevelProblem<Outer: PartialEq + std::fmt::Debug, Inner: PartialEq + std::fmt::Debug>,
-    M: DefaultInner + Method<P, M::Inner> + Copy,
+    P: BilevelProblem<Condition = Gradient, Outer: PartialEq + std::fmt::Debug, Inner: PartialEq + std::fmt::Debug>,
+    M: DefaultInner<Gradient> + Method<P, M::Inner> + Copy,
     O: OuterOptimizer<P::Float> + Copy,
 {
     let (whole, part) = (File::new(&format!("{name}-whole")), File::new(&format!("{name}-part")));

@@ -1,6 +1,7 @@
 //! Implicit hypergradients against closed forms, differences and each other, and every way in which one must be refused.
 
 use crate::problems::{Logistic, Quadratic, Ridge, Scalar};
+use bilevel_runtime::condition::Gradient;
 use bilevel_runtime::linear::LinearStop;
 use bilevel_runtime::methods::{Differences, Implicit};
 use bilevel_runtime::solve::{GradientDescent, InnerSolver, Lbfgs, NewtonCg};
@@ -171,7 +172,7 @@ fn the_identity_as_hessian() {
     assert_eq!(h.report.linear.unwrap().n_iterations, 1);
 }
 
-fn error_of<P: LossesReadOuter>(problem: &P, outer: P::Outer, inner: P::Inner) -> Error {
+fn error_of<P: LossesReadOuter<Condition = Gradient>>(problem: &P, outer: P::Outer, inner: P::Inner) -> Error {
     match problem.solver(Implicit::cg()).hypergradient(&outer, &inner) {
         Err(error) => error,
         Ok(h) => panic!("a hypergradient where there is none: {}", h.report),

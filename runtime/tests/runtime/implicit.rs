@@ -1,9 +1,10 @@
 //! Every implicit method on the same problems: those that are exact against closed forms, those that are approximations against their formulas, and
 //! what each does where there is no strict minimum.
 
-#[cfg(feature = "linalg")]
 use crate::problems::Ridge;
 use crate::problems::{Logistic, Quadratic, Scalar};
+#[cfg(feature = "linalg")]
+use bilevel_runtime::condition::Gradient;
 use bilevel_runtime::linear::{LinearSolver, LinearStop, Preconditioner};
 use bilevel_runtime::methods::Implicit;
 use bilevel_runtime::report::Report;
@@ -47,7 +48,7 @@ fn each_indefinite(check: &impl Check) {
     check.check("direct, indefinite", Implicit::direct().allow_indefinite());
 }
 
-fn solve<P: LossesReadOuter<Float = f64>, L: LinearSolver<f64>>(
+fn solve<P: LossesReadOuter<Condition = Gradient, Float = f64>, L: LinearSolver<f64>>(
     problem: &P,
     method: Implicit<L>,
     outer: P::Outer,

@@ -4,6 +4,7 @@ mod certificate;
 mod compare;
 mod driver;
 mod first_order;
+mod fixed_point;
 mod forward;
 mod hypergradient;
 mod implicit;

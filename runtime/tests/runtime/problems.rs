@@ -46,6 +46,7 @@ impl<T: Float> BilevelProblem for Quadratic<T> {
     type Inner = Array1<T>;
     type Outer = Array1<T>;
     type Workspace = ();
+    type Condition = bilevel_runtime::condition::Gradient;
 
     const INNER_NAMES: &'static [&'static str] = &["z"];
     const OUTER_NAMES: &'static [&'static str] = &["x"];
@@ -155,6 +156,7 @@ impl<T: Float> BilevelProblem for Ridge<T> {
     type Inner = Array1<T>;
     type Outer = Array1<T>;
     type Workspace = At<T>;
+    type Condition = bilevel_runtime::condition::Gradient;
 
     fn workspace(&self, _: &Array1<T>, _: &Array1<T>) -> Result<At<T>, Error> {
         Ok(At { w: vec![], lambda: vec![] })
@@ -257,6 +259,7 @@ impl<T: Float> BilevelProblem for Logistic<T> {
     type Inner = Array1<T>;
     type Outer = Array1<T>;
     type Workspace = At<T>;
+    type Condition = bilevel_runtime::condition::Gradient;
 
     fn workspace(&self, _: &Array1<T>, _: &Array1<T>) -> Result<At<T>, Error> {
         Ok(At { w: vec![], lambda: vec![] })
@@ -350,6 +353,7 @@ impl BilevelProblem for Scalar {
     type Outer = f64;
     /// The linearization.
     type Workspace = (f64, f64);
+    type Condition = bilevel_runtime::condition::Gradient;
 
     fn workspace(&self, _: &f64, _: &f64) -> Result<(f64, f64), Error> {
         Ok((0.0, 0.0))

@@ -78,6 +78,7 @@ impl BilevelProblem for Quartic {
     type Inner = (Array1<f64>, f64);
     type Outer = (Array1<f64>, Array1<f64>, Array1<f64>);
     type Workspace = Vec<f64>;
+    type Condition = bilevel_runtime::condition::Gradient;
 
     const INNER_NAMES: &'static [&'static str] = &["z", "last"];
     const OUTER_NAMES: &'static [&'static str] = &["x", "rates", "decays"];

@@ -214,7 +214,13 @@ fn parts<T: Float, P: BilevelProblem<Float = T>, L: LinearSolver<T>>(
         // The residual of `q` at `w`, from which the one at `w⁺` will differ.
         kernels.hessian_again(mixed).apply(made.unit_solution, rhs);
         vector::xpby(made.inner_bar, -made.rhs_norm, rhs);
-        let (_, growth) = correct((linear, linear_memory), &mut kernels.hessian_again(mixed), residual, (correction, left), how)?;
+        let (_, growth) = if P::SYMMETRIC_HESSIAN {
+            correct((linear, linear_memory), &mut kernels.hessian_again(mixed), residual, (correction, left), how)?
+        } else {
+            mixed.fill(zero);
+            let mut jacobian = kernels.jacobian(made.inner, made.outer, mixed);
+            correct((linear, linear_memory), &mut jacobian, residual, (correction, left), how)?
+        };
         vector::axpy(-gradient_norm, correction, point);
         step_norm = gradient_norm * vector::norm(correction);
         kernels.inner_loss(made.outer).value_and_grad(point, residual);

@@ -1,7 +1,7 @@
 //! Implicit differentiation: the hypergradient at a stationary point, without its history.
 //!
 //! `∇_w f(w*(λ), λ) = 0` gives `H dw*/dλ = −M` with `H = ∇²_ww f` and `M = ∂(∇_w f)/∂λ`, so that with `H q = ∂_w g` the hypergradient is
-//! `dg/dλ = ∂_λ g − Mᵀq`. Only `H` and `Mᵀ` as products are needed, and one pass gives both: the product that recomputes the residual of
+//! `dg/dλ = ∂_λ g − Mᵀq`. The same holds for any condition `F(w*(λ), λ) = 0`, with `Hᵀ q = ∂_w g` for `H = F_w`: `H` stands for `F_wᵀ` below where it is not symmetric. Only `H` and `Mᵀ` as products are needed, and one pass gives both: the product that recomputes the residual of
 //! the solution also gives `Mᵀq`.
 
 mod certificate;
@@ -10,8 +10,9 @@ mod settings;
 mod two_stage;
 
 use super::{Adapted, DefaultInner, Kernels, Method, Point, Sizes};
+use crate::condition::{Condition, FixedPoint, Gradient, Suits};
 use crate::linear::{Cg, Damped, LinearSolver, LinearStop};
-use crate::solve::{InnerOutcome, InnerSolver, Lbfgs, NewtonCg, NewtonCgMemory};
+use crate::solve::{Anderson, InnerOutcome, InnerSolver, Lbfgs};
 use crate::{BilevelProblem, Error, Float, LossesReadOuter, Report, vector};
 use certificate::{CertificateMemory, Made, error_bound};
 pub(crate) use checks::check_finite;
@@ -53,7 +54,7 @@ pub struct Implicit<L = Cg> {
 
 /// Vectors of an implicit hypergradient.
 #[derive(Debug, Clone)]
-pub struct ImplicitMemory<T, L, I> {
+pub struct ImplicitMemory<T, L, I, E> {
     inner_bar: Vec<T>,
     /// The solution of the last linear system, divided by the norm of its right-hand side, and that norm; 0 where there is none.
     solution: Vec<T>,
@@ -63,15 +64,29 @@ pub struct ImplicitMemory<T, L, I> {
     linear: L,
     inner: I,
     /// Of the solver behind [`Method::exact_value`], once that has been asked for.
-    exact: Option<NewtonCgMemory<T>>,
+    exact: Option<E>,
 }
 
-impl<L> DefaultInner for Implicit<L> {
+impl<L> DefaultInner<Gradient> for Implicit<L> {
     type Inner = Lbfgs;
 }
 
-impl<P: LossesReadOuter, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Method<P, I> for Implicit<L> {
-    type Memory = ImplicitMemory<P::Float, L::Memory, I::Memory>;
+impl<L> DefaultInner<FixedPoint> for Implicit<L> {
+    type Inner = Anderson;
+}
+
+/// What solves the inner problem to rounding.
+type Exact<P> = <<P as BilevelProblem>::Condition as Condition>::Exact<<P as BilevelProblem>::Float>;
+/// Its vectors.
+type ExactMemory<P> = <Exact<P> as InnerSolver<<P as BilevelProblem>::Float>>::Memory;
+
+impl<P, L, I> Method<P, I> for Implicit<L>
+where
+    P: LossesReadOuter,
+    L: LinearSolver<P::Float> + Suits<P::Condition>,
+    I: InnerSolver<P::Float> + Suits<P::Condition>,
+{
+    type Memory = ImplicitMemory<P::Float, L::Memory, I::Memory, ExactMemory<P>>;
 
     const FORGETS_ITS_START: bool = true;
 
@@ -129,12 +144,12 @@ impl<P: LossesReadOuter, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Me
         _: &I,
         Point { outer, inner }: Point<'_, P::Float>,
     ) -> Result<P::Float, Error> {
-        let newton = NewtonCg::default().tolerance(0.0);
-        let newton_memory = match &mut memory.exact {
+        let exact = Exact::<P>::default().at_tolerance(0.0);
+        let exact_memory = match &mut memory.exact {
             Some(kept) => kept,
-            none => none.insert(InnerSolver::<P::Float>::memory(&newton, inner.len())?),
+            none => none.insert(exact.memory(inner.len())?),
         };
-        solve_inner(kernels, &newton, newton_memory, (outer, inner), self.unconverged)?;
+        solve_inner(kernels, &exact, exact_memory, (outer, inner), self.unconverged)?;
         outer_loss(kernels, outer, inner, &mut memory.inner_bar, &mut memory.mixed)
     }
 
@@ -165,7 +180,11 @@ impl<P: LossesReadOuter, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Me
         mixed.fill(P::Float::default());
         let mut hessian = kernels.hessian(inner, outer, mixed);
         let mut damped = Damped::new(&mut hessian, P::Float::from_f64(self.damping));
-        let linear = self.linear.solve(&mut damped, inner_bar, solution, linear_memory);
+        let mut linear = self.linear.solve(&mut damped, inner_bar, solution, linear_memory);
+        if !P::Condition::IS_GRADIENT {
+            // Of a Jacobian that is no Hessian the curvatures say nothing on the eigenvalues, and there is no minimum.
+            (linear.smallest_curvature, linear.largest_curvature) = (None, None);
+        }
         check_linear(&linear)?;
         check_convexity(self.strong_convexity, &linear, self.damping)?;
         if let Some(largest_curvature) = linear.largest_curvature.filter(|_| !self.unconverged) {
@@ -180,22 +199,22 @@ impl<P: LossesReadOuter, L: LinearSolver<P::Float>, I: InnerSolver<P::Float>> Me
         let proved = linear.eigenvalue_bound.map(|bound| bound - self.damping).filter(|bound| *bound > 0.0);
         let (n_gradients, n_products) = kernels.take_counts();
         let error_bound = certificate.as_mut().map(|certificate| {
-            let made = Made {
-                outer,
-                inner,
-                inner_bar,
-                gradient,
-                unit_solution: solution,
-                rhs_norm: *rhs_norm,
-                mixed_norm: *rhs_norm * vector::norm(mixed),
-                curvatures: linear
-                    .smallest_curvature
-                    .zip(linear.largest_curvature)
-                    .map(|(smallest, largest)| (P::Float::from_f64(smallest - self.damping), P::Float::from_f64(largest - self.damping))),
-                mu: self.strong_convexity.or(proved).map(P::Float::from_f64),
-                converged_to: (linear.stop == LinearStop::Converged).then_some(linear.relative_residual),
-                cost: n_gradients + n_products,
-            };
+            let made =
+                Made {
+                    outer,
+                    inner,
+                    inner_bar,
+                    gradient,
+                    unit_solution: solution,
+                    rhs_norm: *rhs_norm,
+                    mixed_norm: *rhs_norm * vector::norm(mixed),
+                    curvatures: linear.smallest_curvature.zip(linear.largest_curvature).filter(|_| P::SYMMETRIC_HESSIAN).map(
+                        |(smallest, largest)| (P::Float::from_f64(smallest - self.damping), P::Float::from_f64(largest - self.damping)),
+                    ),
+                    mu: self.strong_convexity.or(proved).map(P::Float::from_f64),
+                    converged_to: (linear.stop == LinearStop::Converged).then_some(linear.relative_residual),
+                    cost: n_gradients + n_products,
+                };
             error_bound(kernels, (&self.linear, linear_memory), certificate, &made)
         });
         let report = Report {

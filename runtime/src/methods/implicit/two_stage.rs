@@ -7,6 +7,7 @@ use std::any::type_name;
 use std::fmt;
 
 use super::{DISTANCE_LIMIT, Implicit, check_convexity, check_finite, check_linear, check_stationary, outer_loss, solve_inner};
+use crate::condition::Gradient;
 use crate::linear::{Damped, LinearSolver};
 use crate::methods::{DefaultInner, Dynamics, Kernels, Method, Point, Sizes, Start, Unrolled};
 use crate::problem::Fingerprint;
@@ -24,7 +25,7 @@ use crate::{BilevelProblem, Error, Float, LossesReadOuter, Params, Report, vecto
 /// ```
 /// # use bilevel_runtime::{BilevelProblem, Error, LossesReadOuter, ProblemExt, methods::*, solve::*};
 /// # fn example<P, Q>(pretraining: &P, task: &Q, phi: P::Outer, theta: P::Inner, start: Q::Inner, other: Q::Outer) -> Result<P::Outer, Error>
-/// # where P: LossesReadOuter<Float = f64>, Q: BilevelProblem<Float = f64> {
+/// # where P: LossesReadOuter<Condition = Gradient, Float = f64>, Q: BilevelProblem<Float = f64> {
 /// let fine_tuning = FineTuning::new(task, &start, &other, Unrolled::mixed().steps(5), GradientDescent::new(0.1));
 /// let mut solver = pretraining.solver(TwoStage::new(Implicit::cg(), fine_tuning));
 /// let h = solver.hypergradient(&phi, &theta)?;
@@ -160,7 +161,7 @@ fn links<P: BilevelProblem, Q: BilevelProblem>(sizes: &Sizes<'_>, start: &[usize
     Ok(links)
 }
 
-impl<L, Q: BilevelProblem, D> DefaultInner for TwoStage<'_, L, Q, D> {
+impl<L, Q: BilevelProblem, D> DefaultInner<Gradient> for TwoStage<'_, L, Q, D> {
     type Inner = Lbfgs;
 }
 
@@ -215,7 +216,7 @@ impl<L, Q: BilevelProblem, D: Dynamics<Q>> TwoStage<'_, L, Q, D> {
 
 impl<'q, P, L, Q, D, I> Method<P, I> for TwoStage<'q, L, Q, D>
 where
-    P: LossesReadOuter,
+    P: LossesReadOuter<Condition = Gradient>,
     Q: BilevelProblem<Float = P::Float>,
     L: LinearSolver<P::Float>,
     D: Dynamics<Q>,

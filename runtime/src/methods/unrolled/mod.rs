@@ -42,7 +42,7 @@ enum Mode {
     Forward,
 }
 
-impl DefaultInner for Unrolled {
+impl<K> DefaultInner<K> for Unrolled {
     type Inner = GradientDescent;
 }
 
