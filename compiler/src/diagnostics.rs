@@ -121,7 +121,7 @@ pub mod messages {
         FIXED_POINT_RESULT = "B0323", "the map `{0}` gives `{1}`, and a fixed point needs what it solves for: `{2}`", "give back the next value of each variable in `solve(..)`, in its order, owned";
         FIXED_POINT_LENGTH = "B0324", "axis {1} of what the map gives back for `{0}` has a length of its own", "give back an array of the shape of `{0}`";
 
-        SAMPLE = "B0323", "the rows of `{0}` cannot be drawn: {1}", "{2}";
+        SAMPLE = "B0325", "the rows of `{0}` cannot be drawn: {1}", "{2}";
 
         // The language.
         UNSUPPORTED_EXPRESSION = "B0401", "{0} cannot be differentiated in this version", "write {1}";

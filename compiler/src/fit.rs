@@ -31,7 +31,8 @@ pub(crate) fn check_fit(configuration: &Configuration, problem: &ProblemIr, diag
         let named = |label: &String| inner.iter().flat_map(Built::outer_hypers).any(|hyper| hyper.name == *label);
         let is_own_step = inner.as_ref().is_some_and(|inner| inner.entry.name == OWN_STEP);
         for v in problem.outer_variables.iter().filter(|v| v.is_in_no_loss()) {
-            if !(is_own_step && v.in_step.is_some()) && !float_labels(v).iter().all(named) {
+            let is_read = is_own_step && v.in_step.is_some() || float_labels(v).iter().all(named);
+            if !is_read {
                 diags.error(&method.name, messages::HYPER_NOT_READ, &[&v.param.name.to_string()]);
             }
         }

@@ -196,45 +196,45 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("B0130", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(0.1, 0.9)", WITH_A_RATE),
     ("B0130", "hypergradient = unrolled(mode = mixed, steps = 10), inner = momentum(0.1, 0.9)", WITH_A_STEP),
     (
-        "B0323",
+        "B0325",
         "",
         "#[inner(minimize = w, sample(z))] fn f(w: &Array1<f64>, l: &f64, x: &Array2<f64>) -> f64 { x.dot(w).sum() * l } #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }",
     ),
     (
-        "B0323",
+        "B0325",
         "",
         "#[inner(minimize = w, sample(w))] fn f(w: &Array1<f64>, l: &f64, x: &Array2<f64>) -> f64 { x.dot(w).sum() * l } #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }",
     ),
     (
-        "B0323",
+        "B0325",
         "",
         "#[inner(minimize = w, sample(s))] fn f(w: &Array1<f64>, l: &f64, s: f64) -> f64 { w.sum() * s * l } #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }",
     ),
     (
         // The rows of `y` stay whole.
-        "B0323",
+        "B0325",
         "",
         "#[inner(minimize = w, sample(x))] fn f(w: &Array1<f64>, l: &f64, x: &Array2<f64>, y: &Array1<f64>) -> f64 { mse(&x.dot(w), y) * l } #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }",
     ),
     (
         // So do the outer variable's, also where only the outer loss says that they are as many.
-        "B0323",
+        "B0325",
         "",
         "#[inner(minimize = w, sample(x))] fn f(w: &f64, l: &Array1<f64>, x: &Array1<f64>) -> f64 { (x * *w).sum() + l.sum() * w } #[outer(minimize = l)] fn g(w: &f64, l: &Array1<f64>, x: &Array1<f64>) -> f64 { (l * x).sum() * w }",
     ),
     (
-        "B0323",
+        "B0325",
         "",
         "#[inner(minimize = w, sample(x))] fn f(w: &Array1<f64>, l: &f64, x: &Array2<f64>) -> f64 { x.row(3).dot(w) * l } #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }",
     ),
     (
-        "B0323",
+        "B0325",
         "",
         "#[inner(minimize = w, sample(x))] fn f(w: &Array1<f64>, l: &f64, x: &Array2<f64>) -> f64 { x.slice(s![..2, ..]).dot(w).sum() * l } #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }",
     ),
     (
         // Positions of rows may be data.
-        "B0323",
+        "B0325",
         "",
         "#[inner(minimize = w, sample(x))] fn f(w: &Array1<f64>, l: &f64, x: &Array2<f64>, k: usize) -> f64 { x.row(k).dot(w) * l } #[outer(minimize = l)] fn g(w: &Array1<f64>) -> f64 { w.sum() }",
     ),
