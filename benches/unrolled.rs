@@ -14,12 +14,14 @@ use ndarray::{Array, Array3};
 pub mod penalties {
     use super::*;
 
+    /// Training loss.
     #[inner(minimize(w1, w2))]
     pub fn train(w1: &Array2<f64>, w2: &Array2<f64>, penalties: &Array1<f64>, x: &Array2<f64>, y: &Array1<usize>) -> f64 {
         let own = penalties[0].exp() * (w1 * w1).sum() + penalties[1].exp() * (w2 * w2).sum();
         cross_entropy(&x.dot(w1).tanh().dot(w2), y) + own
     }
 
+    /// Validation loss.
     #[outer(minimize = penalties)]
     pub fn validate(w1: &Array2<f64>, w2: &Array2<f64>, x_val: &Array2<f64>, y_val: &Array1<usize>) -> f64 {
         cross_entropy(&x_val.dot(w1).tanh().dot(w2), y_val)
@@ -42,6 +44,7 @@ fn network(w1: &Array2<f64>, w2: &Array2<f64>, x: &Array2<f64>, y: &Array1<usize
 pub mod deep {
     use super::*;
 
+    /// Training loss.
     #[inner(minimize = w)]
     pub fn train(w: &Array3<f64>, log_l2: &f64, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
         let mut h = x.to_owned();
@@ -51,6 +54,7 @@ pub mod deep {
         mse(&h, y) + log_l2.exp() * (w * w).sum()
     }
 
+    /// Validation loss.
     #[outer(minimize = log_l2)]
     pub fn validate(w: &Array3<f64>, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
         let mut h = x.to_owned();
