@@ -29,7 +29,11 @@ fn ink(character: usize, drawer: usize, row: usize, column: usize) -> bool {
     let (row, column) = (row + drawer % 5, column + drawer / 5);
     (0..5).any(|bar| {
         let place = (character * 7 + bar * 11 + character * bar * 5) % 26;
-        if (character + bar).is_multiple_of(2) { row / 2 == place / 2 && column > place } else { column / 2 == place / 2 && row < 4 + place }
+        if (character + bar).is_multiple_of(2) {
+            row / 2 == place / 2 && column > place
+        } else {
+            column / 2 == place / 2 && row < 4 + place
+        }
     })
 }
 

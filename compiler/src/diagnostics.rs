@@ -38,7 +38,7 @@ pub mod messages {
         // Attributes.
         ATTRIBUTE_ON_WRONG_ITEM = "B0101", "`#[{0}]` goes on {1}, not on {2}", "move the attribute, or remove it";
         ATTRIBUTE_ARGUMENT = "B0102", "`#[{0}]` does not understand `{1}`", "write {2}";
-        MISSING_MINIMIZE = "B0103", "`#[{0}]` does not say which parameter is the {0} variable", "write `#[{0}({2} = {1})]`";
+        MISSING_MINIMIZE = "B0103", "`#[{0}]` does not say which parameter is {3}", "write `#[{0}({2} = {1})]`";
         NOT_A_NAME = "B0104", "`{0}` is not the name of a parameter", "write the bare name, as in `minimize = w`, or several, as in `minimize(w, b)`";
         NAMED_TWICE = "B0105", "`{0}` is named twice", "name every parameter once";
         NOT_A_CHOICE = "B0106", "`{0}` is not {1}", "write one of {2}";
@@ -61,7 +61,7 @@ pub mod messages {
         SETTINGS_CONFLICT = "B0121", "`{0}` and `{1}` do not go together: {2}", "leave out one of them";
         INNER_DOES_NOT_FIT = "B0122", "`{0}` does not go with `{1}`, {2}", "write one of {3}";
         INNER_WITHOUT_METHOD = "B0123", "`inner` says what solves the inner problem of a method, and no method is chosen", "write `hypergradient = implicit(cg)` beside it";
-        ASYMMETRIC_HESSIAN = "B0124", "`{0}` needs a symmetric Hessian, and `{1}` uses `stop_gradient` or a rule of its own, which may make it asymmetric", "write `unrolled(mode = reverse, steps = 100)` or `unrolled(mode = forward, steps = 100)`";
+        ASYMMETRIC_HESSIAN = "B0124", "`{0}` needs a symmetric Hessian, and `{1}` uses `stop_gradient` or a rule of its own, which may make it asymmetric", "write `implicit(gmres)`, `unrolled(mode = reverse, steps = 100)` or `unrolled(mode = forward, steps = 100)`";
         NOT_AN_OUTER_VARIABLE = "B0125", "`{0}` is not an outer variable of the problem", "name one of its outer variables ({1}), or write a number; constants have names in capitals";
         HYPER_OF_A_SOLVER = "B0126", "`{0}` is read by the inner solver only, and `{1}` is the derivative of a stationary point, which does not depend on how it is found: the hypergradient would be zero", "write a number, or choose `unrolled`, which differentiates the steps";
         BATCHES_WITHOUT_SAMPLE = "B0127", "`batches` says how many rows each step sees, and nothing says of which data", "name them in the inner loss: `#[inner(minimize = {0}, sample(x, y))]`";

@@ -242,7 +242,7 @@ pub enum Error {
     },
     /// A method needs a symmetric Hessian, and the inner loss holds something constant or has rules of the user's.
     AsymmetricHessian {
-        /// The method, for example `Unrolled::mixed`.
+        /// The method, for example `Unrolled::mixed` or `Implicit::cg`.
         method: &'static str,
     },
     /// A loss has no value at a point, because something that it requires does not hold there.
@@ -384,7 +384,7 @@ impl fmt::Display for Error {
             ),
             Error::AsymmetricHessian { method } => write!(
                 f,
-                "`{method}` needs a symmetric Hessian, but the inner problem is a fixed point, or its loss uses `stop_gradient` or a rule of its own: use `Unrolled::reverse`"
+                "`{method}` needs a symmetric Hessian, but the inner problem is a fixed point, or its loss uses `stop_gradient` or a rule of its own: use `Implicit::gmres` or `Unrolled::reverse`"
             ),
             Error::CheckFailed { function, message } => write!(f, "`{function}`: {message}"),
             Error::NotApplicable { setting, reason } => write!(f, "`{setting}` does not go with this method: {reason}"),

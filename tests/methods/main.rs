@@ -114,3 +114,25 @@ fn a_loss_that_holds_something_constant() {
     let error = problem.solver(Unrolled::mixed().steps(3)).inner(GradientDescent::new(0.1)).hypergradient(&a, &w).unwrap_err();
     assert!(error.to_string().contains("`Unrolled::reverse`"), "{error}");
 }
+
+/// At the end of a long run the implicit hypergradient is that of the run, also where the Jacobian of the gradient is not symmetric; what needs symmetry says so.
+#[test]
+fn a_stationary_point_of_a_loss_that_holds_something_constant() {
+    let problem = asymmetric::Problem {};
+    let (a, w) = (array![0.4, -0.3], array![0.5, 0.2]);
+    let descent = GradientDescent::new(0.1).tolerance(1e-13);
+    let run = problem.solver(Unrolled::reverse().steps(2000)).inner(descent).hypergradient(&a, &w).unwrap().gradient;
+    let difference = |found: Array1<f64>| (found - &run).l2_norm() / run.l2_norm();
+    let gmres = problem.solver(Implicit::gmres().tolerance(1e-13)).inner(descent).hypergradient(&a, &w).unwrap();
+    let bicgstab = problem.solver(Implicit::bicgstab().tolerance(1e-13)).inner(descent).hypergradient(&a, &w).unwrap();
+    assert!(difference(gmres.gradient) < 1e-10 && difference(bicgstab.gradient) < 1e-10);
+    let errors = [
+        problem.solver(Implicit::cg()).hypergradient(&a, &w).unwrap_err(),
+        problem.solver(Implicit::direct()).hypergradient(&a, &w).unwrap_err(),
+        problem.solver(Implicit::minres()).hypergradient(&a, &w).unwrap_err(),
+        problem.solver(Implicit::nystrom()).hypergradient(&a, &w).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("needs a symmetric Hessian"), "{error}");
+    }
+}

@@ -208,12 +208,13 @@ pub fn refuse_step_arguments(attr: &syn::Attribute, diags: &mut Diagnostics) {
 pub fn parse_role(attr: &syn::Attribute, role: &str, example: &str, diags: &mut Diagnostics) -> RoleArgs {
     let before = diags.n_errors();
     let mut args = RoleArgs::default();
-    let key = if role == FIXED_POINT { "solve" } else { "minimize" };
+    let (key, variable) =
+        if role == FIXED_POINT { ("solve", "what it solves for".to_owned()) } else { ("minimize", format!("the {role} variable")) };
     let tokens = match &attr.meta {
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(_) => {
-            diags.error(attr, messages::MISSING_MINIMIZE, &[role, example, key]);
+            diags.error(attr, messages::MISSING_MINIMIZE, &[role, example, key, &variable]);
             return args;
         }
     };
@@ -234,7 +235,7 @@ pub fn parse_role(attr: &syn::Attribute, role: &str, example: &str, diags: &mut 
         }
     }
     if args.minimize.is_empty() && role != "outer" && diags.n_errors() == before {
-        diags.error(attr, messages::MISSING_MINIMIZE, &[role, example, key]);
+        diags.error(attr, messages::MISSING_MINIMIZE, &[role, example, key, &variable]);
     }
     for of in &args.optimizer {
         if args.minimize.contains(&of.name) {

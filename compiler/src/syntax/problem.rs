@@ -381,8 +381,11 @@ fn refuse_other_types(signature: &Signature, before: &[&Signature], diags: &mut 
     }
 }
 
-/// A map gives back what it maps.
+/// A map gives back what it maps, where the attribute says what that is.
 fn check_map(map: &Loss, sig: &Signature, variables: &[Variable], diags: &mut Diagnostics) {
+    if variables.is_empty() {
+        return;
+    }
     let forms: Vec<Form> = variables.iter().map(|v| v.param.form.owned()).collect();
     let expected = match &forms[..] {
         [form] => form.clone(),

@@ -1,6 +1,7 @@
 /// A regression whose learning rate is tuned, on batches of two rows.
 pub mod configured {
     use super::*;
+    /// Training loss.
     pub fn train(
         w: &Array1<f64>,
         log_rate: &f64,
@@ -9,6 +10,7 @@ pub mod configured {
     ) -> f64 {
         mse(&x.dot(w), y) + 0.01 * log_rate * w.sum()
     }
+    /// Validation loss.
     pub fn validate(w: &Array1<f64>) -> f64 {
         w.dot(w)
     }

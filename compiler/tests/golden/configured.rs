@@ -3,11 +3,13 @@
 pub mod configured {
     use super::*;
 
+    /// Training loss.
     #[inner(minimize = w, sample(x, y))]
     pub fn train(w: &Array1<f64>, log_rate: &f64, x: &Array2<f64>, y: &Array1<f64>) -> f64 {
         mse(&x.dot(w), y) + 0.01 * log_rate * w.sum()
     }
 
+    /// Validation loss.
     #[outer(minimize = log_rate)]
     pub fn validate(w: &Array1<f64>) -> f64 {
         w.dot(w)

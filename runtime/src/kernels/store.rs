@@ -1,9 +1,8 @@
 //! Large memory that is given back, kept for the next who asks for as much.
 //!
-//! An allocator returns large memory to the system as soon as it is freed, and every four kilobytes of it cost a page fault when they are used again. On the machine
-//! where this was measured that is ten times what computing with them takes: the gradient of a network of convolutions on 75 images, whose intermediates fill 100 MB,
-//! took 222 ms in a function that makes its buffers anew in every call, and 11 ms of computing. So each thread keeps what its buffers give back, by
-//! length, since a program asks for the same lengths again and again.
+//! An allocator returns large memory to the system as soon as it is freed, and every four kilobytes of it cost a page fault when they are used again: much more than computing
+//! with them takes, for networks of convolutions whose intermediates fill a hundred megabytes. So each thread keeps what its buffers give back, by length, since a program asks for the
+//! same lengths again and again.
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;

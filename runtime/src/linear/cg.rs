@@ -63,6 +63,8 @@ impl Cg {
 }
 
 impl KrylovSolver for Cg {
+    const NEEDS_SYMMETRY: Option<&'static str> = Some("Implicit::cg");
+
     type Cycle<T: Float> = CgCycle<T>;
 
     fn cycle<T: Float>(&self, n: usize) -> Result<CgCycle<T>, Error> {

@@ -249,6 +249,8 @@ impl Direct {
 }
 
 impl<T: Real> LinearSolver<T> for Direct {
+    const NEEDS_SYMMETRY: Option<&'static str> = Some("Implicit::direct");
+
     type Memory = DirectMemory<T>;
 
     fn memory(&self, n: usize) -> Result<DirectMemory<T>, Error> {

@@ -71,6 +71,9 @@ pub trait Cycle<T: Float> {
 
 /// A solver that is rounds of a cycle.
 pub trait KrylovSolver: Clone + std::fmt::Debug {
+    /// As [`LinearSolver::NEEDS_SYMMETRY`].
+    const NEEDS_SYMMETRY: Option<&'static str> = None;
+
     /// Its iteration.
     type Cycle<T: Float>: Cycle<T>;
 
@@ -184,6 +187,8 @@ impl<T: Float, C: Cycle<T>> KrylovMemory<T, C> {
 }
 
 impl<T: Float, S: KrylovSolver> LinearSolver<T> for S {
+    const NEEDS_SYMMETRY: Option<&'static str> = <S as KrylovSolver>::NEEDS_SYMMETRY;
+
     type Memory = KrylovMemory<T, S::Cycle<T>>;
 
     fn memory(&self, n: usize) -> Result<Self::Memory, Error> {

@@ -40,6 +40,8 @@ impl Minres {
 }
 
 impl KrylovSolver for Minres {
+    const NEEDS_SYMMETRY: Option<&'static str> = Some("Implicit::minres");
+
     type Cycle<T: Float> = MinresCycle<T>;
 
     fn cycle<T: Float>(&self, n: usize) -> Result<MinresCycle<T>, Error> {

@@ -71,6 +71,9 @@ impl<T: Float, F: FnMut(&[T], &mut [T])> Operator<T> for F {
 
 /// A way to solve `H x = b`.
 pub trait LinearSolver<T: Float>: Clone + fmt::Debug {
+    /// The method that it makes, where `H` has to be symmetric for it: for example `Implicit::cg`.
+    const NEEDS_SYMMETRY: Option<&'static str> = None;
+
     /// Vectors that one solve needs, kept from one solve to the next.
     type Memory;
 

@@ -94,6 +94,8 @@ fn assemble<T: Float>(small: &mut [T], columns: &[T], coordinates: &[usize], rho
 }
 
 impl<T: Float> LinearSolver<T> for Nystrom {
+    const NEEDS_SYMMETRY: Option<&'static str> = Some("Implicit::nystrom");
+
     type Memory = NystromMemory<T>;
 
     fn memory(&self, n: usize) -> Result<NystromMemory<T>, Error> {

@@ -10,7 +10,8 @@ use crate::{BilevelProblem, Error, Float, LossesReadOuter, Report, vector};
 /// The implicit hypergradient with products `Hv ≈ (∇_w f(w + ev) − ∇_w f(w − ev)) / 2e`, and likewise `Mᵀv` from `∇_λ f`.
 ///
 /// A fallback for losses whose second derivatives are not to be trusted, for example with rules of the user's own for first derivatives only, and an independent check
-/// of the others. With `e = r max(1, ‖w‖/√n) / ‖v‖` the products have about ten digits in `f64` and four in `f32`; the linear system is solved by
+/// of the others. The gradients have to be those of the loss as it is: what `stop_gradient` holds constant moves in differences, so that for such losses the result is
+/// another than that of `Implicit::gmres`. With `e = r max(1, ‖w‖/√n) / ‖v‖` the products have about ten digits in `f64` and four in `f32`; the linear system is solved by
 /// conjugate gradients to a tolerance that leaves room for that. What an implicit hypergradient needs of the inner solution holds here too; see [`Implicit`](super::Implicit).
 ///
 /// A product costs two gradients; no curvature products.

@@ -2,8 +2,6 @@ use bilevel::prelude::*;
 
 #[bilevel]
 mod cell {
-    use super::*;
-
     #[fixed_point(solve = z)]
     pub fn map(z: &f64, scale: &f64) -> f64 {
         (z * scale).cos()

@@ -32,8 +32,6 @@ mod shorter {
 
 #[bilevel]
 mod nothing_solved {
-    use super::*;
-
     #[fixed_point]
     fn cell(z: &f64, scale: &f64) -> f64 {
         z * scale

@@ -178,21 +178,25 @@ const IMPLICIT: &[Setting] = &[
 const ITERATIONS: &[Setting] = &[setting("tolerance", Kind::Float), setting("max_iterations", Kind::Count)];
 
 const fn linear(name: &'static str, of: &'static str, settings: &'static [&'static [Setting]]) -> Entry {
-    // Both products come from one forward-over-reverse pass, which is the transposed one by symmetry.
-    Entry { of: Some(of), settings, needs_symmetry: true, ..entry(name, "Implicit", New::Call(name)) }
+    Entry { of: Some(of), settings, ..entry(name, "Implicit", New::Call(name)) }
+}
+
+/// One that solves systems with symmetric matrices only.
+const fn symmetric(name: &'static str, of: &'static str, settings: &'static [&'static [Setting]]) -> Entry {
+    Entry { needs_symmetry: true, ..linear(name, of, settings) }
 }
 
 const LINEAR: &[Entry] = &[
-    linear("cg", "Cg", &[ITERATIONS, &[setting("preconditioner", Kind::OneOf(PRECONDITIONERS))], IMPLICIT]),
+    symmetric("cg", "Cg", &[ITERATIONS, &[setting("preconditioner", Kind::OneOf(PRECONDITIONERS))], IMPLICIT]),
     Entry {
         conflicts: &[Conflict {
             settings: ["allow_indefinite", "pseudo_inverse"],
             choices: &[],
             reason: "each says what to do with a matrix that is not positive definite",
         }],
-        ..linear("direct", "Direct", &[&[setting("allow_indefinite", Kind::Flag), setting("pseudo_inverse", Kind::Float)], IMPLICIT])
+        ..symmetric("direct", "Direct", &[&[setting("allow_indefinite", Kind::Flag), setting("pseudo_inverse", Kind::Float)], IMPLICIT])
     },
-    linear("minres", "Minres", &[ITERATIONS, IMPLICIT]),
+    symmetric("minres", "Minres", &[ITERATIONS, IMPLICIT]),
     linear("gmres", "Gmres", &[ITERATIONS, &[setting("restart", Kind::Count)], IMPLICIT]),
     linear("bicgstab", "BiCgStab", &[ITERATIONS, IMPLICIT]),
     Entry {
@@ -208,7 +212,11 @@ const LINEAR: &[Entry] = &[
         )
     },
     linear("one_step", "Neumann", &[&[setting("step", Kind::Float)], IMPLICIT]),
-    linear("nystrom", "Nystrom", &[&[setting("rank", Kind::Count), setting("rho", Kind::Float), setting("seed", Kind::Count)], IMPLICIT]),
+    symmetric(
+        "nystrom",
+        "Nystrom",
+        &[&[setting("rank", Kind::Count), setting("rho", Kind::Float), setting("seed", Kind::Count)], IMPLICIT],
+    ),
 ];
 
 const PRECONDITIONER: &[Setting] = &[setting("seed", Kind::Count), setting("every", Kind::Count)];

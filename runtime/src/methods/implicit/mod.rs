@@ -91,6 +91,9 @@ where
     const FORGETS_ITS_START: bool = true;
 
     fn memory(&self, inner_solver: &I, _: &Kernels<'_, P>, sizes: &Sizes<'_>) -> Result<Self::Memory, Error> {
+        if let Some(method) = L::NEEDS_SYMMETRY.filter(|_| !P::SYMMETRIC_HESSIAN) {
+            return Err(Error::AsymmetricHessian { method });
+        }
         let (setting, value) = ("Implicit::damping", self.damping);
         if !(value.is_finite() && value >= 0.0) {
             return Err(Error::InvalidSetting { setting, value, requirement: "finite and not negative" });
