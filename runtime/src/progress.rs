@@ -58,6 +58,10 @@ mod shown {
         }
 
         pub(crate) fn step(&mut self, index: usize, value: f64, gradient_norm: f64) {
+            // A text that nobody sees would still be an allocation in every step.
+            if self.bar.is_hidden() {
+                return;
+            }
             self.bar.set_message(format!("loss {value:.4e}, hypergradient {gradient_norm:.1e}"));
             self.bar.set_position(index as u64 + 1);
         }

@@ -23,7 +23,7 @@ use crate::{BilevelProblem, Error, Float, LossesReadOuter, Params, Report, vecto
 /// - leaves of either variable with the name of an outer variable of the pre-training are that outer variable.
 ///
 /// ```
-/// # use bilevel_runtime::{BilevelProblem, Error, LossesReadOuter, ProblemExt, methods::*, solve::*};
+/// # use bilevel_runtime::{BilevelProblem, Error, LossesReadOuter, ProblemExt, condition::Gradient, methods::*, solve::*};
 /// # fn example<P, Q>(pretraining: &P, task: &Q, phi: P::Outer, theta: P::Inner, start: Q::Inner, other: Q::Outer) -> Result<P::Outer, Error>
 /// # where P: LossesReadOuter<Condition = Gradient, Float = f64>, Q: BilevelProblem<Float = f64> {
 /// let fine_tuning = FineTuning::new(task, &start, &other, Unrolled::mixed().steps(5), GradientDescent::new(0.1));

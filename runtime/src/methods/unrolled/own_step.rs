@@ -9,8 +9,12 @@ use crate::{Error, Float, Params, StepProblem, vector};
 ///
 /// The state is zero before the first step, or what [`state`](Self::state) gives. All modes of [`Unrolled`](super::Unrolled) differentiate it exactly.
 ///
-/// ```ignore
+/// ```
+/// # use bilevel_runtime::{Error, ProblemExt, StepProblem, methods::*};
+/// # fn example<P: StepProblem>(problem: &P, outer: P::Outer, inner: P::Inner) -> Result<P::Outer, Error> {
 /// let mut solver = problem.solver(Unrolled::mixed().steps(100)).inner(OwnStep::default());
+/// # Ok(solver.hypergradient(&outer, &inner)?.gradient)
+/// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[must_use]
