@@ -207,6 +207,10 @@ fn lower_problem(module: &Module, crate_path: syn::Path, items: &Items, diags: &
 
 /// The residual of a map, which becomes half its square: what stands in the place of the inner loss. `None` if there was an error, which is then in `diags`.
 fn take_residual(map: &Loss, inner: &mut Lowered, variables: &[Variable], diags: &mut Diagnostics) -> Option<Func> {
+    // The attribute does not say what the map solves for, which is an error by now.
+    if variables.is_empty() {
+        return None;
+    }
     // What a variable has beside floats comes along unchanged.
     let mut f = inner.func.clone();
     f.body.results = f.results().iter().copied().filter(|&result| f.ty(result).elem.is_float()).collect();
